@@ -1,0 +1,159 @@
+"""What third parties implement: models, embedders, retrievers and rerankers, as classes whose fields are their YAML keys.
+
+A resource is declared in a graph file under its kind (`models:`, `retrievers:`, …), built once per graph when it is first
+used, shared by all runs and threads of that graph, and closed with it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ragweave.orchestrator.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """Marks a setting as the name of a resource of this kind; the checker looks the name up."""
+
+    kind: str
+
+
+ModelName = Annotated[str, Uses("models")]
+EmbedderName = Annotated[str, Uses("embedders")]
+RetrieverName = Annotated[str, Uses("retrievers")]
+RerankerName = Annotated[str, Uses("rerankers")]
+ToolName = Annotated[str, Uses("tools")]
+MemoryName = Annotated[str, Uses("memories")]
+PromptName = Annotated[str, Uses("prompts")]
+
+
+class Resource(BaseModel):
+    """What all kinds of resources share: settings as pydantic fields, `open` before the first use, `close` at the end.
+
+    `class Mine(ChatModel, type="mine")` registers the class for `type: mine`.
+    """
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+
+    kind: ClassVar[str] = ""
+    type_name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, *, type: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if type is not None:
+            cls.type_name = type
+            registry.add(cls.kind, type, cls)
+
+    def open(self, resources: Resources) -> None:
+        """Get ready: load files, find other resources by `resources.get(kind, name)`. Called once, in a worker thread.
+
+        Paths in settings are relative to `resources.folder`. Raise ResourceError or IndexUnusable with the way out.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections and files. Called once; must not fail if `open` was never called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One call of a chat model. `question` and `documents` say in plain what the messages were rendered from."""
+
+    messages: Sequence[Message]
+    question: str = ""
+    documents: Sequence[Document] = ()
+    temperature: float | None = None
+    max_tokens: int | None = None
+    stop: Sequence[str] = ()
+    seed: int | None = None
+    response_schema: Mapping[str, Any] | None = None
+    """JSON schema that the reply must satisfy."""
+    tools: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChunk:
+    """A piece of a model's reply. `usage`, `finish` and `confidence` come with the last one, if at all."""
+
+    text: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    usage: Usage | None = None
+    finish: str = ""
+    confidence: float | None = None
+    """How sure the model is that its sources hold the answer, 0 to 1; None if it cannot say."""
+
+
+class ChatModel(Resource):
+    """A language model: messages in, a stream of text out."""
+
+    kind: ClassVar[str] = "models"
+
+    @abstractmethod
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """The reply in pieces as they arrive. Raises ModelError; leaving the iterator early ends the call."""
+
+    def cites(self) -> bool:
+        """True if the reply marks its sources with `[1]`, `[2]` … without being told to."""
+        return False
+
+
+class Embedder(Resource):
+    """Texts to vectors."""
+
+    kind: ClassVar[str] = "embedders"
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """Names the model and its version: vectors of different identities are never compared."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """The length of a vector."""
+
+    @abstractmethod
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 of shape (len(texts), dimension), rows of length 1. Blocks; called from worker threads."""
+
+
+class Retriever(Resource):
+    """Finds passages for a query."""
+
+    kind: ClassVar[str] = "retrievers"
+
+    @abstractmethod
+    async def search(self, query: str, top_k: int) -> list[Document]:
+        """Up to `top_k` passages, best first, with scores. Raises IndexUnusable."""
+
+
+class Reranker(Resource):
+    """Scores passages against a question."""
+
+    kind: ClassVar[str] = "rerankers"
+
+    @abstractmethod
+    async def score(self, question: str, documents: Sequence[Document]) -> list[float]:
+        """One number a document, higher is better, in the order of `documents`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSpec:
+    """A resource as a graph file declares it, before it is built."""
+
+    kind: str
+    name: str
+    type: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path = Path()

@@ -1,0 +1,186 @@
+"""Every error that ragweave raises, in one tree.
+
+    RagweaveError                 anything below; `hint` says the way out
+    ├── GraphError                a graph file is wrong; `problems` lists every fault at once
+    ├── PluginError               a plugin cannot be loaded, or registers a name that it may not
+    ├── RunError                  a run failed or was cancelled; `run_id`, `path` and `status` say which and where
+    ├── JournalError              a stored run cannot be read
+    └── NodeError                 raised by a node, a model, a tool: `transient` says whether a retry may help
+        ├── InputError            what a node was given is not what it can work on
+        ├── CallTimeout           a call took longer than its `timeout` (transient)
+        ├── ConditionError        a `when` condition failed on this state
+        ├── Denied                a person said no
+        ├── ModelError            a model endpoint refused, failed or broke off
+        ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
+        ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
+        └── MissingExtra          a package is not installed; says what to install
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+
+class RagweaveError(Exception):
+    """Anything that ragweave raises on purpose; `str()` is one readable message, `hint` the way out."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement that repairs a problem without a doubt: `old` at line:column (1-based) becomes `new`."""
+
+    line: int
+    column: int
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One fault of a graph file. `line` and `column` are 1-based; 0 if the graph was built in Python."""
+
+    code: str
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    severity: Literal["error", "warning"] = "error"
+    fix: Fix | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line:col`, or the file alone where there is no position."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+    def __str__(self) -> str:
+        return f"{self.place}  {self.code}  {self.message}"
+
+
+class GraphError(RagweaveError):
+    """A graph is wrong: every problem of it at once, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        file = self.problems[0].file if self.problems else "graph"
+        count = f"{len(errors)} problem{'' if len(errors) == 1 else 's'}"
+        super().__init__("\n".join([f"{file}: {count}", *(f"  {problem}" for problem in errors)]))
+
+
+class PluginError(RagweaveError):
+    """A plugin cannot be loaded, or registers a name that it may not."""
+
+
+class JournalError(RagweaveError):
+    """A stored run cannot be read: it is damaged, of another version, or not there."""
+
+
+class RunError(RagweaveError):
+    """A run failed or was cancelled. `__cause__` is the error of the node at `path`."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str,
+        path: str = "",
+        status: Literal["failed", "cancelled"] = "failed",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.path = path
+        self.status = status
+
+
+class NodeError(RagweaveError):
+    """What went wrong in a call. `transient` errors are retried; `retry_after` is in seconds."""
+
+    transient: bool = False
+
+    def __init__(
+        self, message: str, *, hint: str = "", transient: bool | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        if transient is not None:
+            self.transient = transient
+        self.retry_after = retry_after
+
+
+class InputError(NodeError):
+    """What a node was given is not what it can work on."""
+
+
+class CallTimeout(NodeError):
+    """A call took longer than its `timeout`."""
+
+    transient = True
+
+
+class ConditionError(NodeError):
+    """A `when` condition failed on the state that it met; it is never taken for "false"."""
+
+
+class Denied(NodeError):
+    """A person said no."""
+
+
+class ModelError(NodeError):
+    """A model endpoint refused, failed or broke off."""
+
+
+class IndexUnusable(NodeError):
+    """A retrieval index is missing, stale, locked or of another model."""
+
+
+class ResourceError(NodeError):
+    """A resource cannot be built: a setting, a file or an environment variable is missing."""
+
+
+class MissingExtra(NodeError):
+    """A package is not installed."""
+
+    def __init__(self, feature: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package {package!r}, which is not installed",
+            hint=f"pip install 'ragweave[{extra}]'",
+        )
+
+
+def is_transient(error: BaseException) -> bool:
+    """True if a retry may help: a NodeError marked transient, a timeout, a lost connection."""
+    if isinstance(error, NodeError):
+        return error.transient
+    return isinstance(error, (TimeoutError, ConnectionError))
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that `name` most likely meant, or None if none is near."""
+    lowered = {candidate.lower(): candidate for candidate in candidates}
+    if name.lower() in lowered:
+        return lowered[name.lower()]
+    found = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[found[0]] if found else None
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """The end of a message: "; did you mean 'x'?", else the candidates, else nothing."""
+    known = sorted(set(candidates))
+    near = closest(name, known)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    if not known:
+        return ""
+    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return f"; there is: {shown}"

@@ -1,0 +1,92 @@
+"""The models, retrievers and other resources of one graph: built once, when first used, and closed together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.contracts import ResourceSpec
+from ragweave.orchestrator.environment import resolve
+from ragweave.orchestrator.errors import ResourceError, did_you_mean
+
+
+class Resources:
+    """Finds resources by kind and name.
+
+    A name that is declared means that resource. A name that is not declared, but is a registered type (`extractive`), means
+    that type with its default settings. Thread-safe; `get` blocks while a resource is built.
+    """
+
+    def __init__(
+        self,
+        specs: Iterable[ResourceSpec] = (),
+        *,
+        folder: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        self.folder = folder if folder is not None else Path()
+        """Paths in settings are relative to this: the folder of the graph file."""
+        self.environ = os.environ if environ is None else environ
+        self.notice = notice
+        """Told things that a user should know once, such as which model `auto` became."""
+        self._specs = {(spec.kind, spec.name): spec for spec in specs}
+        self._built: dict[tuple[str, str], Any] = {}
+        self._lock = threading.RLock()
+
+    def built(self, kind: str, name: str) -> Any | None:
+        """The resource if it is built already, else None."""
+        return self._built.get((kind, name))
+
+    def put(self, kind: str, name: str, resource: Any) -> None:
+        """Use this object as the resource of that name (a test's model, an object that the program made itself)."""
+        self._built[kind, name] = resource
+
+    def get(self, kind: str, name: str) -> Any:
+        """The resource, built and opened. Raises ResourceError that says which setting of which resource is wrong."""
+        built = self._built.get((kind, name))
+        if built is not None:
+            return built
+        with self._lock:
+            built = self._built.get((kind, name))
+            if built is None:
+                built = self._build(kind, name)
+                self._built[kind, name] = built
+            return built
+
+    def say(self, text: str) -> None:
+        """Pass a notice to whoever listens."""
+        if self.notice is not None:
+            self.notice(text)
+
+    async def close(self) -> None:
+        """Close what was built, the newest first; one that fails to close does not keep the others open."""
+        while self._built:
+            _, resource = self._built.popitem()
+            close = getattr(resource, "close", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
+                    await close()
+
+    def _build(self, kind: str, name: str) -> Any:
+        spec = self._specs.get((kind, name)) or ResourceSpec(kind, name, name, folder=self.folder)
+        thing = registry.find(kind, spec.type)
+        if thing is None:
+            known = [*registry.names(kind), *(other for other_kind, other in self._specs if other_kind == kind)]
+            raise ResourceError(f"no {kind[:-1]} is named {name!r}{did_you_mean(name, known)}")
+        try:
+            resource = thing(**resolve(spec.settings, self.environ, f"{kind}.{name}"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([kind, name, *(str(part) for part in first["loc"])])
+            raise ResourceError(f"{where}: {first['msg']}") from None
+        if hasattr(resource, "open"):
+            resource.open(self)
+        return resource

@@ -1,0 +1,156 @@
+"""The values that nodes exchange: frozen, JSON-able, every text with the place that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Value(BaseModel):
+    """What state may hold besides plain JSON: frozen, without undeclared fields, compared by content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(Value):
+    """A passage of a source, with what a reader needs to find it there."""
+
+    id: str
+    """Unique in its index and stable while the passage does not change."""
+    text: str
+    title: str = ""
+    source: str = ""
+    """The file, relative to the indexed folder, or the address it was read from."""
+    offsets: tuple[int, int] | None = None
+    """Start and end of `text` in the source, in characters."""
+    line: int | None = None
+    """The line of the source on which the passage starts, from 1."""
+    metadata: Mapping[str, Any] = Field(default_factory=dict)
+    score: float = 0.0
+    """How well the passage fits the query that found it; comparable within one search only."""
+
+
+class Citation(Value):
+    """Where a statement of an answer stands in its sources."""
+
+    number: int
+    """The mark in the answer's text: 2 for `[2]`."""
+    document: str
+    """The id of the passage."""
+    quote: str = ""
+    """The words of the source that carry the statement."""
+    title: str = ""
+    source: str = ""
+    line: int | None = None
+    """The line of the source on which the quote (or else the passage) starts, from 1."""
+
+
+class Answer(Value):
+    """What a generator says, with its sources. `str(answer)` is the text."""
+
+    text: str
+    citations: tuple[Citation, ...] = ()
+    confidence: float = 1.0
+    """From 0 to 1; 0 means that the sources do not say, and that the text says so."""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class TextPart(Value):
+    """A piece of text in a message."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class BlobPart(Value):
+    """An image, a sound or a file in a message: by the hash of its bytes, never the bytes."""
+
+    type: Literal["image", "audio", "file"]
+    blob: str
+    media_type: str = "application/octet-stream"
+    name: str = ""
+
+
+Part = Annotated[TextPart | BlobPart, Field(discriminator="type")]
+
+
+class ToolCall(Value):
+    """A model's wish to call a tool."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class ToolResult(Value):
+    """What a tool gave back for the call `id`; `error` is set if it failed."""
+
+    id: str
+    name: str
+    content: str = ""
+    error: str = ""
+
+
+class Message(Value):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    parts: tuple[Part, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+    @classmethod
+    def of(cls, role: Literal["system", "user", "assistant", "tool"], text: str) -> Message:
+        """A message of one text part."""
+        return cls(role=role, parts=(TextPart(text=text),))
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+class Verdict(Value):
+    """What a check found. `missing` names what an answer lacks, `spans` where text is at fault."""
+
+    passed: bool
+    action: str = "allow"
+    reasons: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
+
+
+class Usage(Value):
+    """Tokens and calls that a run, a node or a call has used; values add up with `+`."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+        )
+
+
+class Failure(Value):
+    """What an `on_error` node reads as `error`."""
+
+    node: str
+    type: str
+    message: str
+
+
+class Ask(Value):
+    """What a node returns to park its run until a person answers. `schema` is JSON schema of the answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    question: str
+    answer_schema: Mapping[str, Any] = Field(default_factory=lambda: {"type": "string"}, alias="schema")
