@@ -1,0 +1,62 @@
+"""The policies that every node has, as they are written: pydantic models that the schema and the checker share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+def seconds(value: Any) -> Any:
+    """A duration as seconds: `30s`, `1m30s`, `500ms`, or a plain number. Raises ValueError."""
+    if isinstance(value, str):
+        text = value.strip().replace(" ", "")
+        parts = _DURATION.findall(text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            raise ValueError(f"{value!r} is not a duration, such as 30s, 1m30s or 500ms")
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return value
+
+
+Duration = Annotated[PositiveFloat, BeforeValidator(seconds, json_schema_input_type=str | float)]
+
+
+class Policy(BaseModel):
+    """Frozen, and no key that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class MapPolicy(Policy):
+    """Call the node once per item of a list in state; results keep the order of the items."""
+
+    over: str = Field(description="The state key that holds the list.")
+    as_: str = Field(alias="as", description="The parameter of the node that gets the item.")
+    merge: str | None = Field(None, description="How the results of all items become one value; without it, a list.")
+    max_concurrency: PositiveInt = Field(8, description="How many items are worked on at a time.")
+    skip_failed: bool = Field(False, description="Leave out items whose call failed; if all failed, the node fails.")
+
+
+class CachePolicy(Policy):
+    """Reuse the result of an equal call for some time."""
+
+    ttl: Duration = Field(3600.0, description="How long a result may be reused, such as 10m.")
+
+
+class NodePolicies(Policy):
+    """What every node takes beside its settings."""
+
+    reads: Mapping[str, str] = Field({}, description="Renames what is read: the node's own name to the state's key.")
+    writes: Mapping[str, str] = Field({}, description="Renames what is written: the node's own name to the state's key.")
+    map: MapPolicy | None = Field(None, description="Call the node once per item of a list.")
+    retry: NonNegativeInt = Field(0, description="Further attempts after an error that may pass, with growing pauses.")
+    timeout: Duration | None = Field(None, description="The longest that one attempt may take, such as 30s.")
+    fallback: tuple[Mapping[str, Any], ...] = Field((), description="Other settings or nodes, tried in turn on failure.")
+    race: tuple[Mapping[str, Any], ...] = Field((), description="Nodes started together with this one; the first result wins.")
+    on_error: str | None = Field(None, description="The node to go to if this one finally fails; it may read `error`.")
+    cache: CachePolicy | None = Field(None, description="Reuse the result of an equal call.")
