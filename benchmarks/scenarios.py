@@ -1,0 +1,118 @@
+"""The scenarios: what is measured, in which unit, and what ragweave promises.
+
+A worker reports plain numbers (seconds, or ratios); a `Measure` says which of them to show, how to scale it, and the
+goal it is held against. This module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ENGINES = ("ragweave", "plain_asyncio", "burr", "pydantic_graph", "haystack", "langgraph", "llama_workflows")
+
+#: Engine -> the name shown in tables.
+TITLES = {
+    "ragweave": "ragweave",
+    "plain_asyncio": "asyncio",
+    "burr": "Burr",
+    "pydantic_graph": "pydantic-graph",
+    "haystack": "Haystack",
+    "langgraph": "LangGraph",
+    "llama_workflows": "LlamaIndex",
+}
+
+#: The engines that ragweave is compared with; plain asyncio is no engine but the lower limit.
+PEERS = ENGINES[2:]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row of the table: a number of a worker's report, multiplied by `scale`; the title says the unit."""
+
+    key: str
+    title: str
+    scale: float = 1.0
+    goal: float | None = None
+    #: Whether a higher number is better (requests per second).
+    more_is_better: bool = False
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One measured situation and the rows it gives."""
+
+    name: str
+    what: str
+    measures: tuple[Measure, ...]
+    #: Engines that take part; None for all.
+    engines: tuple[str, ...] | None = None
+
+
+def _cpu_and_wall(unit: str, scale: float, goal: float) -> tuple[Measure, Measure]:
+    return (
+        Measure("cpu", f"CPU {unit}", scale, goal),
+        Measure("wall", f"wall {unit}", scale, goal),
+    )
+
+
+def _against_asyncio(goal: float) -> tuple[Measure, ...]:
+    return (
+        Measure("ratio", "CPU × asyncio's", goal=goal),
+        Measure("wall_ratio", "wall × asyncio's", goal=goal),
+        Measure("wall", "wall ms", 1e3),
+    )
+
+
+_ALL = (
+    Scenario("chain100", "a chain of 100 no-op nodes", _cpu_and_wall("µs/node", 1e6 / 100, 5)),
+    Scenario("fanout100", "a fan-out to 100 nodes, and the node that joins them", _cpu_and_wall("ms", 1e3, 1)),
+    Scenario("loop100", "one node that loops 100 times on a condition", _cpu_and_wall("ms", 1e3, 1)),
+    Scenario(
+        "skewed",
+        "two branches with steps of 1 and 20 ms in opposite order: 62 ms at best, 100 ms with a barrier per step",
+        (Measure("wall", "wall ms", 1e3, 64.5), Measure("cpu", "CPU ms", 1e3)),
+    ),
+    Scenario(
+        "concurrent",
+        "1,000 concurrent requests of 10 no-op nodes each; what the garbage collector adds to them",
+        (
+            Measure("per_cpu_second", "requests/CPU-s", goal=10_000, more_is_better=True),
+            Measure("gc_cost", "CPU, gc on / off", goal=1.10),
+        ),
+    ),
+    Scenario(
+        "messages",
+        "a chain of 20 nodes that each add a chat message of 1 KB, with 0 and with 5,000 messages in state",
+        (
+            Measure("cpu_empty", "CPU µs/node at 0", 1e6 / 20),
+            Measure("cpu", "CPU µs/node at 5,000", 1e6 / 20),
+            Measure("growth", "CPU, 5,000 / 0", goal=1.1),
+        ),
+    ),
+    Scenario(
+        "load1000",
+        "load, check and plan a chain of 1,000 nodes from YAML text",
+        (
+            *_cpu_and_wall("ms", 1e3, 250),
+            Measure("linearity", "CPU, 1,000 / 100", goal=12),
+        ),
+        engines=("ragweave", "haystack"),
+    ),
+    Scenario(
+        "events",
+        "10,000 token events, streamed to the caller, the event loop yielded to before each",
+        (
+            *_cpu_and_wall("µs/event", 1e6 / 10_000, 5),
+            Measure("first", "first event µs", 1e6, 200),
+        ),
+    ),
+    Scenario("import", "import the engine in a fresh process, against `import asyncio` in one", _against_asyncio(1.5)),
+    Scenario(
+        "coldstart",
+        "a fresh process from its start to the answer of a two-node graph (ragweave's is loaded from YAML), against one "
+        "that does `import asyncio`",
+        _against_asyncio(4),
+    ),
+)
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _ALL}
