@@ -109,7 +109,7 @@ _ALL = (
     Scenario("import", "import the engine in a fresh process, against `import asyncio` in one", _against_asyncio(1.5)),
     Scenario(
         "coldstart",
-        "a fresh process from its start to the answer of a two-node graph (ragweave's is loaded from YAML), against one "
+        "a fresh process from start to the answer of a two-node graph (ragweave loads it from YAML), against one "
         "that does `import asyncio`",
         _against_asyncio(4),
     ),
