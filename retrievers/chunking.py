@@ -1,0 +1,248 @@
+"""Source texts as passages: whole documents where they are short, else sections, cut between paragraphs, items or sentences."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragweave.orchestrator.values import Document
+from ragweave.retrievers.loading import SourceText
+
+VERSION = 1
+"""Part of an index's identity: passages cut by another version are cut anew."""
+PASSAGE_TOKENS = 448
+"""What a passage holds at most; a document up to this size stays whole."""
+WINDOW_TOKENS = 128
+"""What one vector stands for: a passage is found by its best window."""
+_HARD_CHARACTERS = 4_000
+
+_TOKEN = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
+_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_SETEXT = re.compile(r"[ \t]*(=+|-{3,}|~{3,})[ \t]*$")
+_FENCE = re.compile(r"[ \t]*(```+|~~~+)")
+_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S")
+_SENTENCE_END = re.compile(r"""[.!?…]['")\]]*\s+(?=['"(\[]?[A-Z0-9À-ÖØ-Þ])|[。！？]\s*|\n""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What is not cut if it can be avoided: a paragraph, a list item, a fenced block, a heading with what follows it."""
+
+    start: int
+    end: int
+    path: tuple[str, ...]
+    """The headings above it."""
+    tokens: int
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many word pieces a BERT tokenizer makes of this text (within 10 % on English prose and Markdown)."""
+    return sum(1 + (len(word) - 1) // 8 for word in _TOKEN.findall(text))
+
+
+def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Document]:
+    """The passages of a text, in order: `source.text[start:end]` of a passage's offsets is exactly its text."""
+    spans = list(_pack(_sized(source.text, _units(source), max_tokens), max_tokens))
+    found: list[Document] = []
+    line, counted = 1, 0
+    for start, end, path in spans:
+        start, end = _trim(source.text, start, end)
+        if start >= end:
+            continue
+        line += source.text.count("\n", counted, start)
+        counted = start
+        text = source.text[start:end]
+        found.append(
+            Document(
+                id=_identify(source.source, start, end, text),
+                text=text,
+                title=" > ".join(_without_repeats((source.title, *path))),
+                source=source.source,
+                offsets=(start, end),
+                line=line,
+                metadata=dict(source.metadata),
+            )
+        )
+    return found
+
+
+def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
+    """The texts whose vectors stand for a passage: its title, each with a part of the passage of about equal size."""
+    plain = SourceText(source="", text=passage.text)
+    total = estimate_tokens(passage.text)
+    parts = max(1, -(-total // max_tokens))
+    size = max(-(-total // parts), 16)
+    spans = [_trim(passage.text, start, end) for start, end, _ in _pack(_sized(passage.text, _units(plain), size), size, merge=True)]
+    prefix = f"{passage.title}\n" if passage.title else ""
+    return [prefix + passage.text[start:end] for start, end in spans if start < end] or [prefix + passage.text]
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Where each sentence or line of a text starts and ends; together they cover all of it that is not blank."""
+    found = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        found.append((start, match.end()))
+        start = match.end()
+    found.append((start, len(text)))
+    trimmed = (_trim(text, *span) for span in found)
+    return [span for span in trimmed if span[0] < span[1]]
+
+
+def _units(source: SourceText) -> Iterator[_Unit]:
+    """Paragraphs and list items, each with the headings above it; a heading belongs to the unit after it."""
+    text = source.text
+    path: list[tuple[int, str]] = []
+    start: int | None = None
+    fence = ""
+    lines = list(_lines(text, source.body))
+
+    def unit(end: int) -> _Unit:
+        assert start is not None
+        return _Unit(start, end, tuple(title for _, title in path), estimate_tokens(text[start:end]))
+
+    pending_heading = False
+    for index, (begin, end) in enumerate(lines):
+        line = text[begin:end].rstrip("\r\n")
+        if fence:
+            if line.strip().startswith(fence):
+                fence = ""
+            continue
+        opening = _FENCE.match(line)
+        if opening:
+            fence = opening[1]
+            start = begin if start is None else start
+            continue
+        following = text[slice(*lines[index + 1])].rstrip("\r\n") if index + 1 < len(lines) else ""
+        heading = _heading(line, following)
+        if heading is not None:
+            if start is not None and not pending_heading:
+                yield unit(begin)
+                start = None
+            level, title = heading
+            path = [(other, name) for other, name in path if other < level] + [(level, title)]
+            start = begin if start is None else start
+            pending_heading = True
+        elif not line.strip():
+            if start is not None and not pending_heading:
+                yield unit(end)
+                start = None
+        else:
+            if start is not None and not pending_heading and _ITEM.match(line):
+                yield unit(begin)
+                start = None
+            if not _SETEXT.match(line):
+                pending_heading = False
+            start = begin if start is None else start
+    if start is not None:
+        yield unit(len(text))
+
+
+def _heading(line: str, following: str) -> tuple[int, str] | None:
+    """The level and title if this line is a heading, by hashes or by the line under it."""
+    match = _HEADING.match(line)
+    if match:
+        return len(match[1]), match[2]
+    title = line.strip()
+    under = _SETEXT.match(following) if title and not _SETEXT.match(line) and not _ITEM.match(line) else None
+    if under and len(under[1]) >= min(len(title), 8) and len(title) < 200:
+        return {"=": 1, "-": 2, "~": 3}[under[1][0]], title
+    return None
+
+
+def _sized(text: str, units: Iterator[_Unit], max_tokens: int) -> Iterator[_Unit]:
+    """The units, with those that are too large cut between sentences, or by force where there is no sentence's end."""
+    for unit in units:
+        if unit.tokens <= max_tokens:
+            yield unit
+            continue
+        for begin, end in _pieces(text, unit, max_tokens):
+            yield _Unit(begin, end, unit.path, estimate_tokens(text[begin:end]))
+
+
+def _pieces(text: str, unit: _Unit, max_tokens: int) -> Iterator[tuple[int, int]]:
+    begin = unit.start
+    for start, end in sentences(text[unit.start : unit.end]):
+        start, end = unit.start + start, unit.start + end
+        if estimate_tokens(text[start:end]) <= max_tokens and end - start <= _HARD_CHARACTERS:
+            yield begin, end
+        else:
+            yield from _forced(text, begin, end, max_tokens)
+        begin = end
+
+
+def _forced(text: str, begin: int, end: int, max_tokens: int) -> Iterator[tuple[int, int]]:
+    """Cuts between words where there are any, so that no piece is longer than what a model reads."""
+    count, start = 0, begin
+    for match in _TOKEN.finditer(text, begin, end):
+        weight = 1 + (len(match[0]) - 1) // 8
+        cut = match.start()
+        if start < cut and (count + weight > max_tokens or match.end() - start > _HARD_CHARACTERS):
+            yield start, cut
+            start, count = cut, 0
+        count += weight
+        while match.end() - start > _HARD_CHARACTERS:
+            yield start, start + _HARD_CHARACTERS
+            start += _HARD_CHARACTERS
+    if start < end:
+        yield start, end
+
+
+def _pack(units: Iterator[_Unit], max_tokens: int, merge: bool = False) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Neighbouring units joined up to `max_tokens`: all of them if they fit, else never across a heading once half full."""
+    known = list(units)
+    if not known:
+        return
+    if sum(unit.tokens for unit in known) <= max_tokens:
+        yield known[0].start, known[-1].end, ()
+        return
+    group: list[_Unit] = []
+    held = 0
+    for unit in known:
+        new_section = bool(group) and unit.path != group[-1].path and held > max_tokens // 2 and not merge
+        if group and (held + unit.tokens > max_tokens or new_section):
+            yield group[0].start, group[-1].end, _common(group)
+            group, held = [], 0
+        group.append(unit)
+        held += unit.tokens
+    yield group[0].start, group[-1].end, _common(group)
+
+
+def _common(group: Sequence[_Unit]) -> tuple[str, ...]:
+    """The headings that all units of a group stand under; at least those of the first."""
+    path: list[str] = []
+    for level in zip(*(unit.path for unit in group), strict=False):
+        if len(set(level)) > 1:
+            break
+        path.append(level[0])
+    return tuple(path) or group[0].path
+
+
+def _lines(text: str, begin: int) -> Iterator[tuple[int, int]]:
+    while begin < len(text):
+        end = text.find("\n", begin) + 1 or len(text)
+        yield begin, end
+        begin = end
+
+
+def _trim(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _without_repeats(titles: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    for title in titles:
+        if title and (not kept or title.casefold() != kept[-1].casefold()):
+            kept.append(title)
+    return kept
+
+
+def _identify(*parts: Any) -> str:
+    return hashlib.sha256("\0".join(str(part) for part in parts).encode()).hexdigest()[:20]
