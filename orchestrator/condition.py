@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ragweave.orchestrator.errors import ConditionError
 from ragweave.orchestrator.types import Type, type_of, value_models
 
-_TOKEN = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*(?!\s*\()""")
+_TOKEN = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*+(?:\s*\.\s*[A-Za-z_]\w*+)*(?!\s*\()""")
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ragweave.orchestrator.events import Event, call_path
 from ragweave.orchestrator.values import Usage
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import ChatModel, Embedder, Reranker, Retriever
     from ragweave.orchestrator.resources import Resources
+    from ragweave.orchestrator.run import Run
 
-Emit = Callable[[str, str], Awaitable[None]]
+NO_USAGE = Usage()
 
 
 class Context:
@@ -21,45 +22,94 @@ class Context:
     Outside a graph, `Context(resources=…)` is enough to call a node in a test.
     """
 
-    __slots__ = ("_emit", "answers", "attempt", "cell", "emitted", "path", "resources", "run_id", "thread_id", "used")
+    __slots__ = (
+        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "resources", "run", "used", "visit",
+    )  # fmt: skip
 
     def __init__(
         self,
         *,
         resources: Resources | None = None,
-        run_id: str = "",
-        thread_id: str = "",
-        path: str = "",
-        emit: Emit | None = None,
-        answers: Sequence[Any] = (),
+        run: Run | None = None,
+        frame: str = "",
+        node: str = "",
+        visit: int = 1,
     ) -> None:
         self.resources = resources
-        self.run_id = run_id
-        self.thread_id = thread_id
-        self.path = path
-        """`node#visit[item]/member`, with the frames of enclosing graphs before it."""
+        self.run = run
+        self.frame = frame
+        self.node = node
+        self.visit = visit
+        self.item: int | None = None
+        self.member = 0
         self.attempt = 1
-        self.answers = answers
-        """What people answered to the Asks of this call, oldest first."""
+        """Which attempt of this call it is, from 1."""
         self.emitted = 0
-        self.used = Usage()
-        self.cell: Any = None
-        self._emit = emit
+        self.used = NO_USAGE
+        """What this call has used so far."""
+        self.item_value: tuple[str, Any] | None = None
+        self.parent: Context | None = None
+
+    @property
+    def path(self) -> str:
+        """`node#visit[item]/member`, with the frames of enclosing graphs before it."""
+        return call_path(self.frame, self.node, self.visit, self.item, self.member)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id; empty outside a run."""
+        return self.run.run_id if self.run is not None else ""
+
+    @property
+    def thread_id(self) -> str:
+        """The conversation that the run belongs to."""
+        return self.run.thread_id if self.run is not None else ""
 
     @property
     def key(self) -> str:
         """Names this call over attempts, workers and resumes: give it to services that accept an idempotency key."""
         return f"{self.run_id}:{self.path}"
 
+    @property
+    def answers(self) -> tuple[Any, ...]:
+        """What people answered to the Asks of this call, oldest first."""
+        return tuple(self.run.answers.get(self.path, ())) if self.run is not None else ()
+
     async def emit(self, text: str) -> None:
         """Stream a piece of text to the caller; waits while the caller's queue is full."""
-        if self._emit is not None and text:
+        if text:
             self.emitted += 1
-            await self._emit(self.path, text)
+            if self.run is not None and self.run.sink is not None:
+                await self.tell("token", text=text)
+
+    async def tell(self, kind: str, **data: Any) -> None:
+        """Put an event of this call into the stream, if somebody listens."""
+        if self.run is not None and self.run.sink is not None:
+            await self.run.sink.put(Event(kind, self.frame, self.node, self.visit, data, self.item, self.member))
+
+    async def withdraw(self, reason: str) -> None:
+        """Tell the stream that what this call has emitted so far does not count."""
+        if self.emitted:
+            self.emitted = 0
+            await self.tell("reset", reason=reason)
 
     def use(self, usage: Usage) -> None:
-        """Count tokens and calls toward this node and the run."""
-        self.used = self.used + usage
+        """Count tokens and calls toward this call, its node and the run."""
+        context: Context | None = self
+        while context is not None:
+            context.used = context.used + usage
+            context = context.parent
+        if self.run is not None:
+            self.run.usage = self.run.usage + usage
+
+    def inner(self, *, item: int | None = None, value: tuple[str, Any] | None = None, member: int | None = None) -> Context:
+        """The context of one item of a map, or of one member of a fallback or a race."""
+        context = Context(resources=self.resources, run=self.run, frame=self.frame, node=self.node, visit=self.visit)
+        context.item = self.item if item is None else item
+        context.item_value = self.item_value if value is None else value
+        context.member = self.member if member is None else member
+        context.parent = self
+        return context
 
     async def model(self, name: str) -> ChatModel:
         """The chat model of this name. Raises ResourceError, naming what is missing."""

@@ -70,6 +70,8 @@ class Node(BaseModel):
     origin: ClassVar[str] = ""
     """Whose words the written text is: user, system, retrieved, tool, memory, model; empty for "of what was read"."""
     wants_context: ClassVar[bool] = False
+    nested: ClassVar[bool] = False
+    """True for the node that runs another graph."""
     declared: ClassVar[Signature] = Signature()
     example: ClassVar[str] = ""
     """YAML of one node of this type, for `ragweave nodes TYPE`."""

@@ -61,6 +61,11 @@ class Resources:
                 self._built[kind, name] = built
             return built
 
+    def description(self, kind: str, name: str) -> str:
+        """What a name stands for: type and settings, with references to the environment as they are written."""
+        spec = self._specs.get((kind, name))
+        return f"{spec.type} {dict(spec.settings)!r}" if spec is not None else name
+
     def say(self, text: str) -> None:
         """Pass a notice to whoever listens."""
         if self.notice is not None:

@@ -1,0 +1,48 @@
+"""The key under which the result of a call is kept: equal keys mean equal calls."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from ragweave.orchestrator.contracts import Uses
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.bound import Member
+    from ragweave.orchestrator.resources import Resources
+
+
+def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] | None, resources: Resources) -> str:
+    """A hash of the node's type and settings, the resources that it names, and what it reads (R16)."""
+    node = member.node
+    named = {}
+    for name, info in type(node).model_fields.items():
+        used = getattr(node, name)
+        for mark in info.metadata:
+            if isinstance(mark, Uses) and isinstance(used, str):
+                named[name] = resources.description(mark.kind, used)
+    read = {parameter: plain(values[key]) for parameter, key in member.reads.items() if key in values}
+    if item is not None:
+        read[item[0]] = plain(item[1])
+    text = json.dumps(
+        [type(node).__module__, node.type_name or type(node).__qualname__, plain(node), named, read],
+        sort_keys=True,
+        ensure_ascii=True,
+        default=str,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON data; models by their fields."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return [plain(item) for item in value]
+    return value

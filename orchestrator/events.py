@@ -1,0 +1,90 @@
+"""Events: what happens in a run, in order. The journal is a list of them; a stream shows them as they come.
+
+    in the journal        run_started, entered, item, finished, asked, answered, effect_started, effect_finished,
+                          run_done, run_failed, run_cancelled, run_parked, run_resumed
+    in the stream only    started, token, reset, retry, fallback, skipped, abandoned
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+JOURNALED = frozenset(
+    (
+        "run_started", "entered", "item", "finished", "asked", "answered", "effect_started", "effect_finished",
+        "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
+    )
+)  # fmt: skip
+
+_NOTHING: Mapping[str, Any] = {}
+
+
+Record = tuple[str, str, str, int, Mapping[str, Any], int | None, int, int, int]
+"""An event as a plain tuple, the fields of Event in order: what the engine writes, for it costs next to nothing."""
+
+
+class Event:
+    """One thing that happened. `path` says where, `data` what; a `token` has `text`.
+
+    `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of `finished`, `item`
+    and `effect_finished` are the writes by state key; `finished` also has the index of the `route` taken and the `origin` mask
+    of what was written.
+    """
+
+    __slots__ = ("data", "frame", "item", "kind", "member", "node", "origin", "route", "visit")
+
+    def __init__(
+        self,
+        kind: str,
+        frame: str = "",
+        node: str = "",
+        visit: int = 0,
+        data: Mapping[str, Any] = _NOTHING,
+        item: int | None = None,
+        member: int = 0,
+        route: int = -1,
+        origin: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.frame = frame
+        self.node = node
+        self.visit = visit
+        self.data = data
+        self.item = item
+        self.member = member
+        self.route = route
+        self.origin = origin
+
+    def record(self) -> Record:
+        """The event as a tuple; `Event(*record)` is the event again."""
+        return (
+            self.kind, self.frame, self.node, self.visit, self.data, self.item, self.member, self.route, self.origin,
+        )  # fmt: skip
+
+    @property
+    def path(self) -> str:
+        """`node#visit[item]/member` behind the frames of enclosing graphs; empty for the run itself."""
+        return call_path(self.frame, self.node, self.visit, self.item, self.member) if self.node else self.frame
+
+    @property
+    def text(self) -> str:
+        """The text of a token; empty for other events."""
+        text: str = self.data.get("text", "")
+        return text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Event({self.kind!r}, {self.path!r}, {dict(self.data)!r})"
+
+
+def call_path(frame: str, node: str, visit: int, item: int | None = None, member: int = 0) -> str:
+    """The path of a call (R20)."""
+    path = f"{frame}{node}#{visit}"
+    if item is not None:
+        path += f"[{item}]"
+    return f"{path}/{member}" if member else path

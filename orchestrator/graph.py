@@ -1,0 +1,272 @@
+"""A graph to run: loaded from YAML or built in Python, checked, planned, and run as often as you like, many runs at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.bound import Checked
+from ragweave.orchestrator.check import check
+from ragweave.orchestrator.environment import read_dotenv
+from ragweave.orchestrator.errors import GraphError, InputError, JournalError, Problem, ResourceError, RunError
+from ragweave.orchestrator.events import Event
+from ragweave.orchestrator.execution import Execution
+from ragweave.orchestrator.inputs import check_inputs
+from ragweave.orchestrator.load import load_data, load_text
+from ragweave.orchestrator.plan import Plan, make_plan
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.spec import Spec
+from ragweave.orchestrator.stores import RunRecord, Store
+from ragweave.orchestrator.stores.memory import MemoryStore
+from ragweave.orchestrator.stream import Sink
+from ragweave.orchestrator.threads import ThreadQueues
+from ragweave.orchestrator.values import Ask, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to. `result["answer"]` is an output; of a parked run there are `asks` instead."""
+
+    outputs: Mapping[str, Any]
+    status: Literal["done", "parked"]
+    run_id: str
+    thread_id: str = ""
+    asks: Mapping[str, Ask] = field(default_factory=dict)
+    """By call path, what people are asked; `graph.resume(run_id, answers={path: answer})` goes on."""
+    usage: Usage = field(default_factory=Usage)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.outputs[key]
+
+
+class Graph:
+    """A checked graph. Raises GraphError with every problem at once; runs are started by `run`, `arun`, `stream`, `batch`.
+
+    >>> graph = Graph.load("cookbook.yaml")
+    >>> graph.run(question="How long do the lemon peels infuse?")["answer"]
+
+    In Python: `Graph(inputs={"n": "int"}, outputs=["n"], nodes={"a": function}, edges=["start -> a -> end"])`; the keys are
+    those of a file, and a node may be a function, a Node, or a mapping with `type`.
+    """
+
+    def __init__(self, *, store: Store | None = None, plugins: Sequence[str] = (), **data: Any) -> None:
+        registry.load_plugins(plugins)
+        spec, problems = load_data(data)
+        self._set_up(spec, problems, store, os.environ)
+
+    @classmethod
+    def load(cls, path: str | Path, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
+        """The graph of a file. `plugins` are modules or files that register node types. Raises GraphError, PluginError."""
+        with _opening(Path(path)):
+            spec, problems, environ = read_file(Path(path), plugins)
+            graph = cls.__new__(cls)
+            graph._set_up(spec, problems, store, environ)
+        return graph
+
+    @classmethod
+    def parse(cls, text: str, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
+        """The graph of a YAML text; paths in it are relative to the working directory. Raises GraphError, PluginError."""
+        registry.load_plugins(plugins)
+        spec, problems = load_text(text)
+        graph = cls.__new__(cls)
+        graph._set_up(spec, problems, store, os.environ)
+        return graph
+
+    def _set_up(
+        self, spec: Spec, problems: list[Problem], store: Store | None, environ: Mapping[str, str]
+    ) -> None:
+        self.resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ)
+        checked = check(spec, problems, self.resources)
+        self.problems: tuple[Problem, ...] = tuple(checked.problems)
+        """What the check found; of a graph that loads these are warnings."""
+        if not checked.ok:
+            raise GraphError(checked.problems)
+        self.checked: Checked = checked
+        self.plan: Plan = make_plan(checked)
+        self.store: Store = store if store is not None else MemoryStore()
+        self._threads = ThreadQueues()
+        self._active: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+
+    @property
+    def name(self) -> str:
+        """The graph's name."""
+        return self.plan.spec.name
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The names of its nodes, in the order of the file."""
+        return tuple(self.plan.spec.nodes)
+
+    def check(self) -> tuple[Problem, ...]:
+        """The warnings of this graph; its errors were raised when it was loaded."""
+        return self.problems
+
+    def draw(self, style: Literal["mermaid", "text", "svg"] = "mermaid") -> str:
+        """A picture of the graph."""
+        from ragweave.orchestrator.drawing import draw  # only those who look need it
+
+        return draw(self.checked, style)
+
+    # --- running ---
+
+    def run(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Result:
+        """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError."""
+        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+
+        return wait_for(self.arun(thread_id=thread_id, deadline=deadline, **inputs))
+
+    async def arun(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Result:
+        """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
+
+        Runs of one thread go one after the other. `deadline` in seconds replaces the graph's own.
+        """
+        execution = self._execution(thread_id, deadline, None)
+        return await execution.start(check_inputs(self.plan, inputs))
+
+    async def stream(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> AsyncIterator[Event]:
+        """The events of one run as they happen: tokens, nodes that start and finish, at last `run_done` or `run_parked`.
+
+        Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader may be
+        slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
+        """
+        execution = self._execution(thread_id, deadline, Sink())
+        async with contextlib.aclosing(execution.stream(check_inputs(self.plan, inputs))) as events:
+            async for event in events:
+                yield event
+
+    def stream_sync(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Iterator[Event]:
+        """`stream` for callers without an event loop."""
+        from ragweave.orchestrator.bridge import iterate  # async callers never start its thread
+
+        return iterate(self.stream(thread_id=thread_id, deadline=deadline, **inputs))
+
+    def batch(self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16) -> list[Result | RunError]:
+        """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place."""
+        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+
+        return wait_for(self.abatch(inputs, max_concurrency=max_concurrency))
+
+    async def abatch(
+        self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16
+    ) -> list[Result | RunError]:
+        """`batch` for async callers."""
+        rows = [check_inputs(self.plan, row) for row in inputs]
+        results: list[Any] = [None] * len(rows)
+        waiting = iter(range(len(rows)))
+
+        async def work() -> None:
+            for at in waiting:
+                try:
+                    results[at] = await self._execution("", None, None).start(rows[at])
+                except RunError as error:
+                    results[at] = error
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(max_concurrency, len(rows))):
+                group.create_task(work())
+        return results
+
+    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None) -> Result:
+        """Go on with a parked, failed or cancelled run; what finished is not run again. See `aresume`."""
+        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+
+        return wait_for(self.aresume(run_id, answers=answers))
+
+    async def aresume(self, run_id: str, *, answers: Mapping[str, Any] | None = None) -> Result:
+        """Go on with a run. `answers` are by call path, as in `result.asks`. Raises JournalError for an unknown run."""
+        record = await self.store.record(run_id)
+        if record is None:
+            raise JournalError(f"there is no run {run_id!r} in this store")
+        if record.status in ("done", "running"):
+            raise InputError(f"run {run_id!r} is {record.status}: there is nothing to resume")
+        execution = Execution(self, run_id, record.thread_id, self.plan.spec.deadline, None)
+        return await execution.resume(answers or {})
+
+    async def cancel(self, run_id: str) -> bool:
+        """Cancel a run that is going on here, wherever it was started; False if there is none of this id."""
+        active = self._active.get(run_id)
+        if active is None:
+            return False
+        loop, task = active
+        loop.call_soon_threadsafe(task.cancel)
+        return True
+
+    async def runs(self, **filters: Any) -> Sequence[RunRecord]:
+        """What the store knows of runs; `thread_id` and `status` filter."""
+        return await self.store.runs(**filters)
+
+    def _execution(self, thread_id: str, deadline: float | None, sink: Sink | None) -> Execution:
+        return Execution(self, None, thread_id, self.plan.spec.deadline if deadline is None else deadline, sink)
+
+    # --- life ---
+
+    async def warm_up(self) -> None:
+        """Build every declared resource now, so that the first run does not wait for it. Raises ResourceError."""
+        for kind, name in self.plan.spec.resources:
+            if self.resources.built(kind, name) is None:
+                await asyncio.to_thread(self.resources.get, kind, name)
+
+    async def aclose(self) -> None:
+        """Close models, retrievers, the store and the graphs inside this one."""
+        await self.resources.close()
+        await self.store.close()
+
+    def close(self) -> None:
+        """`aclose` for callers without an event loop."""
+        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+
+        wait_for(self.aclose())
+
+    async def __aenter__(self) -> Graph:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Graph:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name!r}: {len(self.nodes)} nodes>"
+
+
+_open: ContextVar[tuple[Path, ...]] = ContextVar("graph files that are being loaded", default=())
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """While a graph file is being loaded, meeting it again means that it contains itself (R22)."""
+    file, before = path.resolve(), _open.get()
+    if file in before:
+        circle = " -> ".join(one.name for one in (*before[before.index(file) :], file))
+        raise ResourceError(f"a graph cannot contain itself: {circle}")
+    token = _open.set((*before, file))
+    try:
+        yield
+    finally:
+        _open.reset(token)
+
+
+def read_file(path: Path, plugins: Sequence[str] = ()) -> tuple[Spec, list[Problem], Mapping[str, str]]:
+    """A graph file, unchecked: its spec, the problems of loading, and the environment with the `.env` beside it."""
+    folder = path.resolve().parent
+    registry.load_plugins(plugins, folder if any((folder / name).exists() for name in plugins) else None)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        near = sorted(other.name for other in folder.glob("*.y*ml")) if folder.is_dir() else []
+        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+        problem = Problem("RW101", f"the file {reason}" + (f"; there is: {', '.join(near)}" if near else ""), str(path))
+        raise GraphError([problem]) from None
+    spec, problems = load_text(data, file=str(path), folder=folder)
+    return spec, problems, {**read_dotenv(folder), **os.environ}

@@ -1,0 +1,76 @@
+"""A graph as a node (R22): its inputs are read, its outputs written, and everything in it counts toward the caller's run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import PrivateAttr
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.events import Event
+from ragweave.orchestrator.inputs import check_inputs
+from ragweave.orchestrator.ledger import Ledger
+from ragweave.orchestrator.node import Node, Read, Signature, Write
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.types import JSON
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.plan import Plan
+
+class GraphNode(Node, type="graph"):
+    """Run another graph file as one step. Its inputs are read from the state, its outputs are written to it."""
+
+    path: str
+    """The graph file, relative to the folder of the file that names it."""
+
+    example: ClassVar[str] = "research: {type: graph, path: research.yaml}"
+    nested: ClassVar[bool] = True
+    wants_context: ClassVar[bool] = True
+    _graph: Any = PrivateAttr(default=None)
+
+    def signature(self, resources: Resources) -> Signature:
+        """Declared inputs as reads, outputs as writes. Raises GraphError of the inner file, ResourceError for a circle."""
+        graph = self._load(resources)
+        spec, keys = graph.plan.spec, graph.plan.keys
+        reads = {name: Read(key.type or JSON, not key.has_default) for name, key in spec.inputs.items()}
+        return Signature(reads, {name: Write(keys.get(name, JSON)) for name in spec.outputs})
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the inner graph."""
+        plan: Plan = self._graph.plan
+        return plan
+
+    async def __call__(self, *, ctx: Context, **inputs: Any) -> Mapping[str, Any]:
+        """The outputs of the inner graph."""
+        from ragweave.orchestrator.walker import Walker, first_state  # they import the plan, which imports nodes
+
+        graph: Graph = self._load(ctx.resources or Resources())
+        frame = ctx.path + "/"
+        run = ctx.run
+        if run is None:
+            result = await graph.arun(**inputs)
+            return result.outputs
+        known = run.children.pop(frame, None)
+        if known is not None:
+            ledger, ready = known
+        else:
+            values = check_inputs(graph.plan, inputs)
+            run.journal(Event("entered", ctx.frame, ctx.node, ctx.visit, {"inputs": values}, ctx.item, ctx.member))
+            ledger = Ledger(graph.plan)
+            ready = ledger.start(first_state(graph.plan, values))
+        walker = Walker(graph.plan, run, graph.resources, frame, ledger)
+        outcome: Any = await walker.execute(ready)
+        return outcome  # type: ignore[no-any-return]
+
+    def _load(self, resources: Resources) -> Graph:
+        if self._graph is None:
+            from ragweave.orchestrator.graph import Graph  # a graph holds nodes, and this node holds a graph
+
+            path = (resources.folder / self.path).resolve()
+            self._graph = Graph.load(path)
+            resources.put("graphs", str(path), self._graph)
+        return self._graph  # type: ignore[no-any-return]
+

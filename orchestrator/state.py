@@ -1,0 +1,187 @@
+"""What a run carries along its edges: for each key its newest writes (R9, R11, R13). Pure data, no asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, overload
+
+ORIGINS = ("user", "system", "retrieved", "tool", "memory", "model")
+"""Whose words a text may be; a set of origins is the sum of 1 << position."""
+
+
+def origin_bit(origin: str) -> int:
+    """The bit of an origin's name; 0 for the empty name."""
+    return 1 << ORIGINS.index(origin) if origin else 0
+
+
+def origin_names(mask: int) -> tuple[str, ...]:
+    """The names in a set of origins."""
+    return tuple(name for position, name in enumerate(ORIGINS) if mask >> position & 1)
+
+
+class Write:
+    """One write of one key: the value, the number of the node that counts as its writer, and the origins of its words."""
+
+    __slots__ = ("node", "origin", "value")
+
+    def __init__(self, value: Any, node: int, origin: int = 0) -> None:
+        self.value = value
+        self.node = node
+        self.origin = origin
+
+    def __repr__(self) -> str:
+        return f"Write({self.value!r}, node={self.node})"
+
+
+class Log(Sequence[Any]):
+    """The value of an `accumulate` key: a read-only list to which adding costs the same at any length.
+
+    Versions share one list, of which each sees its own first part; adding to an old version copies that part.
+    """
+
+    __slots__ = ("_count", "_items", "_marks", "origin")
+
+    def __init__(self, items: list[Any] | None = None, marks: list[object] | None = None, origin: int = 0) -> None:
+        self._items: list[Any] = [] if items is None else items
+        self._marks: list[object] = [object() for _ in self._items] if marks is None else marks
+        self._count = len(self._items)
+        self.origin = origin
+
+    @property
+    def value(self) -> Log:
+        """Itself: a log is read like a write."""
+        return self
+
+    def added(self, items: Iterable[Any], origin: int = 0) -> Log:
+        """This log and then `items`, as one write."""
+        if len(self._items) == self._count:
+            grown = Log.__new__(Log)
+            grown._items, grown._marks = self._items, self._marks
+            grown._items.extend(items)
+            while len(grown._marks) < len(grown._items):
+                grown._marks.append(object())
+            grown._count = len(grown._items)
+            grown.origin = self.origin | origin
+            return grown
+        return Log(self._items[: self._count], self._marks[: self._count], self.origin).added(items, origin)
+
+    def joined(self, other: Log) -> Log:
+        """The items of both, each write once: this log's, then those that only the other has."""
+        if other._items is self._items:
+            return self if self._count >= other._count else other
+        shared = 0
+        for mine, theirs in zip(islice(self._marks, self._count), islice(other._marks, other._count), strict=False):
+            if mine is not theirs:
+                break
+            shared += 1
+        known = set(self._marks[shared : self._count])
+        fresh = [at for at in range(shared, other._count) if other._marks[at] not in known]
+        if not fresh:
+            return self
+        return Log(
+            self._items[: self._count] + [other._items[at] for at in fresh],
+            self._marks[: self._count] + [other._marks[at] for at in fresh],
+            self.origin | other.origin,
+        )
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Any]:
+        return islice(self._items, self._count)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self._items[at] for at in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(f"index {index} of a list of {self._count}")
+        return self._items[index if index >= 0 else self._count + index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (Log, list, tuple)):
+            return len(other) == self._count and all(mine == theirs for mine, theirs in zip(self, other, strict=True))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Iterable[Any]) -> list[Any]:
+        return [*self, *other]
+
+    def __radd__(self, other: Iterable[Any]) -> list[Any]:
+        return [*other, *self]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+Entry = Write | tuple[Write, ...] | Log
+State = dict[str, Entry]
+Merge = Callable[[list[Any]], Any]
+
+
+class MergeFailed(ValueError):
+    """A merge could not make one value of several."""
+
+
+def read(state: Mapping[str, Entry], key: str, merges: Mapping[str, Merge]) -> Any:
+    """The value of a key: of its one newest write, or the merge of several (R12). KeyError if it is absent."""
+    entry = state[key]
+    if entry.__class__ is Write:
+        return entry.value
+    if entry.__class__ is Log:
+        return entry
+    try:
+        return merges[key]([write.value for write in entry])  # type: ignore[union-attr]
+    except KeyError:
+        raise MergeFailed(f"{key!r} has {len(entry)} parallel writes and no merge") from None  # type: ignore[arg-type]
+
+
+def origin_of(entry: Entry) -> int:
+    """The origins of all writes of an entry."""
+    if isinstance(entry, tuple):
+        mask = 0
+        for write in entry:
+            mask |= write.origin
+        return mask
+    return entry.origin
+
+
+def join(states: Sequence[State], reach: Sequence[int]) -> State:
+    """The union of states in the order of their edges (R11).
+
+    `reach[u]` has bit v set where a forward path leads from node u to node v: then u's write is dropped beside v's.
+    """
+    result = dict(states[0])
+    clashes: set[str] = set()
+    for state in states[1:]:
+        for key, entry in state.items():
+            mine = result.get(key)
+            if mine is None:
+                result[key] = entry
+            elif mine is not entry:
+                if mine.__class__ is Log:
+                    result[key] = mine.joined(entry)  # type: ignore[union-attr, arg-type]
+                else:
+                    clashes.add(key)
+    for key in clashes:
+        result[key] = _newest([state[key] for state in states if key in state], reach)
+    return result
+
+
+def _newest(entries: Iterable[Entry], reach: Sequence[int]) -> Entry:
+    writes: list[Write] = []
+    seen: set[int] = set()
+    mask = 0
+    for entry in entries:
+        for write in entry if isinstance(entry, tuple) else (entry,):
+            if id(write) not in seen:
+                seen.add(id(write))
+                writes.append(write)
+                mask |= 1 << write.node
+    kept = [write for write in writes if not reach[write.node] & mask]
+    return kept[0] if len(kept) == 1 else tuple(kept)

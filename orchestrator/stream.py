@@ -1,0 +1,74 @@
+"""The queue between a run and whoever listens: bounded, so that a slow reader slows the run and not the memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from ragweave.orchestrator.events import Event
+
+CAPACITY = 256
+
+
+class Sink:
+    """Events in order. `put` waits while the queue is full; `take` gives all that is there, or waits for some."""
+
+    __slots__ = ("_closed", "_events", "_reader", "_writers")
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._writers: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    async def put(self, event: Event) -> None:
+        """Add an event; while the reader is behind, wait for it."""
+        while len(self._events) >= CAPACITY and not self._closed:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._writers.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._pass_on(waiter)
+                raise
+        self.push(event)
+
+    def push(self, event: Event) -> None:
+        """Add an event without waiting, for those that are few and must not be late."""
+        if self._closed:
+            return
+        self._events.append(event)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def take(self) -> list[Event]:
+        """Every event that is there, at least one; empty only when the stream has ended."""
+        while not self._events:
+            if self._closed:
+                return []
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        events = list(self._events)
+        self._events.clear()
+        for _ in range(min(CAPACITY, len(self._writers))):
+            waiter = self._writers.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+        return events
+
+    def close(self) -> None:
+        """No more events will come: what is there can still be taken, and nobody waits any longer."""
+        self._closed = True
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+        while self._writers:
+            waiter = self._writers.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _pass_on(self, waiter: asyncio.Future[None]) -> None:
+        """A writer that was woken and cancelled at once hands its turn to the next."""
+        if waiter.done() and not waiter.cancelled() and self._writers:
+            following = self._writers.popleft()
+            if not following.done():
+                following.set_result(None)
