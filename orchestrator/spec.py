@@ -37,6 +37,7 @@ class KeySpec:
     has_default: bool = False
     merge: str | None = None
     accumulate: bool = False
+    description: str = ""
     mark: Mark = NOWHERE
 
 
@@ -97,6 +98,8 @@ class Spec:
     resources: dict[tuple[str, str], ResourceSpec] = field(default_factory=dict)
     nodes: dict[str, NodeSpec] = field(default_factory=dict)
     exits: dict[str, ExitSpec] = field(default_factory=dict)
+    defaults: NodePolicies = field(default_factory=NodePolicies)
+    """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
     durability: str = "async"
     marks: dict[Place, Mark] = field(default_factory=dict)

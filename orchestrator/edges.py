@@ -1,0 +1,359 @@
+"""The `edges:` section: arrow chains and `routes` blocks become the ways on from each node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ragweave.orchestrator.arrows import ArrowSyntax, parse_chain
+from ragweave.orchestrator.report import Report, path, shown
+from ragweave.orchestrator.shape import END, START, Shape, make_shape
+from ragweave.orchestrator.spec import ExitSpec, Mark, Place, RouteSpec, Spec
+
+ROUTES_KEYS = ("from", "routes")
+ROUTE_KEYS = ("when", "to", "max_iterations")
+
+
+@dataclass(slots=True)
+class _Target:
+    name: str
+    mark: Mark
+    order: int
+
+
+@dataclass(slots=True)
+class _Exit:
+    """The ways on from a node while they are being read."""
+
+    mark: Mark
+    place: Place
+    plain: list[_Target] = field(default_factory=list)
+    routes: list[RouteSpec] | None = None
+
+
+def read_edges(report: Report, data: Any) -> None:
+    """Read `edges` into `report.spec.exits`, and say which nodes stand on no edge."""
+    reader = _Reader(report)
+    place: Place = ("edges",)
+    if not isinstance(data, (list, tuple)):
+        hint = "write '- start -> answer -> end'" if isinstance(data, (str, Mapping)) else "such as '- start -> answer -> end'"
+        report.wrong_kind(place, "a list of edges", data, hint)
+        return
+    for index, item in enumerate(data):
+        if isinstance(item, str):
+            reader.chain(item, (*place, index))
+        elif isinstance(item, Mapping):
+            reader.block(item, (*place, index))
+        else:
+            reader.broken = True
+            report.wrong_kind((*place, index), "an edge such as 'a -> b', or from and routes", item)
+    reader.finish()
+
+
+def shape_of(spec: Spec) -> Shape:
+    """The shape of a graph: start, end, then the nodes in the order of the file; `on_error` is the last route of a node."""
+    names = (START, END, *(name for name in spec.nodes if name not in (START, END)))
+    exits: dict[str, list[tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]]] = {}
+    for source, ways in spec.exits.items():
+        exits[source] = [(row.targets, row.when, row.max_iterations, False, row.orders) for row in ways.routes]
+    following = max((order for rows in exits.values() for row in rows for order in row[4]), default=-1) + 1
+    for name, node in spec.nodes.items():
+        target = node.policies.on_error
+        if target is not None and target in names:
+            rows = exits.setdefault(name, [])
+            if all(target not in row[0] for row in rows):
+                rows.append(((target,), None, None, True, (following,)))
+                following += 1
+    return make_shape(names, exits)
+
+
+class _Reader:
+    def __init__(self, report: Report) -> None:
+        self.report = report
+        self.spec = report.spec
+        self.names = [START, END, *self.spec.nodes]
+        self.known = set(self.names)
+        self.exits: dict[str, _Exit] = {}
+        self.order = 0
+        self.seen: dict[tuple[str, str], Mark] = {}
+        self.mentioned: set[str] = set()
+        self.broken = False
+        """True if an edge could not be read: then nothing is said about nodes without edges."""
+
+    def chain(self, text: str, place: Place) -> None:
+        """An arrow chain; every edge of it that can be read counts."""
+        mark = self.spec.value_mark(*place)
+        try:
+            chain = parse_chain(text)
+        except ArrowSyntax as error:
+            self.broken = True
+            at = self.report.within(mark, text, error.offset)
+            self.report.at(at, "RW113", f"{path(place)}: {error.message}", old=error.old, new=error.new or None)
+            return
+        at = {name: self.report.within(mark, text, name.offset) for group in chain.groups for name in group}
+        names = {name: self.resolve(name.text, at[name]) for name in at}
+        for source, target in chain.pairs():
+            one, other = names[source], names[target]
+            if one is not None and other is not None and self.allowed(one, at[source], other, at[target]):
+                self.plain(one, at[source], other, at[target], place)
+
+    def block(self, item: Mapping[str, Any], place: Place) -> None:
+        """A `from` with its `routes`."""
+        for key in item:
+            if key not in ROUTES_KEYS:
+                self.stray(item, key, place)
+        source = self.source(item, place)
+        routes = item.get("routes")
+        if "routes" not in item:
+            if not any(key in ROUTE_KEYS for key in item):
+                self.report.key(place, "RW122", f"{path(place)}: 'routes' is missing; write from: and routes:")
+            self.broken = True
+            return
+        if not isinstance(routes, (list, tuple)):
+            self.broken = True
+            self.report.wrong_kind((*place, "routes"), "a list of routes", routes, "write '- {when: …, to: …}'")
+            return
+        read = [self.route(entry, (*place, "routes", number)) for number, entry in enumerate(routes)]
+        where = self.spec.mark(*place, "routes")
+        if source == START:
+            self.broken = True
+            self.report.at(where, "RW120", "start has plain edges only; let it go to a node that has the routes")
+            return
+        self.ends_open(routes, (*place, "routes"), source)
+        if source is not None:
+            self.take_routes(source, read, place)
+
+    def take_routes(self, source: str, read: Sequence[tuple[RouteSpec, Place] | None], place: Place) -> None:
+        mark = self.spec.mark(*place)
+        known = self.exits.get(source)
+        if known is not None:
+            what = "a routes block" if known.routes is not None else "plain edges"
+            line = f" (line {known.mark.line})" if known.mark.line else ""
+            self.report.at(
+                self.spec.value_mark(*place, "from"), "RW116",
+                f"{source!r} has {what} already{line}; a node has plain edges or one routes block",
+            )  # fmt: skip
+            return
+        made = []
+        for found in read:
+            if found is None:
+                continue
+            route, _ = found
+            keep = [
+                position
+                for position, target in enumerate(route.targets)
+                if self.fresh(source, target, route.target_marks[position], routes=True)
+            ]
+            if keep:
+                made.append(
+                    RouteSpec(
+                        tuple(route.targets[position] for position in keep), route.when, route.max_iterations, route.place,
+                        tuple(route.target_marks[position] for position in keep), tuple(self.next() for _ in keep),
+                    )
+                )  # fmt: skip
+        self.exits[source] = _Exit(mark, place, routes=made)
+
+    def route(self, entry: Any, place: Place) -> tuple[RouteSpec, Place] | None:
+        if not isinstance(entry, Mapping):
+            hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
+            self.broken = True
+            self.report.wrong_kind(place, "a route", entry, hint)
+            return None
+        for key in entry:
+            if key not in ROUTE_KEYS:
+                message = f"{path(place)}: unknown key {key!r}"
+                self.report.unknown(self.spec.mark(*place, key), "RW104", message, str(key), ROUTE_KEYS)
+        when, bound = self.when(entry, place), self.bound(entry, place)
+        if "to" not in entry:
+            self.broken = True
+            self.report.key(place, "RW122", f"{path(place)}: 'to' is missing: the node, or list of nodes, to go to")
+            return None
+        targets = self.targets(entry["to"], (*place, "to"))
+        if bound is not None and len(targets) > 1:
+            message = f"{path(place)}: a route with max_iterations goes back to one node, not to {len(targets)}"
+            self.report.key((*place, "max_iterations"), "RW119", message)
+        names = tuple(name for name, _ in targets)
+        return RouteSpec(names, when, bound, place, tuple(mark for _, mark in targets)), place
+
+    def when(self, entry: Mapping[str, Any], place: Place) -> str | None:
+        text = entry.get("when")
+        if "when" not in entry:
+            return None
+        if isinstance(text, str) and text.strip():
+            return text
+        hint = "leave 'when' out for a route that is always taken" if text in (True, None, "") else "such as verdict.passed"
+        self.report.wrong_kind((*place, "when"), "a condition", text, hint)
+        return "true"
+
+    def bound(self, entry: Mapping[str, Any], place: Place) -> int | None:
+        number = entry.get("max_iterations")
+        if "max_iterations" not in entry:
+            return None
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 1:
+            return number
+        self.report.value(
+            (*place, "max_iterations"), "RW119",
+            f"{path((*place, 'max_iterations'))}: expected a whole number, at least 1, found {shown(number)}",
+        )  # fmt: skip
+        return 1
+
+    def targets(self, to: Any, place: Place) -> list[tuple[str, Mark]]:
+        items = list(to) if isinstance(to, (list, tuple)) else [to]
+        if not items:
+            self.broken = True
+            self.report.wrong_kind(place, "a node or a list of nodes", to)
+        found: list[tuple[str, Mark]] = []
+        for index, name in enumerate(items):
+            where = (*place, index) if isinstance(to, (list, tuple)) else place
+            mark = self.spec.value_mark(*where)
+            if not isinstance(name, str):
+                self.broken = True
+                self.report.wrong_kind(where, "a node's name", name)
+            elif "," in name or ">" in name:
+                self.broken = True
+                listed = ", ".join(part.strip() for part in name.replace("->", ",").split(",") if part.strip())
+                self.report.at(mark, "RW113", f"{path(where)}: {name!r} is not a node's name; several are written [{listed}]")
+            else:
+                known = self.resolve(name, mark)
+                if known == START:
+                    self.report.at(mark, "RW120", "no edge goes into start; go to the first node instead")
+                elif known is not None:
+                    found.append((known, mark))
+        return found
+
+    def ends_open(self, routes: Sequence[Any], place: Place, source: str | None) -> None:
+        """R1: the last route, and no other, has neither condition nor bound."""
+        of = f" of {source!r}" if source else ""
+        if not routes:
+            self.report.key(place, "RW117", f"the routes{of} are empty; write at least '- {{to: end}}'")
+            return
+        conditional = [not isinstance(entry, Mapping) or bool({"when", "max_iterations"} & set(entry)) for entry in routes]
+        for number, is_conditional in enumerate(conditional[:-1]):
+            if not is_conditional:
+                line = self.spec.mark(*place, number).line
+                at = f" (line {line})" if line else ""
+                message = f"this route{of} is never taken: the one before{at} has no condition; put that one last"
+                self.report.key((*place, number + 1), "RW118", message)
+                return
+        if conditional[-1] and isinstance(routes[-1], Mapping):
+            message = f"the last route{of} needs no 'when' and no 'max_iterations', so that there is always a way on; add '- {{to: …}}'"
+            self.report.key((*place, len(routes) - 1), "RW117", message)
+
+    def source(self, item: Mapping[str, Any], place: Place) -> str | None:
+        name = item.get("from")
+        where = (*place, "from")
+        if "from" not in item:
+            self.broken = True
+            self.report.key(place, "RW122", f"{path(place)}: 'from' is missing: the node whose routes these are")
+            return None
+        if not isinstance(name, str):
+            self.broken = True
+            self.report.wrong_kind(where, "one node's name", name)
+            return None
+        mark = self.spec.value_mark(*where)
+        known = self.resolve(name, mark)
+        if known == END:
+            self.report.at(mark, "RW120", "no edge leaves end")
+            return None
+        return known
+
+    def stray(self, item: Mapping[str, Any], key: str, place: Place) -> None:
+        if key in ROUTE_KEYS and "routes" not in item:
+            said = [other for other in item if other in ROUTE_KEYS]
+            if key == said[0]:
+                hint = f"write '{item.get('from', 'a')} -> {item.get('to', 'b')}'" if said == ["to"] else "put it under routes:"
+                self.report.key((*place, key), "RW113", f"{path(place)}: {key!r} belongs into a route; {hint}")
+            return
+        self.report.unknown(self.spec.mark(*place, key), "RW104", f"{path(place)}: unknown key {key!r}", str(key), ROUTES_KEYS)
+
+    def resolve(self, name: str, mark: Mark) -> str | None:
+        """The node of this name; of a misspelt one the nearest, so that no other problem follows from it."""
+        if name in self.known:
+            self.mentioned.add(name)
+            return name
+        message = f"{path(('edges',))}: there is no node {name!r}"
+        near = self.report.unknown(mark, "RW114", message, name, self.names)
+        if near is None:
+            self.broken = True
+            return None
+        self.mentioned.add(near)
+        return near
+
+    def allowed(self, source: str, at: Mark, target: str, target_at: Mark) -> bool:
+        if target == START:
+            self.report.at(target_at, "RW120", "no edge goes into start; go to the first node instead")
+        elif source == END:
+            self.report.at(at, "RW120", "no edge leaves end")
+        return target != START and source != END
+
+    def plain(self, source: str, at: Mark, target: str, target_at: Mark, place: Place) -> None:
+        known = self.exits.get(source)
+        if known is not None and known.routes is not None:
+            line = f" (line {known.mark.line})" if known.mark.line else ""
+            message = f"{source!r} has a routes block already{line}; a node has plain edges or one routes block"
+            self.report.at(at, "RW116", message)
+            return
+        if self.fresh(source, target, target_at):
+            exit_ = self.exits.setdefault(source, _Exit(at, place))
+            exit_.plain.append(_Target(target, target_at, self.next()))
+
+    def fresh(self, source: str, target: str, mark: Mark, *, routes: bool = False) -> bool:
+        first = self.seen.get((source, target))
+        if first is None:
+            self.seen[source, target] = mark
+            return True
+        line = f" (line {first.line})" if first.line else ""
+        hint = "; join their conditions with ||" if routes else ""
+        self.report.at(mark, "RW115", f"the edge {source} -> {target} stands twice{line}{hint}")
+        return False
+
+    def next(self) -> int:
+        self.order += 1
+        return self.order - 1
+
+    def finish(self) -> None:
+        for source, known in self.exits.items():
+            if known.routes is not None:
+                self.spec.exits[source] = ExitSpec(source, tuple(known.routes), False, known.mark)
+                continue
+            row = RouteSpec(
+                tuple(target.name for target in known.plain), None, None, known.place,
+                tuple(target.mark for target in known.plain), tuple(target.order for target in known.plain),
+            )  # fmt: skip
+            self.spec.exits[source] = ExitSpec(source, (row,), True, known.mark)
+        self.errors_lead_on()
+        if self.broken:
+            return
+        for mark_name, message in ((START, "no edge leaves start"), (END, "no edge goes to end")):
+            if mark_name not in self.mentioned:
+                hint = "- start -> …" if mark_name == START else "- … -> end"
+                self.report.key(("edges",), "RW120", f"{message}; write '{hint}'")
+        for name in self.spec.nodes:
+            if name not in self.mentioned and name not in (START, END):
+                message = f"nodes.{name} stands on no edge; join it in edges, or delete it"
+                self.report.key(("nodes", name), "RW121", message)
+
+    def errors_lead_on(self) -> None:
+        """`on_error` names a node that is there and to which no other edge leads from here (R17)."""
+        for name, node in list(self.spec.nodes.items()):
+            target = node.policies.on_error
+            if target is None:
+                continue
+            place = ("nodes", name, "on_error")
+            mark = self.spec.value_mark(*place)
+            if target not in self.known:
+                message = f"{path(place)}: there is no node {target!r}"
+                near = self.report.unknown(mark, "RW114", message, target, self.names)
+                self.mentioned.add(near or "")
+                self.broken = self.broken or near is None
+                policies = node.policies.model_copy(update={"on_error": near})
+                self.spec.nodes[name] = replace(node, policies=policies)
+                continue
+            self.mentioned.add(target)
+            if target in (name, START):
+                self.report.at(mark, "RW124", f"{path(place)}: a failed node cannot go to {target!r}; name another node")
+            elif (name, target) in self.seen:
+                message = f"{path(place)}: an edge leads from {name!r} to {target!r} already; on_error needs a node of its own"
+                self.report.at(mark, "RW124", message)
+

@@ -1,0 +1,112 @@
+"""Collects the problems of one graph file: finds the position of a key or value, and adds "did you mean" and its repair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from ragweave.orchestrator.errors import Fix, Problem, closest, did_you_mean
+from ragweave.orchestrator.spec import Mark, Place, Spec
+from ragweave.orchestrator.yamltext import lines_of
+
+Severity = Literal["error", "warning"]
+
+
+class Report:
+    """The problems found so far, and how to say one at a place of the file."""
+
+    def __init__(self, spec: Spec, problems: Iterable[Problem] = ()) -> None:
+        self.spec = spec
+        self.problems = list(problems)
+        self._lines: list[str] | None = None
+
+    def key(self, place: Place, code: str, message: str, *, severity: Severity = "error") -> None:
+        """A problem at a key or list item."""
+        self.at(self.spec.mark(*place), code, message, severity=severity)
+
+    def value(self, place: Place, code: str, message: str, *, severity: Severity = "error") -> None:
+        """A problem at a value."""
+        self.at(self.spec.value_mark(*place), code, message, severity=severity)
+
+    def at(
+        self,
+        mark: Mark,
+        code: str,
+        message: str,
+        *,
+        old: str = "",
+        new: str | None = None,
+        severity: Severity = "error",
+    ) -> None:
+        """A problem at a position; with `new`, what `old` there should become."""
+        fix = Fix(mark.line, mark.column, old, new) if new is not None and mark.line else None
+        self.problems.append(Problem(code, message, self.spec.file, mark.line, mark.column, severity, fix))
+
+    def unknown(self, mark: Mark, code: str, message: str, name: str, candidates: Iterable[str]) -> str | None:
+        """A name that is none of the candidates: the message gets the nearest. Gives the one that was surely meant."""
+        known = list(candidates)
+        new = surely(name, known)
+        self.at(mark, code, message + did_you_mean(name, known), old=name, new=new)
+        return new
+
+    def wrong_kind(self, place: Place, expected: str, value: Any, hint: str = "") -> None:
+        """A value that is not what belongs here."""
+        said = f"{path(place) or 'the file'}: expected {expected}, found {shown(value)}"
+        self.value(place, "RW105", said + (f"; {hint}" if hint else ""))
+
+    def within(self, mark: Mark, text: str, offset: int) -> Mark:
+        """Where the character `offset` of a scalar stands that starts at `mark`; `mark` itself where that is unclear."""
+        if not mark.line:
+            return mark
+        if self._lines is None:
+            self._lines = lines_of(self.spec.text)
+        line = self._lines[mark.line - 1]
+        start = mark.column - 1
+        if line[start : start + 1] in ("'", '"'):
+            start += 1
+        return Mark(mark.line, start + offset + 1) if line.startswith(text, start) else mark
+
+    def sorted(self) -> list[Problem]:
+        """The problems in the order of the file, each once."""
+        unique = dict.fromkeys(self.problems)
+        return sorted(unique, key=lambda problem: (problem.line, problem.column))
+
+
+def surely(name: str, candidates: Sequence[str]) -> str | None:
+    """The candidate that was meant beyond doubt: near, and clearly nearer than any other."""
+    best = closest(name, candidates)
+    if best is None:
+        return None
+    if best.lower() == name.lower():
+        return best
+    ratio = _ratio(name, best)
+    rest = max((_ratio(name, other) for other in candidates if other != best), default=0.0)
+    return best if ratio >= 0.75 and ratio - rest > 0.05 else None
+
+
+def path(place: Place) -> str:
+    """A place in words: `nodes.answer.top_k`, `edges[3].routes[0]`."""
+    text = ""
+    for part in place:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def shown(value: Any) -> str:
+    """A value as YAML has it, shortened."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "a map" if value else "an empty map"
+    if isinstance(value, (list, tuple)):
+        return "a list" if value else "an empty list"
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, float) else repr(value)
+    return text if len(text) <= 60 else f"{text[:56]}…{text[-1]}"
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one.lower(), other.lower()).ratio()
