@@ -1,0 +1,79 @@
+"""The model that works with nothing configured: the endpoint if there is one, else answers quoted from the sources."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from pydantic import PrivateAttr
+
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
+from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.models.endpoint import OPENAI_URL, Endpoint
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.resources import Resources
+
+
+class Auto(Endpoint, type="auto"):
+    """An OpenAI-compatible endpoint if one is configured, else `extractive`, which needs no key and no network.
+
+    An endpoint is a `model` with a `base_url`, an `api_key` or both. Some of them without the others is an error: who
+    sets a key means to use it.
+    """
+
+    _chosen: ChatModel | None = PrivateAttr(None)
+
+    def open(self, resources: Resources) -> None:
+        """Choose, and say which through `resources.say`. Raises ResourceError that names what is missing."""
+        if not (self.model or self.base_url or self.api_key):
+            self._chosen = resources.get("models", "extractive")
+            resources.say(
+                "model 'auto' is 'extractive': no endpoint is configured, so answers are quoted from the sources"
+            )
+            return
+        self._check_complete()
+        from ragweave.orchestrator.models.openai import OpenAI
+
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        endpoint = OpenAI(**given)
+        endpoint.open(resources)
+        self._chosen = endpoint
+        resources.say(f"model 'auto' is {endpoint.model!r} at {endpoint.server}")
+
+    def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """What the chosen model says."""
+        return self.chosen.stream(request)
+
+    def cites(self) -> bool:
+        """True if the chosen model marks its sources by itself."""
+        return self.chosen.cites()
+
+    async def close(self) -> None:
+        """Close the endpoint; `extractive` is closed with the resources that it came from."""
+        if isinstance(self._chosen, Endpoint):
+            await self._chosen.close()
+
+    @property
+    def chosen(self) -> ChatModel:
+        """The model that answers."""
+        if self._chosen is None:
+            from ragweave.orchestrator.resources import Resources  # only where a model is used without a graph
+
+            self.open(Resources())
+        assert self._chosen is not None
+        return self._chosen
+
+    def _check_complete(self) -> None:
+        given = [name for name in ("model", "base_url", "api_key") if getattr(self, name)]
+        if not self.model:
+            missing, hint = "model", "set model to the name of a model on that server"
+        elif not self.base_url and self.api_key is None and not self.headers:
+            missing, hint = "base_url or api_key", f"set base_url to your server, or api_key for {OPENAI_URL}"
+        else:
+            return
+        shown = " and ".join(repr(name) for name in given)
+        raise ResourceError(
+            f"model 'auto' is half configured: there is {shown}, but no {missing}",
+            hint=f"{hint}; or set none of them, and answers are quoted from the sources",
+        )

@@ -1,0 +1,1 @@
+"""Node types that need no model, no index and no tool."""
