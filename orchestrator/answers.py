@@ -20,7 +20,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def check_answers(asks: Mapping[str, Ask], answers: Mapping[str, Any]) -> None:
-    """Raise InputError if an answer belongs to no open ask, or is not of the type or the choices that were asked for."""
+    """Raise InputError if an answer belongs to no open ask, or is not of the type or the choices that were asked
+    for."""
     for path, answer in answers.items():
         ask = asks.get(path)
         if ask is None:

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 from ragweave.orchestrator.errors import ConditionError
 from ragweave.orchestrator.types import Type, type_of, value_models
 
-_TOKEN = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*+(?:\s*\.\s*[A-Za-z_]\w*+)*(?!\s*\()""")
+_TOKEN = re.compile(
+    r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*+(?:\s*\.\s*[A-Za-z_]\w*+)*(?!\s*\()"""
+)
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
@@ -34,7 +36,8 @@ class Condition:
 
 
 def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
-    """Compile a CEL expression over state keys. Raises ConditionSyntax: bad syntax, unknown key or field, not a bool."""
+    """Compile a CEL expression over state keys. Raises ConditionSyntax: bad syntax, unknown key or field, not a
+    bool."""
     from cel_expr_python import cel  # a C++ library; graphs without conditions do not load it
 
     variables = _variables(keys)
@@ -57,7 +60,9 @@ def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
             return bool(result.value())
         found = result.value()
         reason = str(found) if kind == error_type else f"it gives {found!r}, not true or false"
-        raise ConditionError(f"the condition {text!r} failed: {reason}", hint="guard it, as in size(x) > 0 && x[0] == 1")
+        raise ConditionError(
+            f"the condition {text!r} failed: {reason}", hint="guard it, as in size(x) > 0 && x[0] == 1"
+        )
 
     return Condition(text, tuple(dict.fromkeys(path[0] for _, path in paths)), holds)
 

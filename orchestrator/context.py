@@ -23,7 +23,8 @@ class Context:
     """
 
     __slots__ = (
-        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "resources", "run", "used", "visit",
+        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "resources", "run", "used",
+        "visit",
     )  # fmt: skip
 
     def __init__(
@@ -102,7 +103,9 @@ class Context:
         if self.run is not None:
             self.run.usage = self.run.usage + usage
 
-    def inner(self, *, item: int | None = None, value: tuple[str, Any] | None = None, member: int | None = None) -> Context:
+    def inner(
+        self, *, item: int | None = None, value: tuple[str, Any] | None = None, member: int | None = None
+    ) -> Context:
         """The context of one item of a map, or of one member of a fallback or a race."""
         context = Context(resources=self.resources, run=self.run, frame=self.frame, node=self.node, visit=self.visit)
         context.item = self.item if item is None else item

@@ -1,7 +1,8 @@
-"""What third parties implement: models, embedders, retrievers and rerankers, as classes whose fields are their YAML keys.
+"""What third parties implement: models, embedders, retrievers and rerankers, as classes whose fields are their YAML
+keys.
 
-A resource is declared in a graph file under its kind (`models:`, `retrievers:`, …), built once per graph when it is first
-used, shared by all runs and threads of that graph, and closed with it.
+A resource is declared in a graph file under its kind (`models:`, `retrievers:`, …), built once per graph when it is
+first used, shared by all runs and threads of that graph, and closed with it.
 """
 
 from __future__ import annotations

@@ -27,9 +27,7 @@ def references(value: Any) -> Iterator[tuple[str, str | None]]:
 
 def missing(value: Any, environ: Mapping[str, str]) -> list[str]:
     """The variables that a setting needs and that are not set, each once."""
-    return list(
-        dict.fromkeys(name for name, default in references(value) if default is None and name not in environ)
-    )
+    return list(dict.fromkeys(name for name, default in references(value) if default is None and name not in environ))
 
 
 def resolve(value: Any, environ: Mapping[str, str], where: str) -> Any:

@@ -1,19 +1,19 @@
 """Every error that ragweave raises, in one tree.
 
-    RagweaveError                 anything below; `hint` says the way out
-    ├── GraphError                a graph file is wrong; `problems` lists every fault at once
-    ├── PluginError               a plugin cannot be loaded, or registers a name that it may not
-    ├── RunError                  a run failed or was cancelled; `run_id`, `path` and `status` say which and where
-    ├── JournalError              a stored run cannot be read
-    └── NodeError                 raised by a node, a model, a tool: `transient` says whether a retry may help
-        ├── InputError            what a node was given is not what it can work on
-        ├── CallTimeout           a call took longer than its `timeout` (transient)
-        ├── ConditionError        a `when` condition failed on this state
-        ├── Denied                a person said no
-        ├── ModelError            a model endpoint refused, failed or broke off
-        ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
-        ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
-        └── MissingExtra          a package is not installed; says what to install
+RagweaveError                 anything below; `hint` says the way out
+├── GraphError                a graph file is wrong; `problems` lists every fault at once
+├── PluginError               a plugin cannot be loaded, or registers a name that it may not
+├── RunError                  a run failed or was cancelled; `run_id`, `path` and `status` say which and where
+├── JournalError              a stored run cannot be read
+└── NodeError                 raised by a node, a model, a tool: `transient` says whether a retry may help
+    ├── InputError            what a node was given is not what it can work on
+    ├── CallTimeout           a call took longer than its `timeout` (transient)
+    ├── ConditionError        a `when` condition failed on this state
+    ├── Denied                a person said no
+    ├── ModelError            a model endpoint refused, failed or broke off
+    ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
+    ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
+    └── MissingExtra          a package is not installed; says what to install
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Events: what happens in a run, in order. The journal is a list of them; a stream shows them as they come.
 
-    in the journal        run_started, entered, item, finished, asked, answered, effect_started, effect_finished,
-                          run_done, run_failed, run_cancelled, run_parked, run_resumed
-    in the stream only    started, token, reset, retry, fallback, skipped, abandoned
+in the journal        run_started, entered, item, finished, asked, answered, effect_started, effect_finished,
+                      run_done, run_failed, run_cancelled, run_parked, run_resumed
+in the stream only    started, token, reset, retry, fallback, skipped, abandoned
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Record = tuple[str, str, str, int, Mapping[str, Any], int | None, int, int, int]
 class Event:
     """One thing that happened. `path` says where, `data` what; a `token` has `text`.
 
-    `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of `finished`, `item`
-    and `effect_finished` are the writes by state key; `finished` also has the index of the `route` taken and the `origin` mask
-    of what was written.
+    `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of
+    `finished`, `item` and `effect_finished` are the writes by state key; `finished` also has the index of the `route`
+    taken and the `origin` mask of what was written.
     """
 
     __slots__ = ("data", "frame", "item", "kind", "member", "node", "origin", "route", "visit")

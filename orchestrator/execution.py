@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.answers import check_answers
@@ -63,7 +63,7 @@ class Execution:
             final = snapshot.frames[""].final
             return await self._execute(run, ledger, [(1, dict(final))] if final is not None else ready)
 
-    async def stream(self, inputs: Mapping[str, Any]) -> AsyncIterator[Event]:
+    async def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """The events of a new run. Raises RunError after the last one if it fails."""
         sink = self.sink
         assert sink is not None
@@ -109,7 +109,9 @@ class Execution:
             cause = failure.__cause__ or failure
             data = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
             await self._end(run, Event("run_failed", data=data), "failed")
-            error = RunError(f"run {self.run_id} failed at {failure.path}: {describe(cause)}", run_id=self.run_id, path=failure.path)
+            error = RunError(
+                f"run {self.run_id} failed at {failure.path}: {describe(cause)}", run_id=self.run_id, path=failure.path
+            )
             raise error from cause
         finally:
             graph._active.pop(self.run_id, None)

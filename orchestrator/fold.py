@@ -1,4 +1,5 @@
-"""Rebuilding a run from its journal: `fold(snapshot, event)` and `due(snapshot)`. Pure, total, without an event loop."""
+"""Rebuilding a run from its journal: `fold(snapshot, event)` and `due(snapshot)`. Pure, total, without an event
+loop."""
 
 from __future__ import annotations
 
@@ -69,8 +70,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         return _finished(snapshot, event)
     if kind == "item":
         path = call_path(event.frame, event.node, event.visit)
-        done = {**snapshot.items.get(path, {}), event.item: event.data}
-        return replace(snapshot, items={**snapshot.items, path: done})  # type: ignore[dict-item]
+        done: dict[int, Any] = {**snapshot.items.get(path, {}), event.item or 0: event.data}
+        return replace(snapshot, items={**snapshot.items, path: done})
     if kind == "asked":
         return replace(snapshot, asks={**snapshot.asks, event.data["path"]: event.data["ask"]})
     if kind == "answered":
@@ -79,7 +80,9 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         given = [*snapshot.answers.get(path, []), event.data["answer"]]
         return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
     if kind in ("effect_started", "effect_finished"):
-        return replace(snapshot, effects={**snapshot.effects, event.path: event.data if kind == "effect_finished" else None})
+        return replace(
+            snapshot, effects={**snapshot.effects, event.path: event.data if kind == "effect_finished" else None}
+        )
     if kind.startswith("run_"):
         return replace(snapshot, status="running" if kind == "run_resumed" else kind.removeprefix("run_"))
     return snapshot
@@ -152,7 +155,8 @@ def _inside(frame: str, call: str) -> bool:
 
 
 def _way(step: Step, event: Event) -> Way:
-    for way in (*step.ways, *((step.error_way,) if step.error_way else ())):
+    ways: list[Way] = [*step.ways, *filter(None, [step.error_way])]
+    for way in ways:
         if way.index == event.route:
             return way
     raise JournalError(f"the journal names route {event.data['route']} of {step.name!r}, which it does not have")

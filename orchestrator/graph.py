@@ -1,11 +1,12 @@
-"""A graph to run: loaded from YAML or built in Python, checked, planned, and run as often as you like, many runs at once."""
+"""A graph to run: loaded from YAML or built in Python, checked, planned, and run as often as you like, many runs at
+once."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,13 +48,14 @@ class Result:
 
 
 class Graph:
-    """A checked graph. Raises GraphError with every problem at once; runs are started by `run`, `arun`, `stream`, `batch`.
+    """A checked graph. Raises GraphError with every problem at once; runs are started by `run`, `arun`, `stream`,
+    `batch`.
 
     >>> graph = Graph.load("cookbook.yaml")
     >>> graph.run(question="How long do the lemon peels infuse?")["answer"]
 
-    In Python: `Graph(inputs={"n": "int"}, outputs=["n"], nodes={"a": function}, edges=["start -> a -> end"])`; the keys are
-    those of a file, and a node may be a function, a Node, or a mapping with `type`.
+    In Python: `Graph(inputs={"n": "int"}, outputs=["n"], nodes={"a": function}, edges=["start -> a -> end"])`; the
+    keys are those of a file, and a node may be a function, a Node, or a mapping with `type`.
     """
 
     def __init__(self, *, store: Store | None = None, plugins: Sequence[str] = (), **data: Any) -> None:
@@ -63,7 +65,8 @@ class Graph:
 
     @classmethod
     def load(cls, path: str | Path, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
-        """The graph of a file. `plugins` are modules or files that register node types. Raises GraphError, PluginError."""
+        """The graph of a file. `plugins` are modules or files that register node types. Raises GraphError,
+        PluginError."""
         with _opening(Path(path)):
             spec, problems, environ = read_file(Path(path), plugins)
             graph = cls.__new__(cls)
@@ -72,16 +75,15 @@ class Graph:
 
     @classmethod
     def parse(cls, text: str, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
-        """The graph of a YAML text; paths in it are relative to the working directory. Raises GraphError, PluginError."""
+        """The graph of a YAML text; paths in it are relative to the working directory. Raises GraphError,
+        PluginError."""
         registry.load_plugins(plugins)
         spec, problems = load_text(text)
         graph = cls.__new__(cls)
         graph._set_up(spec, problems, store, os.environ)
         return graph
 
-    def _set_up(
-        self, spec: Spec, problems: list[Problem], store: Store | None, environ: Mapping[str, str]
-    ) -> None:
+    def _set_up(self, spec: Spec, problems: list[Problem], store: Store | None, environ: Mapping[str, str]) -> None:
         self.resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ)
         checked = check(spec, problems, self.resources)
         self.problems: tuple[Problem, ...] = tuple(checked.problems)
@@ -130,11 +132,14 @@ class Graph:
         execution = self._execution(thread_id, deadline, None)
         return await execution.start(check_inputs(self.plan, inputs))
 
-    async def stream(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> AsyncIterator[Event]:
-        """The events of one run as they happen: tokens, nodes that start and finish, at last `run_done` or `run_parked`.
+    async def stream(
+        self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any
+    ) -> AsyncIterator[Event]:
+        """The events of one run as they happen: tokens, nodes that start and finish, at last `run_done` or
+        `run_parked`.
 
-        Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader may be
-        slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
+        Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
+        may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
         execution = self._execution(thread_id, deadline, Sink())
         async with contextlib.aclosing(execution.stream(check_inputs(self.plan, inputs))) as events:

@@ -57,7 +57,8 @@ class Ledger:
         return self.finish(self.plan.steps[0], self.plan.steps[0].ways[0], state)
 
     def finish(self, step: Step, way: Way, state: State) -> Ready:
-        """A node has finished and goes on by `way` with `state`: settle its edges, say which nodes are due (R6 to R8)."""
+        """A node has finished and goes on by `way` with `state`: settle its edges, say which nodes are due (R6 to
+        R8)."""
         if way.back >= 0:
             return [(way.back, self._again(way, state))]
         ready: Ready = []
@@ -110,7 +111,8 @@ class Ledger:
                 dying.extend(self.plan.exits[target])
 
     def _again(self, way: Way, state: State) -> State:
-        """Go back to a header: forget what ran in its loop, reset the bounds inside it, give it what was written (R8, R11)."""
+        """Go back to a header: forget what ran in its loop, reset the bounds inside it, give it what was written (R8,
+        R11)."""
         loop = self.plan.loops[way.back]
         self.bounds[way.bound_index] += 1
         for edge in loop.edges:
@@ -137,5 +139,3 @@ def _moved(write: Write, header: int, body: frozenset[int]) -> Write:
 
 def _edge_number(arrival: tuple[int, State]) -> int:
     return arrival[0]
-
-

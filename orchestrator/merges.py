@@ -80,4 +80,3 @@ def _key(item: Any) -> Any:
 
 def _scored(item: Any, score: float) -> Any:
     return item.model_copy(update={"score": score}) if hasattr(item, "model_copy") and hasattr(item, "score") else item
-

@@ -1,4 +1,5 @@
-"""Nodes: a class whose fields are its YAML settings, or a function. Parameters are the keys read, the return type the keys written."""
+"""Nodes: a class whose fields are its YAML settings, or a function. Parameters are the keys read, the return type the
+keys written."""
 
 from __future__ import annotations
 
@@ -22,7 +23,20 @@ from ragweave.orchestrator.values import Ask
 POLICIES = (
     "reads", "writes", "map", "retry", "timeout", "fallback", "race", "on_error", "cache", "budget", "interrupt",
 )  # fmt: skip
-RESERVED = (*POLICIES, "type", "with", "when", "if", "batch", "limit", "priority", "tags", "description", "name", "version")
+RESERVED = (
+    *POLICIES,
+    "type",
+    "with",
+    "when",
+    "if",
+    "batch",
+    "limit",
+    "priority",
+    "tags",
+    "description",
+    "name",
+    "version",
+)
 
 Effects = Literal["none", "write", "external"]
 
@@ -54,9 +68,9 @@ class Signature:
 class Node(BaseModel):
     """A step of a graph. `class Shout(Node, type="shout")` registers it for `type: shout`.
 
-    Fields are settings. `__call__` (sync or async) takes the state keys that it reads by name, and `ctx: Context` if it wants
-    one; it returns a TypedDict of the keys that it writes, or None, or an `Ask`. A sync `__call__` runs in a worker thread
-    unless the class says `inline = True` (for those that never block).
+    Fields are settings. `__call__` (sync or async) takes the state keys that it reads by name, and `ctx: Context` if
+    it wants one; it returns a TypedDict of the keys that it writes, or None, or an `Ask`. A sync `__call__` runs in a
+    worker thread unless the class says `inline = True` (for those that never block).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
@@ -86,7 +100,7 @@ class Node(BaseModel):
         taken = sorted(set(cls.model_fields) & set(RESERVED))
         if taken:
             raise PluginError(
-                f"node type {cls.type_name or cls.__name__!r} has a setting named {taken[0]!r}, which every node has already",
+                f"node type {cls.type_name or cls.__name__!r} has a setting {taken[0]!r}, which every node has already",
                 hint="rename the field",
             )
         if "__call__" in vars(cls):
@@ -195,7 +209,9 @@ def _writes(returned: Any, owner: str) -> dict[str, Write]:
         return {}
     if not typing.is_typeddict(returned):
         shown = "nothing is declared" if returned is _MISSING else f"it is {getattr(returned, '__name__', returned)}"
-        raise TypeError(f"{owner}: the return type must be a TypedDict of the state keys that it writes, or None; {shown}")
+        raise TypeError(
+            f"{owner}: the return type must be a TypedDict of the state keys that it writes, or None; {shown}"
+        )
     space = vars(sys.modules[returned.__module__]) if returned.__module__ in sys.modules else {}
     hints = _resolved(returned, space)
     writes = {}
@@ -227,7 +243,9 @@ def _resolved(thing: Any, space: Mapping[str, Any]) -> dict[str, Any]:
             while frame is not None and name not in frame.f_locals:
                 frame = frame.f_back  # type: ignore[assignment]
             if frame is None or name is None:
-                raise TypeError(f"{getattr(thing, '__qualname__', thing)}: the type {name!r} is not defined here") from None
+                raise TypeError(
+                    f"{getattr(thing, '__qualname__', thing)}: the type {name!r} is not defined here"
+                ) from None
             known[name] = frame.f_locals[name]
     raise TypeError(f"{thing}: too many unknown names in its types")
 

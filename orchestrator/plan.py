@@ -11,7 +11,7 @@ from typing import Any
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.bound import BoundNode, Checked, Member
 from ragweave.orchestrator.condition import Condition
-from ragweave.orchestrator.errors import GraphError, InputError, NodeError
+from ragweave.orchestrator.errors import GraphError, NodeError
 from ragweave.orchestrator.node import FunctionNode
 from ragweave.orchestrator.shape import Shape
 from ragweave.orchestrator.spec import Spec
@@ -24,7 +24,8 @@ from ragweave.orchestrator.wrappers import Parked, Runner, wrapped
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way on from a node. `targets` are (edge, node) pairs; a back edge has `back` instead, the header it goes to."""
+    """One way on from a node. `targets` are (edge, node) pairs; a back edge has `back` instead, the header it goes
+    to."""
 
     index: int
     targets: tuple[tuple[int, int], ...]
@@ -54,8 +55,8 @@ class Step:
     """A node, ready to run."""
 
     __slots__ = (
-        "always", "args", "bound", "direct", "error_way", "forward", "header", "index", "logs", "name", "nested", "next", "only",
-        "origin", "reads", "runner", "single", "ways", "written",
+        "always", "args", "bound", "direct", "error_way", "forward", "header", "index", "logs", "name", "nested",
+        "next", "only", "origin", "reads", "runner", "single", "ways", "written",
     )  # fmt: skip
 
     def __init__(self, index: int, name: str) -> None:
@@ -118,7 +119,8 @@ class Plan:
 
     @property
     def reach(self) -> Sequence[int]:
-        """For each node a set of bits: the nodes to which a forward path leads. Made at the first join that needs it."""
+        """For each node a set of bits: the nodes to which a forward path leads. Made at the first join that needs
+        it."""
         if self.reach_cache is None:
             self.reach_cache = _reach(self.shape, self.steps)
         return self.reach_cache
@@ -186,7 +188,8 @@ def _wire(plan: Plan, step: Step, structure: Structure, conditions: Mapping[tupl
 
 
 def _shortcut(plan: Plan, step: Step, structure: Structure) -> None:
-    """A single edge to a node that nothing else leads to needs no bookkeeping: its target's count is never looked at."""
+    """A single edge to a node that nothing else leads to needs no bookkeeping: its target's count is never looked
+    at."""
     if step.only is not None and len(step.only.targets) == 1 and not step.only.ends and not step.only.others:
         target = step.only.targets[0][1]
         if plan.need[target] == 1:
@@ -216,7 +219,9 @@ def _loop(plan: Plan, structure: Structure, header: int, body: frozenset[int], n
 
 
 def _reach(shape: Shape, steps: Sequence[Step]) -> list[int]:
-    forward = [[edge for way in (*step.ways, *filter(None, (step.error_way,))) for edge in way.targets] for step in steps]
+    forward = [
+        [edge for way in (*step.ways, *filter(None, (step.error_way,))) for edge in way.targets] for step in steps
+    ]
     reach = [-1] * len(steps)
     for root in range(len(steps)):
         stack = [root]
@@ -239,7 +244,9 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
     own = bound.members[0]
     step.origin = origin_bit(own.node.origin)
     step.nested = any(member.node.nested for member in bound.members)
-    step.reads = tuple((key, True) for key in sorted(bound.required)) + tuple((key, False) for key in sorted(bound.optional))
+    step.reads = tuple((key, True) for key in sorted(bound.required)) + tuple(
+        (key, False) for key in sorted(bound.optional)
+    )
     step.logs = frozenset(bound.written) & plan.logs
     step.runner = wrapped(bound, [_caller(member, plan) for member in bound.members])
     function = _async_function(own)
@@ -311,7 +318,8 @@ def _caller(member: Member, plan: Plan) -> Runner:
 def accept(
     shown: str, result: Any, written: Mapping[str, tuple[str, tuple[type, ...] | None]], always: frozenset[str]
 ) -> Any:
-    """What a call returned, by state key; an Ask stays as it is. Raises NodeError for what the type does not declare."""
+    """What a call returned, by state key; an Ask stays as it is. Raises NodeError for what the type does not
+    declare."""
     if result is None:
         result = {}
     if not isinstance(result, Mapping):
@@ -322,7 +330,9 @@ def accept(
     for name, value in result.items():
         declared = written.get(name)
         if declared is None:
-            raise NodeError(f"{shown} returned the undeclared key {name!r}; it declares: {', '.join(written) or 'none'}")
+            raise NodeError(
+                f"{shown} returned the undeclared key {name!r}; it declares: {', '.join(written) or 'none'}"
+            )
         if declared[1] is not None and not isinstance(value, declared[1]):
             raise NodeError(f"{shown} returned {type(value).__name__} for {name!r}, which is {_classes(declared[1])}")
         writes[declared[0]] = value

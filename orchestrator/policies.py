@@ -52,11 +52,17 @@ class NodePolicies(Policy):
     """What every node takes beside its settings."""
 
     reads: Mapping[str, str] = Field({}, description="Renames what is read: the node's own name to the state's key.")
-    writes: Mapping[str, str] = Field({}, description="Renames what is written: the node's own name to the state's key.")
+    writes: Mapping[str, str] = Field(
+        {}, description="Renames what is written: the node's own name to the state's key."
+    )
     map: MapPolicy | None = Field(None, description="Call the node once per item of a list.")
     retry: NonNegativeInt = Field(0, description="Further attempts after an error that may pass, with growing pauses.")
     timeout: Duration | None = Field(None, description="The longest that one attempt may take, such as 30s.")
-    fallback: tuple[Mapping[str, Any], ...] = Field((), description="Other settings or nodes, tried in turn on failure.")
-    race: tuple[Mapping[str, Any], ...] = Field((), description="Nodes started together with this one; the first result wins.")
+    fallback: tuple[Mapping[str, Any], ...] = Field(
+        (), description="Other settings or nodes, tried in turn on failure."
+    )
+    race: tuple[Mapping[str, Any], ...] = Field(
+        (), description="Nodes started together with this one; the first result wins."
+    )
     on_error: str | None = Field(None, description="The node to go to if this one finally fails; it may read `error`.")
     cache: CachePolicy | None = Field(None, description="Reuse the result of an equal call.")

@@ -1,8 +1,8 @@
 """Where names in a graph file come from: one table of kinds and names, for built-ins, plugins and user code alike.
 
-A built-in is a row of `builtin.TABLE`; a third party is an entry point of the group `ragweave` named `kind.name`, a module
-given as a plugin, or a class that is defined (`class Rerank(Node, type="reranker")`). Nothing is imported before its
-name is used.
+A built-in is a row of `builtin.TABLE`; a third party is an entry point of the group `ragweave` named `kind.name`, a
+module given as a plugin, or a class that is defined (`class Rerank(Node, type="reranker")`). Nothing is imported
+before its name is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,19 @@ from typing import Any
 from ragweave.orchestrator.builtin import TABLE
 from ragweave.orchestrator.errors import PluginError, did_you_mean
 
-KINDS = ("nodes", "models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts", "checks", "stores", "merges")
+KINDS = (
+    "nodes",
+    "models",
+    "embedders",
+    "retrievers",
+    "rerankers",
+    "tools",
+    "memories",
+    "prompts",
+    "checks",
+    "stores",
+    "merges",
+)
 
 _added: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 _installed: dict[str, dict[str, Any]] | None = None
@@ -90,8 +102,7 @@ def scope() -> Iterator[None]:
     try:
         yield
     finally:
-        for kind, table in saved.items():
-            _added[kind] = table
+        _added.update(saved)
 
 
 def _address(thing: Any) -> str:

@@ -20,8 +20,8 @@ from ragweave.orchestrator.errors import ResourceError, did_you_mean
 class Resources:
     """Finds resources by kind and name.
 
-    A name that is declared means that resource. A name that is not declared, but is a registered type (`extractive`), means
-    that type with its default settings. Thread-safe; `get` blocks while a resource is built.
+    A name that is declared means that resource. A name that is not declared, but is a registered type (`extractive`),
+    means that type with its default settings. Thread-safe; `get` blocks while a resource is built.
     """
 
     def __init__(

@@ -31,8 +31,8 @@ class Run:
     """Identity, journal, stream and usage of a run, and what it already knows when it is resumed."""
 
     __slots__ = (
-        "answers", "append", "children", "effect_results", "finished_items", "grace", "run_id", "sink", "store", "thread_id",
-        "usage",
+        "answers", "append", "children", "effect_results", "finished_items", "grace", "run_id", "sink", "store",
+        "thread_id", "usage",
     )  # fmt: skip
 
     def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None) -> None:

@@ -1,4 +1,5 @@
-"""The shape of a graph: nodes and edges as numbers, nothing else. Pure data, on which structure and plan are computed."""
+"""The shape of a graph: nodes and edges as numbers, nothing else. Pure data, on which structure and plan are
+computed."""
 
 from __future__ import annotations
 
@@ -43,14 +44,17 @@ class Shape:
 
 
 def make_shape(
-    names: tuple[str, ...], exits: dict[str, list[tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]]]
+    names: tuple[str, ...],
+    exits: dict[str, list[tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]]],
 ) -> Shape:
     """A shape from `{source: [(targets, when, bound, is_error, orders), …]}`; `orders` ranks the edges of all nodes."""
     number = {name: position for position, name in enumerate(names)}
-    flat = []
+    flat: list[tuple[int, int, int, int]] = []
     for source, routes in exits.items():
         for index, (targets, _, _, _, orders) in enumerate(routes):
-            flat.extend((order, number[source], number[target], index) for target, order in zip(targets, orders, strict=True))
+            flat.extend(
+                (order, number[source], number[target], index) for target, order in zip(targets, orders, strict=True)
+            )
     flat.sort(key=lambda row: row[0])
     edges = tuple(Edge(index, source, target, route) for index, (_, source, target, route) in enumerate(flat))
     out: list[list[int]] = [[] for _ in names]

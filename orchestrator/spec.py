@@ -1,4 +1,5 @@
-"""A graph as it was written: what the loader reads out of YAML or Python, with the place of everything, before any check."""
+"""A graph as it was written: what the loader reads out of YAML or Python, with the place of everything, before any
+check."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from ragweave.orchestrator.policies import NodePolicies
 from ragweave.orchestrator.types import Type
 
 Place = tuple[str | int, ...]
-"""The way to a key or item from the root of the file: `("nodes", "answer", "top_k")`, `("edges", 3, "routes", 0, "to")`."""
+"""The way to a key or item from the root of the file: `("nodes", "answer", "top_k")`, `("edges", 3, "routes", 0,
+"to")`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class KeySpec:
 
 @dataclass(frozen=True, slots=True)
 class RouteSpec:
-    """One way on from a node: its targets, taken together when `when` holds. Plain edges of a node are one such route."""
+    """One way on from a node: its targets, taken together when `when` holds. Plain edges of a node are one such
+    route."""
 
     targets: tuple[str, ...]
     when: str | None = None

@@ -21,7 +21,8 @@ def origin_names(mask: int) -> tuple[str, ...]:
 
 
 class Write:
-    """One write of one key: the value, the number of the node that counts as its writer, and the origins of its words."""
+    """One write of one key: the value, the number of the node that counts as its writer, and the origins of its
+    words."""
 
     __slots__ = ("node", "origin", "value")
 
@@ -164,8 +165,8 @@ def join(states: Sequence[State], reach: Sequence[int]) -> State:
             if mine is None:
                 result[key] = entry
             elif mine is not entry:
-                if mine.__class__ is Log:
-                    result[key] = mine.joined(entry)  # type: ignore[union-attr, arg-type]
+                if isinstance(mine, Log) and isinstance(entry, Log):
+                    result[key] = mine.joined(entry)
                 else:
                     clashes.add(key)
     for key in clashes:
@@ -179,7 +180,7 @@ def _newest(entries: Iterable[Entry], reach: Sequence[int]) -> Entry:
     mask = 0
     for entry in entries:
         for write in entry if isinstance(entry, tuple) else (entry,):
-            if id(write) not in seen:
+            if isinstance(write, Write) and id(write) not in seen:
                 seen.add(id(write))
                 writes.append(write)
                 mask |= 1 << write.node

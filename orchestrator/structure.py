@@ -61,9 +61,7 @@ def analyse(shape: Shape) -> Structure:
     dominator = _dominators(shape, order, rank)
     facts = Structure(tuple(order), tuple(rank), tuple(dominator), frozenset(), {}, (), ())
     back = frozenset(
-        edge.index
-        for edge in shape.edges
-        if rank[edge.source] >= 0 and facts.dominates(edge.target, edge.source)
+        edge.index for edge in shape.edges if rank[edge.source] >= 0 and facts.dominates(edge.target, edge.source)
     )
     faults = _reachability(shape, rank)
     order, cyclic = _topological(shape, order, back)
@@ -191,7 +189,8 @@ def _cycles(shape: Shape, cyclic: list[int], back: frozenset[int]) -> list[Fault
 
 
 def _components(shape: Shape, nodes: set[int], back: frozenset[int]) -> list[set[int]]:
-    """Strongly connected components of forward edges that hold more than one node or a self-edge (Tarjan, iterative)."""
+    """Strongly connected components of forward edges that hold more than one node or a self-edge (Tarjan,
+    iterative)."""
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []

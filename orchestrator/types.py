@@ -61,16 +61,16 @@ def type_of(annotation: Any) -> Type:
     """The type that a Python annotation means. Raises TypeError for what state cannot hold."""
     if annotation in (Any, object, None, type(None)):
         return JSON
-    if isinstance(annotation, type) and annotation.__name__ in SCALARS and annotation is SCALARS[annotation.__name__]:
-        return Type(annotation.__name__)
-    if isinstance(annotation, type) and _models.get(annotation.__name__) is annotation:
-        return Type(annotation.__name__)
+    if isinstance(annotation, type):
+        word = annotation.__name__
+        if SCALARS.get(word) is annotation or _models.get(word) is annotation:
+            return Type(word)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return type_of(args[0])
     if origin is typing.Literal:
-        kinds = {type(arg) for arg in args}
-        return type_of(kinds.pop()) if len(kinds) == 1 else JSON
+        classes = {type(arg) for arg in args}
+        return type_of(classes.pop()) if len(classes) == 1 else JSON
     if annotation in (list, tuple) or origin in (list, tuple, Sequence):
         return Type("list", type_of(args[0]) if args else JSON)
     if annotation is dict or origin in (dict, Mapping):

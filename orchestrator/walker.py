@@ -1,4 +1,5 @@
-"""The walker: the one place where a plan meets asyncio. A branch is a task that runs node after node; joins count down."""
+"""The walker: the one place where a plan meets asyncio. A branch is a task that runs node after node; joins count
+down."""
 
 from __future__ import annotations
 
@@ -67,11 +68,13 @@ class Walker:
     """Runs one graph of a run: the outermost, or one that a node of type `graph` holds (`frame` is then its path)."""
 
     __slots__ = (
-        "_asks", "_cancelling", "_create", "_failure", "_final", "_future", "_live", "_tasks", "frame", "ledger", "plan", "resources",
-        "run",
+        "_asks", "_cancelling", "_create", "_failure", "_final", "_future", "_live", "_tasks", "frame", "ledger",
+        "plan", "resources", "run",
     )  # fmt: skip
 
-    def __init__(self, plan: Plan, run: Run, resources: Resources, frame: str = "", ledger: Ledger | None = None) -> None:
+    def __init__(
+        self, plan: Plan, run: Run, resources: Resources, frame: str = "", ledger: Ledger | None = None
+    ) -> None:
         self.plan = plan
         self.run = run
         self.resources = resources
@@ -143,7 +146,8 @@ class Walker:
             self._ended(asyncio.current_task())
 
     async def _walk(self, node: int, state: State) -> None:
-        """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for others."""
+        """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for
+        others."""
         steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
         sink, frame = self.run.sink, self.frame
         breath = 0
@@ -213,7 +217,8 @@ class Walker:
         self._final = state
 
     async def _call(self, step: Step, visit: int, state: State) -> tuple[Any, int]:
-        """A call with policies, optional or merged reads, or a context: what it writes and the origins of what it read."""
+        """A call with policies, optional or merged reads, or a context: what it writes and the origins of what it
+        read."""
         merges = self.plan.merges
         values = {}
         origin = 0
@@ -226,7 +231,8 @@ class Walker:
         return await step.runner(values, ctx), origin
 
     def _choose(self, step: Step, state: State, writes: Mapping[str, Any], origin: int) -> tuple[Way, State]:
-        """The first route that holds on the state after the writes (R6). A condition that fails leaves `state` untouched."""
+        """The first route that holds on the state after the writes (R6). A condition that fails leaves `state`
+        untouched."""
         after = state if step.error_way is None else dict(state)
         written(after, step, writes, origin)
         for way in step.ways:

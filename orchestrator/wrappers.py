@@ -188,8 +188,9 @@ def raced(variants: Sequence[Runner]) -> Runner:
 
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
         contexts = [ctx.inner(member=member) for member in range(len(variants))]
-        tasks = {
-            asyncio.ensure_future(variant(values, inner)): inner for variant, inner in zip(variants, contexts, strict=True)
+        tasks: dict[asyncio.Future[Any], Context] = {
+            asyncio.ensure_future(variant(values, inner)): inner
+            for variant, inner in zip(variants, contexts, strict=True)
         }
         pending: set[asyncio.Future[Any]] = set(tasks)
         failure: BaseException | None = None

@@ -1,4 +1,5 @@
-"""A graph as a node (R22): its inputs are read, its outputs written, and everything in it counts toward the caller's run."""
+"""A graph as a node (R22): its inputs are read, its outputs written, and everything in it counts toward the caller's
+run."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.plan import Plan
 
+
 class GraphNode(Node, type="graph"):
     """Run another graph file as one step. Its inputs are read from the state, its outputs are written to it."""
 
@@ -31,7 +33,8 @@ class GraphNode(Node, type="graph"):
     _graph: Any = PrivateAttr(default=None)
 
     def signature(self, resources: Resources) -> Signature:
-        """Declared inputs as reads, outputs as writes. Raises GraphError of the inner file, ResourceError for a circle."""
+        """Declared inputs as reads, outputs as writes. Raises GraphError of the inner file, ResourceError for a
+        circle."""
         graph = self._load(resources)
         spec, keys = graph.plan.spec, graph.plan.keys
         reads = {name: Read(key.type or JSON, not key.has_default) for name, key in spec.inputs.items()}
@@ -43,7 +46,9 @@ class GraphNode(Node, type="graph"):
         plan: Plan = self._graph.plan
         return plan
 
-    async def __call__(self, *, ctx: Context, **inputs: Any) -> Mapping[str, Any]:
+    async def __call__(  # type: ignore[override]
+        self, *, ctx: Context, **inputs: Any
+    ) -> Mapping[str, Any]:
         """The outputs of the inner graph."""
         from ragweave.orchestrator.walker import Walker, first_state  # they import the plan, which imports nodes
 
@@ -73,4 +78,3 @@ class GraphNode(Node, type="graph"):
             self._graph = Graph.load(path)
             resources.put("graphs", str(path), self._graph)
         return self._graph  # type: ignore[no-any-return]
-

@@ -24,7 +24,8 @@ class RunRecord:
 
 
 class Store(Protocol):
-    """Keeps runs. Everything but `writer`'s function may wait for a disk or a network; none may block the event loop."""
+    """Keeps runs. Everything but `writer`'s function may wait for a disk or a network; none may block the event
+    loop."""
 
     async def begin(self, record: RunRecord) -> None:
         """Make a new run known. Its events follow through `writer`."""
