@@ -134,7 +134,7 @@ class Graph:
 
     async def stream(
         self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """The events of one run as they happen: tokens, nodes that start and finish, at last `run_done` or
         `run_parked`.
 
