@@ -65,7 +65,8 @@ demo: $(VENV)/.local ## Index the cookbook and ask it a question, offline and wi
 	@echo
 	@echo "Next:"
 	@echo "  source $(BIN)/activate"
-	@echo "  ragweave chat $(COOKBOOK)      ask your own questions"
+	@echo "  ragweave ask $(COOKBOOK) \"How long is limoncello infused?\""
+	@echo "  ragweave ask --docs ./my-notes \"...\"   the same over your own files, with no graph to write"
 	@echo "  ragweave draw $(COOKBOOK)      see the graph"
 	@echo "  less $(COOKBOOK)               read it: the whole program is this file"
 
