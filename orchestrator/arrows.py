@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"\s*(?:(?P<arrow>[-=~]*>+|[-=]{2,}|→|⇒|<[-=]+>?)|(?P<comma>,)|(?P<name>(?:(?![-=]+>|--|==|→|⇒|<[-=])[^\s,>])+))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<arrow>[-=~]*>+|[-=]{2,}|→|⇒|<[-=]+>?)|(?P<comma>,)|(?P<name>(?:(?![-=]+>|--|==|→|⇒|<[-=])[^\s,>])+))"
+)
 
 
 @dataclass(frozen=True, slots=True)

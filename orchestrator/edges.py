@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ragweave.orchestrator.arrows import ArrowSyntax, parse_chain
+from ragweave.orchestrator.errors import Problem, closest
 from ragweave.orchestrator.report import Report, path, shown
 from ragweave.orchestrator.shape import END, START, Shape, make_shape
 from ragweave.orchestrator.spec import ExitSpec, Mark, Place, RouteSpec, Spec
@@ -33,12 +34,16 @@ class _Exit:
 
 
 def read_edges(report: Report, data: Any) -> None:
-    """Read `edges` into `report.spec.exits`, and say which nodes stand on no edge."""
+    """Read `edges` into `report.spec.exits`."""
     reader = _Reader(report)
     place: Place = ("edges",)
     if not isinstance(data, (list, tuple)):
-        hint = "write '- start -> answer -> end'" if isinstance(data, (str, Mapping)) else "such as '- start -> answer -> end'"
-        report.wrong_kind(place, "a list of edges", data, hint)
+        hint = (
+            "write '- start -> answer -> end'"
+            if isinstance(data, (str, Mapping))
+            else "such as '- start -> answer -> end'"
+        )
+        reader.unreadable(place, "a list of edges", data, hint)
         return
     for index, item in enumerate(data):
         if isinstance(item, str):
@@ -46,9 +51,18 @@ def read_edges(report: Report, data: Any) -> None:
         elif isinstance(item, Mapping):
             reader.block(item, (*place, index))
         else:
-            reader.broken = True
-            report.wrong_kind((*place, index), "an edge such as 'a -> b', or from and routes", item)
+            reader.unreadable((*place, index), "an edge such as 'a -> b', or from and routes", item)
     reader.finish()
+
+
+def edges_are_sound(problems: Iterable[Problem]) -> bool:
+    """True if no edge is left out of what was read, so that the shape is the one that was meant."""
+    for problem in problems:
+        if problem.code in ("RW100", "RW102", "RW113", "RW116", "RW120"):
+            return False
+        if problem.code == "RW114" and not problem.message.endswith("?"):  # with "did you mean 'x'?" x was taken
+            return False
+    return True
 
 
 def shape_of(spec: Spec) -> Shape:
@@ -61,10 +75,8 @@ def shape_of(spec: Spec) -> Shape:
     for name, node in spec.nodes.items():
         target = node.policies.on_error
         if target is not None and target in names:
-            rows = exits.setdefault(name, [])
-            if all(target not in row[0] for row in rows):
-                rows.append(((target,), None, None, True, (following,)))
-                following += 1
+            exits.setdefault(name, []).append(((target,), None, None, True, (following,)))
+            following += 1
     return make_shape(names, exits)
 
 
@@ -77,9 +89,9 @@ class _Reader:
         self.exits: dict[str, _Exit] = {}
         self.order = 0
         self.seen: dict[tuple[str, str], Mark] = {}
-        self.mentioned: set[str] = set()
-        self.broken = False
-        """True if an edge could not be read: then nothing is said about nodes without edges."""
+
+    def unreadable(self, place: Place, expected: str, value: Any, hint: str = "") -> None:
+        self.report.wrong_kind(place, expected, value, hint, "RW113")
 
     def chain(self, text: str, place: Place) -> None:
         """An arrow chain; every edge of it that can be read counts."""
@@ -87,16 +99,15 @@ class _Reader:
         try:
             chain = parse_chain(text)
         except ArrowSyntax as error:
-            self.broken = True
             at = self.report.within(mark, text, error.offset)
             self.report.at(at, "RW113", f"{path(place)}: {error.message}", old=error.old, new=error.new or None)
             return
-        at = {name: self.report.within(mark, text, name.offset) for group in chain.groups for name in group}
-        names = {name: self.resolve(name.text, at[name]) for name in at}
+        marks = {name: self.report.within(mark, text, name.offset) for group in chain.groups for name in group}
+        names = {name: self.resolve(name.text, found) for name, found in marks.items()}
         for source, target in chain.pairs():
             one, other = names[source], names[target]
-            if one is not None and other is not None and self.allowed(one, at[source], other, at[target]):
-                self.plain(one, at[source], other, at[target], place)
+            if one is not None and other is not None and self.allowed(one, marks[source], other, marks[target]):
+                self.plain(one, marks[source], other, marks[target], place)
 
     def block(self, item: Mapping[str, Any], place: Place) -> None:
         """A `from` with its `routes`."""
@@ -107,17 +118,14 @@ class _Reader:
         routes = item.get("routes")
         if "routes" not in item:
             if not any(key in ROUTE_KEYS for key in item):
-                self.report.key(place, "RW122", f"{path(place)}: 'routes' is missing; write from: and routes:")
-            self.broken = True
+                self.report.key(place, "RW113", f"{path(place)}: 'routes' is missing; write from: and routes:")
             return
         if not isinstance(routes, (list, tuple)):
-            self.broken = True
-            self.report.wrong_kind((*place, "routes"), "a list of routes", routes, "write '- {when: …, to: …}'")
+            self.unreadable((*place, "routes"), "a list of routes", routes, "write '- {when: …, to: …}'")
             return
         read = [self.route(entry, (*place, "routes", number)) for number, entry in enumerate(routes)]
         where = self.spec.mark(*place, "routes")
         if source == START:
-            self.broken = True
             self.report.at(where, "RW120", "start has plain edges only; let it go to a node that has the routes")
             return
         self.ends_open(routes, (*place, "routes"), source)
@@ -157,8 +165,7 @@ class _Reader:
     def route(self, entry: Any, place: Place) -> tuple[RouteSpec, Place] | None:
         if not isinstance(entry, Mapping):
             hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
-            self.broken = True
-            self.report.wrong_kind(place, "a route", entry, hint)
+            self.unreadable(place, "a route", entry, hint)
             return None
         for key in entry:
             if key not in ROUTE_KEYS:
@@ -166,13 +173,9 @@ class _Reader:
                 self.report.unknown(self.spec.mark(*place, key), "RW104", message, str(key), ROUTE_KEYS)
         when, bound = self.when(entry, place), self.bound(entry, place)
         if "to" not in entry:
-            self.broken = True
-            self.report.key(place, "RW122", f"{path(place)}: 'to' is missing: the node, or list of nodes, to go to")
+            self.report.key(place, "RW113", f"{path(place)}: 'to' is missing: the node, or list of nodes, to go to")
             return None
         targets = self.targets(entry["to"], (*place, "to"))
-        if bound is not None and len(targets) > 1:
-            message = f"{path(place)}: a route with max_iterations goes back to one node, not to {len(targets)}"
-            self.report.key((*place, "max_iterations"), "RW119", message)
         names = tuple(name for name, _ in targets)
         return RouteSpec(names, when, bound, place, tuple(mark for _, mark in targets)), place
 
@@ -182,7 +185,11 @@ class _Reader:
             return None
         if isinstance(text, str) and text.strip():
             return text
-        hint = "leave 'when' out for a route that is always taken" if text in (True, None, "") else "such as verdict.passed"
+        hint = (
+            "leave 'when' out for a route that is always taken"
+            if text in (True, None, "")
+            else "such as verdict.passed"
+        )
         self.report.wrong_kind((*place, "when"), "a condition", text, hint)
         return "true"
 
@@ -201,19 +208,18 @@ class _Reader:
     def targets(self, to: Any, place: Place) -> list[tuple[str, Mark]]:
         items = list(to) if isinstance(to, (list, tuple)) else [to]
         if not items:
-            self.broken = True
-            self.report.wrong_kind(place, "a node or a list of nodes", to)
+            self.unreadable(place, "a node or a list of nodes", to)
         found: list[tuple[str, Mark]] = []
         for index, name in enumerate(items):
             where = (*place, index) if isinstance(to, (list, tuple)) else place
             mark = self.spec.value_mark(*where)
             if not isinstance(name, str):
-                self.broken = True
-                self.report.wrong_kind(where, "a node's name", name)
+                self.unreadable(where, "a node's name", name)
             elif "," in name or ">" in name:
-                self.broken = True
                 listed = ", ".join(part.strip() for part in name.replace("->", ",").split(",") if part.strip())
-                self.report.at(mark, "RW113", f"{path(where)}: {name!r} is not a node's name; several are written [{listed}]")
+                self.report.at(
+                    mark, "RW113", f"{path(where)}: {name!r} is not a node's name; several are written [{listed}]"
+                )
             else:
                 known = self.resolve(name, mark)
                 if known == START:
@@ -228,7 +234,9 @@ class _Reader:
         if not routes:
             self.report.key(place, "RW117", f"the routes{of} are empty; write at least '- {{to: end}}'")
             return
-        conditional = [not isinstance(entry, Mapping) or bool({"when", "max_iterations"} & set(entry)) for entry in routes]
+        conditional = [
+            not isinstance(entry, Mapping) or bool({"when", "max_iterations"} & set(entry)) for entry in routes
+        ]
         for number, is_conditional in enumerate(conditional[:-1]):
             if not is_conditional:
                 line = self.spec.mark(*place, number).line
@@ -244,12 +252,10 @@ class _Reader:
         name = item.get("from")
         where = (*place, "from")
         if "from" not in item:
-            self.broken = True
-            self.report.key(place, "RW122", f"{path(place)}: 'from' is missing: the node whose routes these are")
+            self.report.key(place, "RW113", f"{path(place)}: 'from' is missing: the node whose routes these are")
             return None
         if not isinstance(name, str):
-            self.broken = True
-            self.report.wrong_kind(where, "one node's name", name)
+            self.unreadable(where, "one node's name", name)
             return None
         mark = self.spec.value_mark(*where)
         known = self.resolve(name, mark)
@@ -262,30 +268,33 @@ class _Reader:
         if key in ROUTE_KEYS and "routes" not in item:
             said = [other for other in item if other in ROUTE_KEYS]
             if key == said[0]:
-                hint = f"write '{item.get('from', 'a')} -> {item.get('to', 'b')}'" if said == ["to"] else "put it under routes:"
+                hint = (
+                    f"write '{item.get('from', 'a')} -> {item.get('to', 'b')}'"
+                    if said == ["to"]
+                    else "put it under routes:"
+                )
                 self.report.key((*place, key), "RW113", f"{path(place)}: {key!r} belongs into a route; {hint}")
             return
-        self.report.unknown(self.spec.mark(*place, key), "RW104", f"{path(place)}: unknown key {key!r}", str(key), ROUTES_KEYS)
+        self.report.unknown(
+            self.spec.mark(*place, key), "RW104", f"{path(place)}: unknown key {key!r}", str(key), ROUTES_KEYS
+        )
 
     def resolve(self, name: str, mark: Mark) -> str | None:
         """The node of this name; of a misspelt one the nearest, so that no other problem follows from it."""
         if name in self.known:
-            self.mentioned.add(name)
             return name
         message = f"{path(('edges',))}: there is no node {name!r}"
-        near = self.report.unknown(mark, "RW114", message, name, self.names)
-        if near is None:
-            self.broken = True
-            return None
-        self.mentioned.add(near)
-        return near
+        self.report.unknown(mark, "RW114", message, name, self.names)
+        return closest(name, self.names)
 
     def allowed(self, source: str, at: Mark, target: str, target_at: Mark) -> bool:
         if target == START:
             self.report.at(target_at, "RW120", "no edge goes into start; go to the first node instead")
         elif source == END:
             self.report.at(at, "RW120", "no edge leaves end")
-        return target != START and source != END
+        else:
+            return True
+        return False
 
     def plain(self, source: str, at: Mark, target: str, target_at: Mark, place: Place) -> None:
         known = self.exits.get(source)
@@ -323,37 +332,15 @@ class _Reader:
             )  # fmt: skip
             self.spec.exits[source] = ExitSpec(source, (row,), True, known.mark)
         self.errors_lead_on()
-        if self.broken:
-            return
-        for mark_name, message in ((START, "no edge leaves start"), (END, "no edge goes to end")):
-            if mark_name not in self.mentioned:
-                hint = "- start -> …" if mark_name == START else "- … -> end"
-                self.report.key(("edges",), "RW120", f"{message}; write '{hint}'")
-        for name in self.spec.nodes:
-            if name not in self.mentioned and name not in (START, END):
-                message = f"nodes.{name} stands on no edge; join it in edges, or delete it"
-                self.report.key(("nodes", name), "RW121", message)
 
     def errors_lead_on(self) -> None:
-        """`on_error` names a node that is there and to which no other edge leads from here (R17)."""
+        """`on_error` names a node that is there; a misspelt one counts as what was meant."""
         for name, node in list(self.spec.nodes.items()):
             target = node.policies.on_error
-            if target is None:
+            if target is None or target in self.known:
                 continue
             place = ("nodes", name, "on_error")
-            mark = self.spec.value_mark(*place)
-            if target not in self.known:
-                message = f"{path(place)}: there is no node {target!r}"
-                near = self.report.unknown(mark, "RW114", message, target, self.names)
-                self.mentioned.add(near or "")
-                self.broken = self.broken or near is None
-                policies = node.policies.model_copy(update={"on_error": near})
-                self.spec.nodes[name] = replace(node, policies=policies)
-                continue
-            self.mentioned.add(target)
-            if target in (name, START):
-                self.report.at(mark, "RW124", f"{path(place)}: a failed node cannot go to {target!r}; name another node")
-            elif (name, target) in self.seen:
-                message = f"{path(place)}: an edge leads from {name!r} to {target!r} already; on_error needs a node of its own"
-                self.report.at(mark, "RW124", message)
-
+            message = f"{path(place)}: there is no node {target!r}"
+            self.report.unknown(self.spec.value_mark(*place), "RW114", message, target, self.names)
+            policies = node.policies.model_copy(update={"on_error": closest(target, self.names)})
+            self.spec.nodes[name] = replace(node, policies=policies)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.contracts import ResourceSpec
-from ragweave.orchestrator.edges import read_edges, shape_of
+from ragweave.orchestrator.edges import edges_are_sound, read_edges, shape_of
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.keys import read_inputs, read_outputs, read_state
 from ragweave.orchestrator.node import RESERVED, Node
 from ragweave.orchestrator.policies import NodePolicies, seconds
 from ragweave.orchestrator.policytext import read_policies
-from ragweave.orchestrator.report import Report, path, shown
+from ragweave.orchestrator.report import Report, path, shown, surely
 from ragweave.orchestrator.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.yamltext import read
 
@@ -30,9 +30,6 @@ LATER = ("approval", "budget")
 """Keys of a graph that have a meaning, but not in this version."""
 DURABILITY = ("async", "sync", "exit")
 _ID = re.compile(r"[a-z][a-z0-9_]*")
-_EDGE_FAULTS = frozenset(
-    {"RW100", "RW102", "RW109", "RW113", "RW114", "RW115", "RW116", "RW117", "RW118", "RW119", "RW120", "RW121", "RW122", "RW124"}
-)
 
 
 def load_text(text: str | bytes, *, file: str = "graph", folder: Path | None = None) -> tuple[Spec, list[Problem]]:
@@ -62,14 +59,9 @@ def load_data(data: Mapping[str, Any], *, folder: Path | None = None) -> tuple[S
     return spec, report.sorted()
 
 
-def edges_are_sound(problems: Iterable[Problem]) -> bool:
-    """True if nothing is wrong with the edges themselves, so that the structure of the graph is worth a look."""
-    return not any(problem.severity == "error" and problem.code in _EDGE_FAULTS for problem in problems)
-
-
 def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     if not isinstance(data, Mapping):
-        report.wrong_kind((), "the keys of a graph (inputs, nodes, edges, …)", data)
+        report.wrong_kind((), "the keys of a graph (inputs, nodes, edges, …)", data, code="RW113")
         return
     for key in data:
         if key in LATER:
@@ -89,7 +81,7 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
         _resources(report, section, data.get(section))
     known = _nodes(report, data)
     if "edges" not in data:
-        report.key((), "RW122", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
+        report.key((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
     elif known:
         read_edges(report, data["edges"])
 
@@ -161,7 +153,11 @@ def _defaults(report: Report, data: Any) -> NodePolicies:
             taken[key] = value
         elif key in RESERVED:
             later = key in ("budget", "interrupt")
-            reason = "is not available in this version" if later else "belongs on a node; defaults are retry, timeout and cache"
+            reason = (
+                "is not available in this version"
+                if later
+                else "belongs on a node; defaults are retry, timeout and cache"
+            )
             report.key((*place, key), "RW112" if later else "RW125", f"defaults: {key!r} {reason}")
         else:
             message = f"defaults: unknown setting {key!r}"
@@ -199,10 +195,12 @@ def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
     """Read `nodes`; False if the names of the nodes cannot be known."""
     nodes = data.get("nodes")
     if "nodes" not in data:
-        report.key((), "RW122", "'nodes' is missing: the steps of the graph, by name")
+        report.key((), "RW113", "'nodes' is missing: the steps of the graph, by name")
         return False
     if not isinstance(nodes, Mapping):
-        report.wrong_kind(("nodes",), "a map of names", nodes, "such as answer: {type: generator, model: chat}")
+        report.wrong_kind(
+            ("nodes",), "a map of names", nodes, "such as answer: {type: generator, model: chat}", "RW113"
+        )
         return False
     for name, entry in nodes.items():
         place = ("nodes", str(name))
@@ -250,8 +248,6 @@ def _no_type(report: Report, place: Place, entry: Mapping[str, Any]) -> None:
     if "type" in entry:
         report.wrong_kind((*place, "type"), "the name of a type", entry["type"])
         return
-    from ragweave.orchestrator.report import surely
-
     meant = next((key for key in entry if surely(str(key), ["type"])), None)
     message = f"{path(place)}: 'type' is missing"
     if meant is None:

@@ -22,11 +22,14 @@ INHERITED = ("reads", "writes", "retry", "timeout", "cache")
 MEMBER_KEYS = ("type", *INHERITED)
 
 
-def bind_node(builder: Builder, entry: NodeSpec, node: Node) -> BoundNode | None:
-    """A node with its policies, fallbacks and race; None if a problem was said."""
+def bind_node(builder: Builder, entry: NodeSpec, node: Node, *, partial: bool = False) -> BoundNode | None:
+    """A node with its policies, fallbacks and race; None if a problem was said.
+
+    `partial` if its settings are wrong: then the node only stands for its class, and only problems come of it.
+    """
     place: Place = ("nodes", entry.name)
     count = len(builder.report.problems)
-    signature = _signature(builder, node, place)
+    signature = type(node).declared if partial else _signature(builder, node, place)
     if signature is None:
         return None
     policies = _defaulted(builder.report.spec.defaults, entry.policies, node)
@@ -36,10 +39,12 @@ def bind_node(builder: Builder, entry: NodeSpec, node: Node) -> BoundNode | None
     members = [first]
     racing = bool(entry.policies.race)
     if racing and entry.policies.fallback:
-        builder.report.key((*place, "race"), "RW125", f"{path(place)}: race does not go with fallback; delete one of them")
+        builder.report.key(
+            (*place, "race"), "RW125", f"{path(place)}: race does not go with fallback; delete one of them"
+        )
     for key in ("fallback", "race"):
         for where, data in _entries(builder, entry, key, place):
-            member = _other(builder, entry, first, data, where)
+            member = _other(builder, entry, first, data, where, partial)
             if member is not None:
                 if key == "race":
                     _refuse_effect_in_race(builder, member.node, where)
@@ -90,7 +95,9 @@ def _refuse_on_effects(builder: Builder, node: Node, own: NodePolicies, place: P
 
 def _refuse_effect_in_race(builder: Builder, node: Node, where: Place) -> None:
     if node.effects != "none":
-        builder.report.key(where, "RW125", f"{path(where)}: a node with effects cannot race, since the losers are cancelled")
+        builder.report.key(
+            where, "RW125", f"{path(where)}: a node with effects cannot race, since the losers are cancelled"
+        )
 
 
 def _member(builder: Builder, node: Node, signature: Signature, policies: NodePolicies, place: Place) -> Member:
@@ -110,7 +117,9 @@ def _member(builder: Builder, node: Node, signature: Signature, policies: NodePo
     written: dict[str, str] = {}
     for name, target in names["writes"].items():
         if target in written:
-            message = f"{path((*place, 'writes'))}: {written[target]!r} and {name!r} would both be written to {target!r}"
+            message = (
+                f"{path((*place, 'writes'))}: {written[target]!r} and {name!r} would both be written to {target!r}"
+            )
             builder.report.key((*place, "writes"), "RW125", message)
         written[target] = name
     if policies.map is not None:
@@ -145,7 +154,9 @@ def _entries(builder: Builder, entry: NodeSpec, key: str, place: Place) -> list[
     return [((*place, key, index) if listed else (*place, key), item) for index, item in enumerate(items)]
 
 
-def _other(builder: Builder, entry: NodeSpec, first: Member, data: Mapping[str, Any], place: Place) -> Member | None:
+def _other(
+    builder: Builder, entry: NodeSpec, first: Member, data: Mapping[str, Any], place: Place, partial: bool
+) -> Member | None:
     """A fallback, or a node of a race; None if a problem was said."""
     report = builder.report
     settings, given = {}, {}
@@ -162,7 +173,9 @@ def _other(builder: Builder, entry: NodeSpec, first: Member, data: Mapping[str, 
     own = read_policies(report, given, place)
     if kind is None:
         return None
-    node = builder.build(kind, settings, place, inherited=inherited, beside=MEMBER_KEYS)
+    node = builder.build(
+        kind, settings, place, inherited=inherited, beside=MEMBER_KEYS, partial=partial and inherited is not None
+    )
     signature = None if node is None else _signature(builder, node, place)
     if node is None or signature is None:
         return None
@@ -219,7 +232,9 @@ def _same_writes(builder: Builder, first: Member, other: Member, place: Place) -
         if found is None or (mine.certain and not found.certain):
             if mine.certain:
                 has = ", ".join(theirs) or "nothing"
-                message = f"{path(place)}: it must write {key!r} too, as the node does; it writes: {has} (rename with writes)"
+                message = (
+                    f"{path(place)}: it must write {key!r} too, as the node does; it writes: {has} (rename with writes)"
+                )
                 builder.report.key(place, "RW126", message)
         elif not assignable(mine.type, found.type):
             message = f"{path(place)}: it writes {key!r} as {found.type}, the node as {mine.type}"

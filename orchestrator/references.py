@@ -16,9 +16,10 @@ from ragweave.orchestrator.spec import Place
 _LOOKS = re.compile(r"\$\{[^}]*\}?|\$[A-Z_][A-Z0-9_]*\b")
 _WHOLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)(:-[^}]*)?\}?")
 _SECRET = re.compile(
-    r"(?:.*[_-])?(?:api_?key|password|passwd|token|secret|authorization|cookie|credentials)|(?:secret|private)_key|x-api-key", re.I
+    r"(?:.*[_-])?(?:api_?key|password|passwd|token|secret|authorization|cookie|credentials)|(?:secret|private)_key|x-api-key",
+    re.IGNORECASE,
 )
-_HARMLESS = re.compile(r"(?:max|min|num|top|stop|eos|bos|pad)_.*", re.I)
+_HARMLESS = re.compile(r"(?:max|min|num|top|stop|eos|bos|pad)_.*", re.IGNORECASE)
 
 
 def check_references(report: Report, settings: Mapping[str, Any], place: Place, *, strict: bool) -> None:
@@ -70,7 +71,9 @@ def check_secrets(report: Report, settings: Mapping[str, Any], place: Place, mod
             continue
         if inside[0] in hidden or is_secret(inside[-1]):
             variable = re.sub(r"\W+", "_", inside[-1]).upper()
-            message = f"{path(where)}: a secret stands in the file; put it into the environment and write ${{env:{variable}}}"
+            message = (
+                f"{path(where)}: a secret stands in the file; put it into the environment and write ${{env:{variable}}}"
+            )
             report.value(where, "RW303", message, severity="warning")
 
 

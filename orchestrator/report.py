@@ -51,10 +51,10 @@ class Report:
         self.at(mark, code, message + did_you_mean(name, known), old=name, new=new)
         return new
 
-    def wrong_kind(self, place: Place, expected: str, value: Any, hint: str = "") -> None:
+    def wrong_kind(self, place: Place, expected: str, value: Any, hint: str = "", code: str = "RW105") -> None:
         """A value that is not what belongs here."""
         said = f"{path(place) or 'the file'}: expected {expected}, found {shown(value)}"
-        self.value(place, "RW105", said + (f"; {hint}" if hint else ""))
+        self.value(place, code, said + (f"; {hint}" if hint else ""))
 
     def within(self, mark: Mark, text: str, offset: int) -> Mark:
         """Where the character `offset` of a scalar stands that starts at `mark`; `mark` itself where that is unclear."""

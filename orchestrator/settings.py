@@ -22,7 +22,6 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.validating import report_errors
 
-
 BESIDE = ("type", *POLICIES)
 """What stands beside the settings of a node."""
 
@@ -34,13 +33,18 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
     """
     from ragweave.orchestrator.members import bind_node  # it builds fallbacks with this module
 
+
     report = Report(spec)
     check_resources(report, resources)
     bound = {}
     builder = Builder(report, resources)
     for name, entry in list(spec.nodes.items()):
-        node = builder.node(entry)
+        kind, node = builder.node(entry)
+        if kind is None:
+            continue
         if node is None:
+            if kind.signature is Node.signature:  # its keys are known all the same: look at its policies too
+                bind_node(builder, entry, kind.model_construct(), partial=True)
             continue
         spec.nodes[name] = replace(entry, node=node)
         made = bind_node(builder, entry, node)
@@ -80,20 +84,20 @@ class Builder:
         text = self.report.spec.text
         self.dollars = "$" in text or not text
 
-    def node(self, entry: NodeSpec) -> Node | None:
-        """The node that an entry of `nodes` declares; None if a problem was said."""
+    def node(self, entry: NodeSpec) -> tuple[type[Node] | None, Node | None]:
+        """The class of an entry of `nodes`, and the node that it declares; None where a problem was said."""
         place: Place = ("nodes", entry.name)
         implementation = entry.implementation
         if isinstance(implementation, Node):
             self.extra(entry, place)
-            return implementation
+            return type(implementation), implementation
         if implementation is not None:
             kind = self.class_of(implementation, place)
         elif entry.type:
             kind = self.find("nodes", entry.type, place)
         else:
-            return None
-        return None if kind is None else self.build(kind, entry.settings, place)
+            return None, None
+        return kind, None if kind is None else self.build(kind, entry.settings, place)
 
     def extra(self, entry: NodeSpec, place: Place) -> None:
         """A Node given in Python has its settings already."""
@@ -138,8 +142,12 @@ class Builder:
         *,
         inherited: Mapping[str, Any] | None = None,
         beside: Sequence[str] = BESIDE,
+        partial: bool = False,
     ) -> Node | None:
-        """A node of the settings `given` at `place` over those `inherited`; None if a problem was said."""
+        """A node of the settings `given` at `place` over those `inherited`; None if a problem was said.
+
+        `partial` if settings that are not given may be wrong: then they are not judged.
+        """
         count = len(self.report.problems)
         if self.dollars and given:
             check_references(self.report, given, place, strict=False)
@@ -147,7 +155,9 @@ class Builder:
                 return None
         if secret_fields(kind):
             check_secrets(self.report, given, place, kind)
-        made: Node | None = self.validate(kind, {**inherited, **given} if inherited else given, place, beside=beside)
+        settings = {**inherited, **given} if inherited and not partial else given
+        skip = (set(kind.model_fields) | set(inherited or ())) - set(given) if partial else ()
+        made: Node | None = self.validate(kind, settings, place, skip=skip, beside=beside)
         self.names(kind, given, place, defaults=not inherited)
         failed = any(problem.severity == "error" for problem in self.report.problems[count:])
         return None if failed else made
@@ -194,7 +204,12 @@ class Builder:
             key = info.alias or name_
             given = settings.get(key, settings.get(name_))
             if given is None:
-                if defaults and isinstance(info.default, str) and info.default and not self.declared(uses, info.default):
+                if (
+                    defaults
+                    and isinstance(info.default, str)
+                    and info.default
+                    and not self.declared(uses, info.default)
+                ):
                     self.absent(uses, info.default, place, key, default=True)
                 continue
             for index, name in enumerate(given) if isinstance(given, (list, tuple)) else [(None, given)]:
@@ -229,7 +244,9 @@ class Builder:
         candidates = [*own, *(other for other in registry.names(kind) if self.plain(kind, other))]
         if default:
             message = f"{path(where)}: {key!r} is {name!r} unless it is given, and there is no {one} {name!r}"
-            self.report.key(where, "RW304", message + (f"; there is: {', '.join(sorted(candidates))}" if candidates else ""))
+            self.report.key(
+                where, "RW304", message + (f"; there is: {', '.join(sorted(candidates))}" if candidates else "")
+            )
             return
         message = f"{path(where)}: there is no {one} {name!r}"
         hint = "" if candidates else f"; declare it under {kind}"

@@ -77,7 +77,7 @@ def _quoting(lines: Sequence[str], line: int, column: int, context_line: int | N
         if _WHEN.search(before) is not None:
             return "; quote the condition, as in when: 'size(documents) > 0 ? a : b'"
         if _TEMPLATE.search(before) is not None:
-            return "; quote the value, as in \"${env:NAME}\" or \"{{ question }}\""
+            return '; quote the value, as in "${env:NAME}" or "{{ question }}"'
         if number == line and before.strip():
             break
     return ""

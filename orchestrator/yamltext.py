@@ -171,7 +171,9 @@ class _Builder:
             mark = event.start_mark
             if type(event) is not yaml.ScalarEvent:
                 what = "a template such as {{ question }}, quote it" if start.flow_style else "text, quote it"
-                raise Complaint("RW100", f"a key is a word, not a list or a map; if this is {what}", mark.line + 1, mark.column + 1)
+                raise Complaint(
+                    "RW100", f"a key is a word, not a list or a map; if this is {what}", mark.line + 1, mark.column + 1
+                )
             if event.anchor is not None:
                 self.refuse(event, f"anchors such as &{event.anchor} are not read")
             if event.tag is not None:
