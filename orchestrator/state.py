@@ -45,7 +45,8 @@ class Log(Sequence[Any]):
 
     def __init__(self, items: list[Any] | None = None, marks: list[object] | None = None, origin: int = 0) -> None:
         self._items: list[Any] = [] if items is None else items
-        self._marks: list[object] = [object() for _ in self._items] if marks is None else marks
+        # One mark per item, the same for all items of one write: joins tell by it what both sides have.
+        self._marks: list[object] = [object()] * len(self._items) if marks is None else marks
         self._count = len(self._items)
         self.origin = origin
 
@@ -60,8 +61,7 @@ class Log(Sequence[Any]):
             grown = Log.__new__(Log)
             grown._items, grown._marks = self._items, self._marks
             grown._items.extend(items)
-            while len(grown._marks) < len(grown._items):
-                grown._marks.append(object())
+            grown._marks.extend([object()] * (len(grown._items) - self._count))
             grown._count = len(grown._items)
             grown.origin = self.origin | origin
             return grown
