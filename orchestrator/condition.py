@@ -40,7 +40,8 @@ def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
     bool."""
     from cel_expr_python import cel  # a C++ library; graphs without conditions do not load it
 
-    variables = _variables(keys)
+    mentioned = {name.split(".")[0] for name, _ in read_keys(text)}
+    variables = _variables({key: kind for key, kind in keys.items() if key in mentioned})
     used = _used(text, variables)
     environment = cel.NewEnv(variables={name: _cel_type(cel, variables[name]) for name in variables})
     try:
