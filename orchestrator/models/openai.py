@@ -48,7 +48,7 @@ class OpenAI(Endpoint, type="openai"):
             )
         self._pool()
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The reply in pieces; the last chunk has usage, tool calls and why it ended ("length": at `max_tokens`).
 
         Until the first piece is there, the call is repeated on 408, 409, 429, 5xx and lost connections, up to

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeFloat, PrivateAttr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
@@ -24,7 +33,7 @@ class ScriptedReply(BaseModel):
 
     text: str = Field("", description="What the model says; it is streamed word by word.")
     chunks: tuple[str, ...] = Field((), description="The text in the pieces in which to stream it, instead of `text`.")
-    when: str = Field("", description="Answer every request whose last user message holds this text, or /this pattern/.")
+    when: str = Field("", description="Answer each request whose last user message holds this text or /pattern/.")
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage | None = Field(None, description="Without it, words are counted as tokens.")
     confidence: float | None = Field(None, ge=0, le=1)
@@ -40,15 +49,27 @@ class ScriptedReply(BaseModel):
     def _from_text(cls, value: Any) -> Any:
         return {"text": value} if isinstance(value, str) else value
 
+    @field_validator("when")
+    @classmethod
+    def _check_pattern(cls, value: str) -> str:
+        try:
+            re.compile(_pattern(value))
+        except re.error as error:
+            raise ValueError(f"{value!r} is not a pattern: {error}") from None
+        return value
+
     def pieces(self) -> Sequence[str]:
         """What is streamed: `chunks`, or else the words of `text`."""
         return self.chunks or re.findall(r"\s*\S+\s*$|\s*\S+|\s+", self.text)
 
     def answers(self, question: str) -> bool:
         """True if `when` fits this text."""
-        if len(self.when) > 2 and self.when.startswith("/") and self.when.endswith("/"):
-            return re.search(self.when[1:-1], question) is not None
-        return self.when.casefold() in question.casefold()
+        return re.search(_pattern(self.when), question, re.IGNORECASE) is not None
+
+
+def _pattern(when: str) -> str:
+    is_pattern = len(when) > 2 and when.startswith("/") and when.endswith("/")
+    return when[1:-1] if is_pattern else re.escape(when)
 
 
 class Scripted(ChatModel, type="scripted"):
@@ -73,7 +94,7 @@ class Scripted(ChatModel, type="scripted"):
         """What the model was asked, oldest first."""
         return self._requests
 
-    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The next reply. Raises ModelError if there is none left, or if the reply is an error."""
         self._requests.append(request)
         reply = self._next(request)

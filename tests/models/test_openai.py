@@ -190,7 +190,8 @@ async def test_each_event_loop_has_its_own_connections_and_close_closes_them_all
             thread.start()
             future = asyncio.run_coroutine_threadsafe(ask(model), other)
             here = await ask(model)
-            assert text_of(await asyncio.wrap_future(future)) == text_of(here)
+            there = await asyncio.wrap_future(future)
+            assert text_of(there) == text_of(here)
             assert server.connections == 2
             await model.close()
             await asyncio.sleep(0.1)
