@@ -125,12 +125,14 @@ def _meet(dominator: list[int], rank: list[int], one: int, other: int) -> int:
 
 
 def _reachability(shape: Shape, rank: list[int]) -> list[Fault]:
-    """Nodes that start cannot reach, and nodes from which end cannot be reached."""
+    """Nodes that start cannot reach, and nodes from which end cannot be reached, or only if they fail."""
     arriving = _backward(shape, 1)
     faults = [Fault("unreachable", node) for node in range(len(shape.names)) if rank[node] < 0]
-    return faults + [
-        Fault("dead_end", node) for node in range(len(shape.names)) if rank[node] >= 0 and node not in arriving
-    ]
+    for node, routes in enumerate(shape.routes):
+        leads_on = node == 1 or any(not route.error for route in routes)
+        if rank[node] >= 0 and not (leads_on and node in arriving):
+            faults.append(Fault("dead_end", node))
+    return faults
 
 
 def _backward(shape: Shape, target: int) -> set[int]:

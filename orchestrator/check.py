@@ -1,0 +1,71 @@
+"""The checker: every fault of a graph before its first call, at the word that has to change, each told once.
+
+What only follows from another fault is not told: a node of unknown type has unknown keys, so rules about them are
+silent; ways through a graph are followed only if its shape is sound.
+"""
+
+from __future__ import annotations
+
+from ragweave.orchestrator.bound import Checked
+from ragweave.orchestrator.check_conditions import Conditions, Trouble, place_in
+from ragweave.orchestrator.check_keys import check_keys
+from ragweave.orchestrator.check_places import Findings
+from ragweave.orchestrator.check_shape import check_shape
+from ragweave.orchestrator.check_state import check_definite, check_loops, check_parallel, key_sets
+from ragweave.orchestrator.dataflow import Flow
+from ragweave.orchestrator.errors import Problem
+from ragweave.orchestrator.load import edges_are_sound, shape_of
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.settings import bind
+from ragweave.orchestrator.spec import Spec
+from ragweave.orchestrator.structure import analyse
+from ragweave.orchestrator.usage import ERROR, FAILURE, Usage, usage_of
+
+
+def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
+    """Everything that is known about a graph before it runs, and every problem of it in the order of the file.
+
+    `problems` are those that loading has found; they are part of the result.
+    """
+    nodes, found = bind(spec, resources)
+    findings = Findings(spec, [*problems, *found])
+    shape = shape_of(spec)
+    structure = analyse(shape)
+    sound = edges_are_sound(problems) and check_shape(findings, shape, structure)
+    table = usage_of(spec, nodes, findings)
+    silent = check_keys(findings, spec, nodes, table)
+    checked = Checked(spec, shape, structure, nodes, dict(table.types))
+    if ERROR in table.writers:
+        checked.keys.setdefault(ERROR, FAILURE)
+    check_conditions(findings, checked, table, silent)
+    if sound:
+        sets = key_sets(spec, shape, nodes, table)
+        flow = Flow(shape, structure, sets.effects)
+        check_definite(findings, spec, sets, flow, nodes, silent)
+        check_parallel(findings, spec, sets, flow, nodes, silent)
+        check_loops(findings, sets, flow)
+    checked.problems = findings.sorted()
+    return checked
+
+
+def check_conditions(findings: Findings, checked: Checked, table: Usage, silent: set[str]) -> None:
+    """Compile every `when`; note what does not compile, at the character at fault."""
+    spec, shape = checked.spec, checked.shape
+    if shape is None:
+        return
+    number = {name: position for position, name in enumerate(shape.names)}
+    conditions = Conditions(checked.keys)
+    for source, exits in spec.exits.items():
+        for index, route in enumerate(exits.routes):
+            if route.when is None:
+                continue
+            result = conditions.compile(route.when)
+            if not isinstance(result, Trouble):
+                if source in number:
+                    checked.conditions[number[source], index] = result
+                continue
+            mark = place_in(spec.text, spec.value_mark(*route.place, "when"), route.when, result.offset)
+            root = route.when[result.offset :].split(".")[0].split()[0] if result.offset < len(route.when) else ""
+            if result.code == "RW422" and (root in silent or (not table.whole and root not in table.types)):
+                continue
+            findings.add(result.code, result.message, mark, fix=(result.old, result.new) if result.old else None)

@@ -1,0 +1,61 @@
+"""A sketch as the checker sees it: shape, structure, effects."""
+
+from __future__ import annotations
+
+from ragweave.orchestrator.conflicts import Conflict, conflicts
+from ragweave.orchestrator.dataflow import Effect, Flow
+from ragweave.orchestrator.shape import Shape, make_shape
+from ragweave.orchestrator.structure import Structure, analyse
+from tests.reference.sketch import START, Sketch
+
+
+def shape_of_sketch(sketch: Sketch) -> Shape:
+    """The shape that a file with these edges has."""
+    order = {(edge.source, edge.target, edge.way): number for number, edge in enumerate(sketch.edges)}
+    exits = {START: [(sketch.start, None, None, False, tuple(order[START, target, 0] for target in sketch.start))]}
+    for name, step in sketch.steps.items():
+        rows = []
+        for number, way in enumerate(step.ways):
+            when = "scripted" if number < len(step.ways) - 1 else None
+            rows.append((way.targets, when, way.bound, False, tuple(order[name, target, number] for target in way.targets)))
+        if step.on_error is not None:
+            rows.append(((step.on_error,), None, None, True, (order[name, step.on_error, -1],)))
+        exits[name] = rows
+    return make_shape(sketch.names, exits)  # type: ignore[arg-type]
+
+
+class Facts:
+    """What the checker finds out about a sketch."""
+
+    def __init__(self, sketch: Sketch) -> None:
+        self.sketch = sketch
+        self.shape: Shape = shape_of_sketch(sketch)
+        self.structure: Structure = analyse(self.shape)
+        self.number = {key: position for position, key in enumerate(sketch.keys)}
+        self.node = {name: position for position, name in enumerate(self.shape.names)}
+        self.effects = tuple(self._effect(name) for name in self.shape.names)
+
+    def bits(self, keys: object) -> int:
+        """A set of keys."""
+        return sum(1 << self.number[key] for key in set(keys))  # type: ignore[call-overload]
+
+    def _effect(self, name: str) -> Effect:
+        if name == START:
+            given = self.bits((*self.sketch.inputs, *self.sketch.logs))
+            return Effect(given, given)
+        step = self.sketch.steps.get(name)
+        if step is None:
+            return Effect()
+        failed = self.bits(["error"]) if step.on_error is not None else 0
+        return Effect(self.bits(step.writes), self.bits((*step.writes, *step.maybe)), failed)
+
+    def flow(self) -> Flow:
+        """Definite keys."""
+        return Flow(self.shape, self.structure, self.effects)
+
+    def conflicts(self, reads: dict[str, int] | None = None) -> list[Conflict]:
+        """Parallel writes; without `reads`, as if every node read every key."""
+        everything = (1 << len(self.number)) - 1
+        wanted = [everything if reads is None else reads.get(name, 0) for name in self.shape.names]
+        keys = [number for key, number in self.number.items() if key not in self.sketch.logs | self.sketch.merges]
+        return conflicts(self.shape, self.structure, self.effects, wanted, keys)
