@@ -66,7 +66,7 @@ def edges_are_sound(problems: Iterable[Problem]) -> bool:
 
 
 def shape_of(spec: Spec) -> Shape:
-    """The shape of a graph: start, end, then the nodes in the order of the file; `on_error` is the last route of a node."""
+    """The shape of a graph: start, end, then nodes in the order of the file; `on_error` is a node's last route."""
     names = (START, END, *(name for name in spec.nodes if name not in (START, END)))
     exits: dict[str, list[tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]]] = {}
     for source, ways in spec.exits.items():
@@ -117,7 +117,7 @@ class _Reader:
         source = self.source(item, place)
         routes = item.get("routes")
         if "routes" not in item:
-            if not any(key in ROUTE_KEYS for key in item):
+            if not any(key in ROUTE_KEYS or closest(str(key), ["routes"]) for key in item):
                 self.report.key(place, "RW113", f"{path(place)}: 'routes' is missing; write from: and routes:")
             return
         if not isinstance(routes, (list, tuple)):
@@ -132,7 +132,7 @@ class _Reader:
         if source is not None:
             self.take_routes(source, read, place)
 
-    def take_routes(self, source: str, read: Sequence[tuple[RouteSpec, Place] | None], place: Place) -> None:
+    def take_routes(self, source: str, read: Sequence[RouteSpec | None], place: Place) -> None:
         mark = self.spec.mark(*place)
         known = self.exits.get(source)
         if known is not None:
@@ -144,25 +144,18 @@ class _Reader:
             )  # fmt: skip
             return
         made = []
-        for found in read:
-            if found is None:
+        for route in read:
+            if route is None:
                 continue
-            route, _ = found
-            keep = [
-                position
-                for position, target in enumerate(route.targets)
-                if self.fresh(source, target, route.target_marks[position], routes=True)
-            ]
-            if keep:
-                made.append(
-                    RouteSpec(
-                        tuple(route.targets[position] for position in keep), route.when, route.max_iterations, route.place,
-                        tuple(route.target_marks[position] for position in keep), tuple(self.next() for _ in keep),
-                    )
-                )  # fmt: skip
+            targets = list(zip(route.targets, route.target_marks, strict=True))
+            kept = [(name, at) for name, at in targets if self.fresh(source, name, at, routes=True)]
+            if kept:
+                names, marks = zip(*kept, strict=True)
+                orders = tuple(self.next() for _ in kept)
+                made.append(replace(route, targets=names, target_marks=marks, orders=orders))
         self.exits[source] = _Exit(mark, place, routes=made)
 
-    def route(self, entry: Any, place: Place) -> tuple[RouteSpec, Place] | None:
+    def route(self, entry: Any, place: Place) -> RouteSpec | None:
         if not isinstance(entry, Mapping):
             hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
             self.unreadable(place, "a route", entry, hint)
@@ -177,7 +170,7 @@ class _Reader:
             return None
         targets = self.targets(entry["to"], (*place, "to"))
         names = tuple(name for name, _ in targets)
-        return RouteSpec(names, when, bound, place, tuple(mark for _, mark in targets)), place
+        return RouteSpec(names, when, bound, place, tuple(mark for _, mark in targets))
 
     def when(self, entry: Mapping[str, Any], place: Place) -> str | None:
         text = entry.get("when")
@@ -245,7 +238,8 @@ class _Reader:
                 self.report.key((*place, number + 1), "RW118", message)
                 return
         if conditional[-1] and isinstance(routes[-1], Mapping):
-            message = f"the last route{of} needs no 'when' and no 'max_iterations', so that there is always a way on; add '- {{to: …}}'"
+            rule = "has neither 'when' nor 'max_iterations', so that there is always a way on"
+            message = f"the last route{of} {rule}; add '- {{to: …}}'"
             self.report.key((*place, len(routes) - 1), "RW117", message)
 
     def source(self, item: Mapping[str, Any], place: Place) -> str | None:

@@ -111,8 +111,8 @@ def _member(builder: Builder, node: Node, signature: Signature, policies: NodePo
                 message = f"{path((*place, key))}: the node {key} no {name!r}"
                 builder.report.unknown(builder.report.spec.mark(*where), "RW123", message, name, own)
             elif not is_id(target):
-                said = f"{path(where)}: {target!r} cannot be a state key; a name is of a-z, 0-9 and _, and starts with a letter"
-                builder.report.value(where, "RW109", said)
+                rule = "a name is of a-z, 0-9 and _, and starts with a letter"
+                builder.report.value(where, "RW109", f"{path(where)}: {target!r} cannot be a state key; {rule}")
         names[key] = {name: renames.get(name, name) for name in own}
     written: dict[str, str] = {}
     for name, target in names["writes"].items():
@@ -259,5 +259,11 @@ def _bound(name: str, members: Sequence[Member], racing: bool, mapped: str | Non
                 sure.add(key)
         certain = sure if certain is None else certain & sure
     return BoundNode(
-        name, tuple(members), racing, frozenset(required), frozenset(optional - required), frozenset(certain or ()), written
-    )  # fmt: skip
+        name,
+        tuple(members),
+        racing,
+        required=frozenset(required),
+        optional=frozenset(optional - required),
+        certain=frozenset(certain or ()),
+        written=written,
+    )

@@ -56,7 +56,8 @@ def check_missing(
                 if default is not None or name in environ:
                     continue
                 unresolved.add(key)
-                message = f"{path(where)}: the environment variable {name!r} is not set; export it, or give a default: ${{env:{name}:-…}}"
+                hint = f"export it, or give a default: ${{env:{name}:-…}}"
+                message = f"{path(where)}: the environment variable {name!r} is not set; {hint}"
                 mark = report.within(report.spec.value_mark(*where), text, max(text.find(f"${{env:{name}"), 0))
                 report.at(mark, "RW301", message, severity="error" if needed else "warning")
     return unresolved
@@ -69,7 +70,7 @@ def check_secrets(report: Report, settings: Mapping[str, Any], place: Place, mod
         inside = [str(part) for part in where[len(place) :]]
         if not text or REFERENCE.search(text) or text.startswith("$"):
             continue
-        if inside[0] in hidden or is_secret(inside[-1]):
+        if (len(inside) == 1 and inside[0] in hidden) or is_secret(inside[-1]):
             variable = re.sub(r"\W+", "_", inside[-1]).upper()
             message = (
                 f"{path(where)}: a secret stands in the file; put it into the environment and write ${{env:{variable}}}"

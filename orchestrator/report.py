@@ -1,4 +1,4 @@
-"""Collects the problems of one graph file: finds the position of a key or value, and adds "did you mean" and its repair."""
+"""The problems of one graph file while they are found: at which position, with which "did you mean" and repair."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Report:
         self.value(place, code, said + (f"; {hint}" if hint else ""))
 
     def within(self, mark: Mark, text: str, offset: int) -> Mark:
-        """Where the character `offset` of a scalar stands that starts at `mark`; `mark` itself where that is unclear."""
+        """Where character `offset` of a scalar stands that starts at `mark`; `mark` itself where that is unclear."""
         if not mark.line:
             return mark
         if self._lines is None:

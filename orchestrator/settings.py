@@ -1,4 +1,4 @@
-"""Settings become nodes: types are looked up, settings validated, resource names resolved, all problems at their place."""
+"""Settings become nodes: types are looked up, settings validated, names of resources resolved."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
     A node with an error is left out. `spec.nodes` get the nodes that were built.
     """
     from ragweave.orchestrator.members import bind_node  # it builds fallbacks with this module
-
 
     report = Report(spec)
     check_resources(report, resources)
@@ -102,7 +101,7 @@ class Builder:
     def extra(self, entry: NodeSpec, place: Place) -> None:
         """A Node given in Python has its settings already."""
         for name in entry.settings:
-            message = f"{path(place)}: setting {name!r} is given beside a Node, which has its settings already; give its class"
+            message = f"{path(place)}: setting {name!r} stands beside a Node, which has its settings; give its class"
             self.report.key((*place, name), "RW103", message)
 
     def find(self, kind: str, name: str, place: Place) -> Any | None:
@@ -198,7 +197,7 @@ class Builder:
         return good
 
     def names(self, kind: type[BaseModel], settings: Mapping[str, Any], place: Place, *, defaults: bool = True) -> None:
-        """Every setting that names a resource names one that is there (contracts.Uses); so do the defaults of others."""
+        """Every setting that names a resource (contracts.Uses) names one that is there; so do its defaults."""
         for name_, uses in used_resources(kind).items():
             info = kind.model_fields[name_]
             key = info.alias or name_

@@ -20,7 +20,7 @@ _MEANINGS = {
     "found unexpected end of stream": "the file ends inside a quoted text",
     "found unexpected document indicator": "a document mark stands inside a quoted text",
     "could not find expected ':'": "a ':' is missing after this key",
-    "found unknown escape character": "an unknown escape; in double quotes write \\\\ for a backslash, or use single quotes",
+    "found unknown escape character": "an unknown escape; in double quotes a backslash is written \\\\",
     "found a tab character where an indentation space is expected": "a tab; YAML is indented with spaces",
     "found undefined alias": "a word that starts with '*' needs quotes",
     "did not find expected alphabetic or numeric character": "a word that starts with '&' or '*' needs quotes",

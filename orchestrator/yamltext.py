@@ -89,7 +89,8 @@ def _decoded(source: str | bytes) -> str:
     wrong = _CONTROL.search(text)
     if wrong is not None:
         line, column = _position(text[: wrong.start()])
-        found = f"the character U+{ord(wrong[0]):04X} cannot stand in YAML; delete it, or write it as an escape in double quotes"
+        number = f"U+{ord(wrong[0]):04X}"
+        found = f"the character {number} cannot stand in YAML; delete it, or write an escape in double quotes"
         raise Complaint("RW100", found, line, column)
     return text
 

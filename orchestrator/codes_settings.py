@@ -1,0 +1,168 @@
+"""Codes RW123 to RW129 and RW3xx: policies, resources and the environment."""
+
+from __future__ import annotations
+
+from ragweave.orchestrator.codes import Code
+
+CODES = (
+    Code(
+        "RW123",
+        "the node has no such key",
+        "reads and writes rename what a node reads and writes: on the left the node's own name, on the right the "
+        "key of the state. map.as is a parameter of the node, too. `ragweave nodes TYPE` lists what a type reads "
+        "and writes.",
+        """\
+nodes:
+  greet: {type: reply, text: Hello., writes: {anwser: answer}}
+""",
+        """\
+nodes:
+  greet: {type: reply, text: Hello., writes: {answer: answer}}
+""",
+    ),
+    Code(
+        "RW125",
+        "policies that do not go together",
+        "race does not go with fallback. A node with effects is neither cached nor raced, and retried only if it "
+        "is idempotent: else a payment could be made twice. Inside fallback and race there is no fallback, race, "
+        "map or on_error: these belong on the node itself. defaults are retry, timeout and cache.",
+        """\
+nodes:
+  greet:
+    type: reply
+    text: Hello.
+    fallback: {text: Hi.}
+    race: {text: Good morning.}
+""",
+        """\
+nodes:
+  greet:
+    type: reply
+    text: Hello.
+    fallback: {text: Hi.}
+""",
+    ),
+    Code(
+        "RW126",
+        "a fallback writes less than its node",
+        "Whichever of them answers, the nodes after it find the same keys. So each fallback, and each node of a "
+        "race, writes at least what the node writes, with the same types; writes renames what is only called "
+        "otherwise.",
+        """\
+nodes:
+  greet:
+    type: reply
+    text: Hello.
+    fallback: {type: decomposer}
+""",
+        """\
+nodes:
+  greet:
+    type: reply
+    text: Hello.
+    fallback: {text: Hi.}
+""",
+    ),
+    Code(
+        "RW127",
+        "unknown merge",
+        "A merge says what a key is that several parallel nodes wrote, or what map makes of its results: rrf, "
+        "extend, union, first, last, sum, min, max, or one that a plugin registers.",
+        """\
+state:
+  documents: {type: "list[Document]", merge: rff}
+""",
+        """\
+state:
+  documents: {type: "list[Document]", merge: rrf}
+""",
+    ),
+    Code(
+        "RW128",
+        "a node cannot say what it reads and writes",
+        "Some types know their keys only when they have their settings: a graph as a node has those of its file. "
+        "The message has what went wrong; for a graph, its first problem.",
+        """\
+nodes:
+  greet: {type: graph, path: nowhere.yaml}
+""",
+        """\
+nodes:
+  greet: {type: reply, text: Hello.}
+""",
+    ),
+    Code(
+        "RW129",
+        "the file cannot be read",
+        "There is no such file, or it may not be read. The message names the graph files beside it.",
+        "",
+        "",
+    ),
+    Code(
+        "RW301",
+        "an environment variable is not set",
+        "A setting refers to a variable that is neither in the environment nor in the .env file beside the graph. "
+        "For a resource this is a warning, since it is built only when it is used; give a default where one makes "
+        "sense.",
+        """\
+models:
+  chat: {type: openai, model: "${env:RAGWEAVE_UNSET_MODEL}"}
+""",
+        """\
+models:
+  chat: {type: openai, model: "${env:RAGWEAVE_UNSET_MODEL:-gpt-5-mini}"}
+""",
+    ),
+    Code(
+        "RW302",
+        "no reference to the environment",
+        "The environment is referred to as ${env:NAME}, or ${env:NAME:-default}; $NAME and ${NAME} mean nothing.",
+        """\
+models:
+  chat: {type: openai, model: "${CHAT_MODEL}"}
+""",
+        """\
+models:
+  chat: {type: openai, model: "${env:CHAT_MODEL:-gpt-5-mini}"}
+""",
+    ),
+    Code(
+        "RW303",
+        "a secret stands in the file",
+        "Graph files are shared and stored; keys and passwords do not belong into them. Put it into the "
+        "environment, or into a .env file beside the graph that is not shared. Values of secret settings are "
+        "never shown or journaled.",
+        """\
+models:
+  chat: {type: openai, model: gpt-5-mini, api_key: sk-1234567890}
+""",
+        """\
+models:
+  chat: {type: openai, model: gpt-5-mini, api_key: "${env:CHAT_API_KEY:-}"}
+""",
+    ),
+    Code(
+        "RW304",
+        "a setting names a resource that is not there",
+        "A setting such as model or retriever names a resource of the file, under models, retrievers and so on; "
+        "or a registered type that needs no settings, such as extractive.",
+        """\
+retrievers:
+  recipes: {type: hybrid, index: .ragweave/recipes}
+nodes:
+  find: {type: retriever, retriever: recipe}
+  greet: {type: reply, text: Hello.}
+edges:
+  - start -> find -> greet -> end
+""",
+        """\
+retrievers:
+  recipes: {type: hybrid, index: .ragweave/recipes}
+nodes:
+  find: {type: retriever, retriever: recipes}
+  greet: {type: reply, text: Hello.}
+edges:
+  - start -> find -> greet -> end
+""",
+    ),
+)
