@@ -80,8 +80,11 @@ class Context:
         """Stream a piece of text to the caller; waits while the caller's queue is full."""
         if text:
             self.emitted += 1
-            if self.run is not None and self.run.sink is not None:
-                await self.tell("token", text=text)
+            run = self.run
+            if run is not None and run.sink is not None:
+                event = Event("token", self.frame, self.node, self.visit, {"text": text}, self.item, self.member)
+                if not run.sink.push_if_room(event):
+                    await run.sink.put(event)
 
     async def tell(self, kind: str, **data: Any) -> None:
         """Put an event of this call into the stream, if somebody listens."""

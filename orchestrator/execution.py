@@ -69,9 +69,12 @@ class Execution:
         assert sink is not None
         task = asyncio.ensure_future(self._watched(inputs, sink))
         try:
-            while events := await sink.take():
-                for event in events:
+            while True:
+                event = sink.pop()
+                if event is not None:
                     yield event
+                elif not await sink.more():
+                    break
             await task
         finally:
             sink.close()

@@ -132,19 +132,15 @@ class Graph:
         execution = self._execution(thread_id, deadline, None)
         return await execution.start(check_inputs(self.plan, inputs))
 
-    async def stream(
+    def stream(
         self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any
     ) -> AsyncGenerator[Event, None]:
-        """The events of one run as they happen: tokens, nodes that start and finish, at last `run_done` or
-        `run_parked`.
+        """The events of one run as they happen: tokens, nodes that start and finish, at last how it ended.
 
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        execution = self._execution(thread_id, deadline, Sink())
-        async with contextlib.aclosing(execution.stream(check_inputs(self.plan, inputs))) as events:
-            async for event in events:
-                yield event
+        return self._execution(thread_id, deadline, Sink()).stream(check_inputs(self.plan, inputs))
 
     def stream_sync(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Iterator[Event]:
         """`stream` for callers without an event loop."""

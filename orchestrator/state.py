@@ -55,6 +55,10 @@ class Log(Sequence[Any]):
         """Itself: a log is read like a write."""
         return self
 
+    def items(self) -> list[Any]:
+        """A plain list of its own."""
+        return self._items[: self._count]
+
     def added(self, items: Iterable[Any], origin: int = 0) -> Log:
         """This log and then `items`, as one write."""
         if len(self._items) == self._count:

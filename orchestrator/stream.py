@@ -11,7 +11,7 @@ CAPACITY = 256
 
 
 class Sink:
-    """Events in order. `put` waits while the queue is full; `take` gives all that is there, or waits for some."""
+    """Events in order. `put` waits while the queue is full; `pop` takes one, `more` waits for one."""
 
     __slots__ = ("_closed", "_events", "_reader", "_writers")
 
@@ -33,6 +33,13 @@ class Sink:
                 raise
         self.push(event)
 
+    def push_if_room(self, event: Event) -> bool:
+        """Add an event if the queue is not full; False if it is."""
+        if len(self._events) >= CAPACITY:
+            return False
+        self.push(event)
+        return True
+
     def push(self, event: Event) -> None:
         """Add an event without waiting, for those that are few and must not be late."""
         if self._closed:
@@ -41,20 +48,29 @@ class Sink:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
-    async def take(self) -> list[Event]:
-        """Every event that is there, at least one; empty only when the stream has ended."""
-        while not self._events:
-            if self._closed:
-                return []
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        events = list(self._events)
-        self._events.clear()
-        for _ in range(min(CAPACITY, len(self._writers))):
+    def pop(self) -> Event | None:
+        """The next event, or None if there is none yet."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        while self._writers and len(self._events) < CAPACITY:
             waiter = self._writers.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-        return events
+                break
+        return event
+
+    async def more(self) -> bool:
+        """Wait for an event; False once the stream has ended and everything was taken."""
+        if not self._closed:
+            # One turn of the event loop costs less than a future, and a run that streams has often made the next event.
+            await asyncio.sleep(0)
+        while not self._events:
+            if self._closed:
+                return False
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
+        return True
 
     def close(self) -> None:
         """No more events will come: what is there can still be taken, and nobody waits any longer."""

@@ -269,7 +269,7 @@ class Walker:
         outputs = {}
         for key in self.plan.outputs:
             value = read(state, key, self.plan.merges)
-            outputs[key] = list(value) if isinstance(value, Log) else value
+            outputs[key] = value.items() if isinstance(value, Log) else value
         return outputs
 
     def _expire(self, seconds: float) -> None:
