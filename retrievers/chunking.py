@@ -13,12 +13,13 @@ from ragweave.retrievers.loading import SourceText
 
 VERSION = 1
 """Part of an index's identity: passages cut by another version are cut anew."""
-PASSAGE_TOKENS = 448
+PASSAGE_TOKENS = 512
 """What a passage holds at most; a document up to this size stays whole."""
-WINDOW_TOKENS = 128
+WINDOW_TOKENS = 256
 """What one vector stands for: a passage is found by its best window."""
 _HARD_CHARACTERS = 4_000
 
+_NO_WORDS = re.compile(r"^[\d\W]*$|^\d{4}-\d\d|://")
 _TOKEN = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _SETEXT = re.compile(r"[ \t]*(=+|-{3,}|~{3,})[ \t]*$")
@@ -81,6 +82,18 @@ def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     ]
     prefix = f"{passage.title}\n" if passage.title else ""
     return [prefix + passage.text[start:end] for start, end in spans if start < end] or [prefix + passage.text]
+
+
+def labels(passage: Document) -> str:
+    """What the front matter says of a document in words (tags, authors, categories), to be found by: not titles, dates or addresses."""
+    found: list[str] = []
+    for key, value in passage.metadata.items():
+        values = value if isinstance(value, list) else [value]
+        if key != "title":
+            found += [
+                text for text in values if isinstance(text, str) and len(text) <= 200 and not _NO_WORDS.search(text)
+            ]
+    return ", ".join(found)
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Retriever
 from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
 from ragweave.orchestrator.values import Document
+from ragweave.retrievers.links import follow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ragweave.retrievers.stored import Floats, StoredIndex
 
 _WORD_CANDIDATES = 1_000
-TITLE_BOOST = 0.5
+TITLE_BOOST = 0.3
 
 
 class Hybrid(Retriever, type="hybrid"):
@@ -33,8 +34,10 @@ class Hybrid(Retriever, type="hybrid"):
     documents: str | None = Field(default=None, description="Folder of documents that the index is built from.")
     embedder: EmbedderName = Field(default="minilm", description="What turns texts into vectors.")
     weight: float = Field(
-        default=0.5, ge=0, le=1, description="Share of meaning in the score; the rest is that of words."
+        default=0.6, ge=0, le=1, description="Share of meaning in the score; the rest is that of words."
     )
+
+    links: bool = Field(default=True, description="Also bring in documents that the best passages link to.")
 
     _stored: Any = PrivateAttr(default=None)
     _model: Any = PrivateAttr(default=None)
@@ -65,6 +68,8 @@ class Hybrid(Retriever, type="hybrid"):
         if self._model is not None:
             cosines = stored.similarities(self._model.embed([query])[0])
         total = fuse(len(stored), rows, scores, cosines, self.weight)
+        if self.links:
+            total = follow(query, total, stored)
         best = np.argsort(-total, kind="stable")[:top_k]
         return [
             stored.passage(int(row)).model_copy(update={"score": round(float(total[row]), 6)})

@@ -204,7 +204,9 @@ def _write(
         stored.write(folder, sources, lines, vectors, owners)
         (folder / "words").mkdir()
         passages = (Document.model_validate(json.loads(line)) for line in lines)
-        words.write(folder / "words", ((passage.title, passage.text) for passage in passages))
+        words.write(
+            folder / "words", ((passage.title, f"{passage.text}\n{chunking.labels(passage)}") for passage in passages)
+        )
     tell(Progress("write", 1, 1))
 
 

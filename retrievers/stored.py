@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import mmap
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import generations
+from ragweave.retrievers.links import Sites
 from ragweave.retrievers.words import Words
 
 Floats = npt.NDArray[np.float32]
@@ -94,6 +96,16 @@ class StoredIndex:
                     yield StoredSource(**{**known, "notes": tuple(known["notes"])})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise generations.damaged(self.folder, f"sources.jsonl: {error}") from None
+
+    @functools.cached_property
+    def by_source(self) -> dict[str, StoredSource]:
+        """The indexed files by their paths."""
+        return {source.source: source for source in self.sources()}
+
+    @functools.cached_property
+    def sites(self) -> Sites:
+        """Finds the files that links mean."""
+        return Sites(self.by_source)
 
     def similarities(self, query: Floats) -> Floats:
         """The cosine of a query's vector and each passage, which is that of the passage's best window."""

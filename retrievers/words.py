@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -50,7 +51,7 @@ def stems(text: str) -> list[str]:
 
 
 def write(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
-    """Index passages, given as (title, text), into an empty folder; a passage's row is its place in `passages`."""
+    """Index passages, given as (title, all their text), into an empty folder; a passage's row is its place."""
     schema = (
         tantivy.SchemaBuilder()
         .add_text_field("title", tokenizer_name=_ANALYZER, index_option="freq")
@@ -94,6 +95,12 @@ class Words:
 
     def __len__(self) -> int:
         return self._searcher.num_docs  # type: ignore[no-any-return]
+
+    def rarity(self, stem: str) -> float:
+        """The inverse document frequency of a stem, as BM25 has it."""
+        count = len(self)
+        holding = self._searcher.doc_freq("text", stem)
+        return math.log1p((count - holding + 0.5) / (holding + 0.5))
 
     def search(self, query: str, limit: int, title_boost: float = 0.0) -> tuple[list[int], list[float]]:
         """The rows of the best passages and their BM25 scores, best first; none if no word of the query is indexed."""
