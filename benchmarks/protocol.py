@@ -25,8 +25,8 @@ MESSAGE = "m" * 1024
 #: What every streamed token holds.
 TOKEN = "token"
 
-#: Nodes in the chain of the `messages` scenario.
-MESSAGE_NODES = 20
+#: Nodes in the two chains of the `messages` scenario: what the longer costs more is the cost of its nodes alone.
+MESSAGE_NODES = (20, 40)
 
 
 class Adapter(Protocol):
@@ -51,8 +51,8 @@ class Adapter(Protocol):
     def skewed(self) -> Call:
         """Two branches that sleep as `SKEWED_MS` says, and a join; a call returns the number of steps."""
 
-    def messages(self, already: int) -> Call:
-        """`MESSAGE_NODES` nodes that each read the chat and add one message; a call returns the chat's length."""
+    def messages(self, already: int, nodes: int) -> Call:
+        """`nodes` nodes that each read the chat and add one message; a call returns the chat's length."""
 
     def stream(self) -> Stream:
         """One node that gives `count` tokens, yielding to the event loop before each; the caller iterates them."""

@@ -11,7 +11,7 @@ from burr.core import ApplicationBuilder, ApplicationContext, State, action, exp
 from burr.core.action import streaming_action
 from burr.core.graph import Graph, GraphBuilder
 from burr.core.parallelism import MapActions, MapStates, RunnableGraph
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 
 IMPORT = "from burr.core import ApplicationBuilder"
 PACKAGES = ("apache-burr",)
@@ -164,7 +164,7 @@ def skewed() -> Call:
     return call
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """`State.append`, the documented way to grow a list."""
     history = [{"role": "user", "content": MESSAGE} for _ in range(already)]
 
@@ -172,7 +172,7 @@ def messages(already: int) -> Call:
     async def append(state: State) -> State:
         return state.append(messages={"role": "user", "content": f"{len(state['messages'])}{MESSAGE}"})
 
-    names = [f"n{i}" for i in range(MESSAGE_NODES)]
+    names = [f"n{i}" for i in range(nodes)]
     graph = _chain_graph(names, append)
 
     async def call() -> int:

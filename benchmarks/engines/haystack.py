@@ -11,7 +11,7 @@ from haystack import Pipeline, component
 from haystack.core.component.types import GreedyVariadic, Variadic
 from haystack.dataclasses import ChatMessage, StreamingChunk
 from haystack.dataclasses.streaming_chunk import StreamingCallbackT
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 
 IMPORT = "from haystack import Pipeline, component"
 PACKAGES = ("haystack-ai",)
@@ -186,15 +186,15 @@ def skewed() -> Call:
     return call
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """A chain that hands on a list of `ChatMessage`."""
     history = [ChatMessage.from_user(MESSAGE) for _ in range(already)]
     pipeline = Pipeline()
-    for i in range(MESSAGE_NODES):
+    for i in range(nodes):
         pipeline.add_component(f"n{i}", Append())
         if i:
             pipeline.connect(f"n{i - 1}.messages", f"n{i}.messages")
-    last = f"n{MESSAGE_NODES - 1}"
+    last = f"n{nodes - 1}"
 
     async def call() -> int:
         return len((await pipeline.run_async({"n0": {"messages": history}}))[last]["messages"])

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import StreamWriter
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 
 IMPORT = "from langgraph.graph import StateGraph"
 PACKAGES = ("langgraph", "langchain-core")
@@ -138,7 +138,7 @@ def skewed() -> Call:
     return call
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """Each node returns one message, which the reducer adds."""
     history = [{"role": "user", "content": MESSAGE} for _ in range(already)]
 
@@ -146,7 +146,7 @@ def messages(already: int) -> Call:
         return {"messages": [{"role": "user", "content": f"{len(state['messages'])}{MESSAGE}"}]}
 
     graph = StateGraph(Chat)
-    names = [f"n{i}" for i in range(MESSAGE_NODES)]
+    names = [f"n{i}" for i in range(nodes)]
     for name in names:
         graph.add_node(name, append)
     for source, target in zip([START, *names], [*names, END], strict=True):

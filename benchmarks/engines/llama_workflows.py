@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
 
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 from workflows import Context, Workflow, step
 from workflows.events import Event, StartEvent, StopEvent
 
@@ -154,11 +154,11 @@ def _bound(function: Any) -> Any:
     return advance
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """The chat in the context's store: read, and written back with one message more."""
     workflow = _workflow()
     history = [{"role": "user", "content": MESSAGE} for _ in range(already)]
-    events = [StartEvent, *(_event(f"M{i}") for i in range(1, MESSAGE_NODES)), StopEvent]
+    events = [StartEvent, *(_event(f"M{i}") for i in range(1, nodes)), StopEvent]
 
     def appender(first: bool, target: Any) -> Any:
         async def append(ctx: Any, ev: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 
 IMPORT = "import asyncio"
 PACKAGES: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def skewed() -> Call:
     return call
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """Appends to one list, which is cut back for the next request."""
     chat = [{"role": "user", "content": MESSAGE} for _ in range(already)]
 
@@ -72,7 +72,7 @@ def messages(already: int) -> Call:
 
     async def call() -> int:
         del chat[already:]
-        for _ in range(MESSAGE_NODES):
+        for _ in range(nodes):
             await append(chat)
         return len(chat)
 

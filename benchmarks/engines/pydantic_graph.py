@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, Call
+from protocol import MESSAGE, SKEWED_MS, Call
 from pydantic_graph import GraphBuilder, StepContext, TypeExpression, reduce_sum
 
 IMPORT = "from pydantic_graph import GraphBuilder"
@@ -111,7 +111,7 @@ def skewed() -> Call:
     return call
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """Steps append to the shared state object, which isolates nothing."""
     history = [{"role": "user", "content": MESSAGE} for _ in range(already)]
 
@@ -121,7 +121,7 @@ def messages(already: int) -> Call:
         return len(chat)
 
     builder = _builder(state_type=Chat)
-    steps = [builder.step(append, node_id=f"n{i}") for i in range(MESSAGE_NODES)]
+    steps = [builder.step(append, node_id=f"n{i}") for i in range(nodes)]
     _connect(builder, builder.start_node, steps, builder.end_node)
     graph = builder.build()
 

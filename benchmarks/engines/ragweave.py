@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypedDict
 
-from protocol import MESSAGE, MESSAGE_NODES, SKEWED_MS, TOKEN, Call, Stream
+from protocol import MESSAGE, SKEWED_MS, TOKEN, Call, Stream
 
 from ragweave import Context, Graph, Message, node
 
@@ -148,10 +148,10 @@ async def _append(messages: list[Message]) -> Chat:
     return {"messages": [Message.of("user", f"{len(messages)}{MESSAGE}")]}
 
 
-def messages(already: int) -> Call:
+def messages(already: int, nodes: int) -> Call:
     """An accumulating key: a node returns one message, which is added."""
     history = [Message.of("user", MESSAGE) for _ in range(already)]
-    names = [f"n{i}" for i in range(MESSAGE_NODES)]
+    names = [f"n{i}" for i in range(nodes)]
     graph = Graph(
         inputs={"messages": "list[Message]"},
         outputs=["messages"],
