@@ -112,7 +112,7 @@ class Node(BaseModel):
         """What this node reads and writes. Types whose signature depends on their settings override this."""
         return self.declared
 
-    def __call__(self, **state: Any) -> Any:
+    def __call__(self, *args: Any, **state: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
 

@@ -46,7 +46,7 @@ class GraphNode(Node, type="graph"):
         plan: Plan = self._graph.plan
         return plan
 
-    async def __call__(  # type: ignore[override]
+    async def __call__(
         self, *, ctx: Context, **inputs: Any
     ) -> Mapping[str, Any]:
         """The outputs of the inner graph."""
