@@ -36,8 +36,8 @@ edges:
     Code(
         "RW115",
         "an edge stands twice",
-        "From one node to another there is at most one edge, also among the routes of a node. Delete one; two "
-        "routes to the same node become one, with their conditions joined by ||.",
+        "Of edges that are taken together, each leads to another node. Delete one. Two routes of a node may lead to "
+        "the same node, for only one of them is taken.",
         """\
 edges:
   - start -> greet -> end

@@ -88,7 +88,7 @@ class _Reader:
         self.known = set(self.names)
         self.exits: dict[str, _Exit] = {}
         self.order = 0
-        self.seen: dict[tuple[str, str], Mark] = {}
+        self.seen: dict[tuple[str, str, int], Mark] = {}
 
     def unreadable(self, place: Place, expected: str, value: Any, hint: str = "") -> None:
         self.report.wrong_kind(place, expected, value, hint, "RW113")
@@ -144,11 +144,11 @@ class _Reader:
             )  # fmt: skip
             return
         made = []
-        for route in read:
+        for number, route in enumerate(read):
             if route is None:
                 continue
             targets = list(zip(route.targets, route.target_marks, strict=True))
-            kept = [(name, at) for name, at in targets if self.fresh(source, name, at, routes=True)]
+            kept = [(name, at) for name, at in targets if self.fresh(source, name, at, route=number)]
             if kept:
                 names, marks = zip(*kept, strict=True)
                 orders = tuple(self.next() for _ in kept)
@@ -238,7 +238,7 @@ class _Reader:
                 self.report.key((*place, number + 1), "RW118", message)
                 return
         if conditional[-1] and isinstance(routes[-1], Mapping):
-            rule = "has neither 'when' nor 'max_iterations', so that there is always a way on"
+            rule = "must have neither 'when' nor 'max_iterations', so that there is always a way on"
             message = f"the last route{of} {rule}; add '- {{to: …}}'"
             self.report.key((*place, len(routes) - 1), "RW117", message)
 
@@ -301,14 +301,14 @@ class _Reader:
             exit_ = self.exits.setdefault(source, _Exit(at, place))
             exit_.plain.append(_Target(target, target_at, self.next()))
 
-    def fresh(self, source: str, target: str, mark: Mark, *, routes: bool = False) -> bool:
-        first = self.seen.get((source, target))
+    def fresh(self, source: str, target: str, mark: Mark, *, route: int = 0) -> bool:
+        """True if no edge of the same way on leads there yet; two routes of a node may share a target."""
+        first = self.seen.get((source, target, route))
         if first is None:
-            self.seen[source, target] = mark
+            self.seen[source, target, route] = mark
             return True
         line = f" (line {first.line})" if first.line else ""
-        hint = "; join their conditions with ||" if routes else ""
-        self.report.at(mark, "RW115", f"the edge {source} -> {target} stands twice{line}{hint}")
+        self.report.at(mark, "RW115", f"the edge {source} -> {target} stands twice{line}")
         return False
 
     def next(self) -> int:

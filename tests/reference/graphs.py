@@ -72,7 +72,7 @@ def _with_back_edge(random: Random, sketch: Sketch) -> Sketch:
         return sketch
     name, header = random.choice(pairs)
     step = sketch.steps[name]
-    way = Way((header,), bound=random.choice((1, 1, 2)))
+    way = Way((header,), bound=random.choice((1, 1, 2)), free=random.random() < 0.2)
     position = random.randrange(len(step.ways))
     ways = (*step.ways[:position], way, *step.ways[position:])
     changed = _changed(sketch, name, replace(step, ways=ways))

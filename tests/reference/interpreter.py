@@ -125,7 +125,7 @@ class Run:
             used = self.bounds.get((name, number), 0)
             if way.bound is not None and used >= way.bound:
                 continue
-            if number < len(ways) - 1:
+            if number < len(ways) - 1 and not way.free:
                 for key in way.asks:
                     self._read(name, key, state, required=True)
                 if not call.holds[number]:

@@ -12,11 +12,13 @@ END = "end"
 
 @dataclass(frozen=True)
 class Way:
-    """Targets that are taken together. `asks` are the keys that its condition reads."""
+    """Targets that are taken together. `asks` are the keys that its condition reads; one that is `free` has none."""
 
     targets: tuple[str, ...]
     bound: int | None = None
     asks: tuple[str, ...] = ()
+    free: bool = False
+    """Bounded, but without a condition."""
 
 
 @dataclass(frozen=True)
