@@ -1,0 +1,146 @@
+"""The node that lets a model answer, with citations that point to the very words of the sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypedDict
+
+from pydantic import Field, PositiveInt
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, ModelName, PromptName
+from ragweave.orchestrator.errors import ModelError
+from ragweave.orchestrator.models.chat_completions import cut_off
+from ragweave.orchestrator.node import Node, Read, Signature
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.types import parse_type
+from ragweave.orchestrator.values import Answer, Citation, Document, Usage
+from ragweave.prompts.marks import MarkReader
+from ragweave.prompts.template import Prompt
+
+DOCUMENTS = parse_type("list[Document]")
+
+
+class Answered(TypedDict):
+    """What a generator writes."""
+
+    answer: Answer
+
+
+class Generator(Node, type="generator"):
+    """Let a model answer, streaming its words; `[n]` in them becomes a citation of the n-th document.
+
+    It reads what its prompt declares: `answer_with_citations` reads `question`, `documents` and, where there is one,
+    `history`. Marks that point to no document are left out of the text. The confidence is the model's own if it gives
+    one, else 0 if it said the prompt's abstention, else 1.
+    """
+
+    origin = "model"
+    example = "answer: {type: generator, model: chat, prompt: answer_with_citations, temperature: 0}"
+
+    model: ModelName = Field("auto", description="The model that answers.")
+    prompt: PromptName = Field("answer_with_citations", description="What it is told; its variables are what is read.")
+    temperature: float | None = Field(None, ge=0, description="0 for the likeliest words; without it, the model's own.")
+    max_tokens: PositiveInt | None = Field(None, description="The longest answer, in tokens; a longer one is an error.")
+    stop: list[str] = Field([], description="Texts that end the answer.")
+    seed: int | None = Field(None, description="For models that can repeat an answer.")
+
+    def signature(self, resources: Resources) -> Signature:
+        """Reads the variables of the prompt. Raises ResourceError if the prompt is wrong."""
+        prompt: Prompt = resources.get("prompts", self.prompt)
+        reads = {name: Read(variable.type, variable.required) for name, variable in prompt.variables.items()}
+        return Signature(reads, self.declared.writes)
+
+    async def __call__(self, ctx: Context, **state: Any) -> Answered:
+        prompt: Prompt = await ctx.prompt(self.prompt)
+        model = await ctx.model(self.model)
+        documents = _documents(prompt, state)
+        request = ChatRequest(
+            messages=prompt.render(**state),
+            question=_text(state.get("question")),
+            documents=documents or (),
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            seed=self.seed,
+        )
+        # Without documents a number in brackets is no citation, so nothing is taken for one.
+        reader = MarkReader(len(documents)) if documents is not None else None
+        text, last = await self._stream(ctx, model, request, reader)
+        confidence = last.confidence
+        if confidence is None:
+            confidence = 0.0 if is_abstention(text, prompt.abstention) else 1.0
+        cited: tuple[Citation, ...] = ()
+        if reader is not None and reader.marks:
+            from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
+
+            cited = citations(text, reader.marks, documents or ())
+        return {"answer": Answer(text=text, citations=cited, confidence=confidence)}
+
+    async def _stream(
+        self, ctx: Context, model: ChatModel, request: ChatRequest, reader: MarkReader | None
+    ) -> tuple[str, ChatChunk]:
+        """The text as it was streamed, and the last chunk with the confidence of any."""
+        pieces: list[str] = []
+        usage: Usage | None = None
+        finish, confidence = "", None
+        try:
+            async with _closing(model.stream(request)) as chunks:
+                async for chunk in chunks:
+                    usage = chunk.usage or usage
+                    finish = chunk.finish or finish
+                    confidence = chunk.confidence if chunk.confidence is not None else confidence
+                    piece = reader.feed(chunk.text) if reader is not None else chunk.text
+                    if piece:
+                        pieces.append(piece)
+                        await ctx.emit(piece)
+        finally:
+            ctx.use(usage or Usage(calls=1))
+        rest = reader.end() if reader is not None else ""
+        if rest:
+            pieces.append(rest)
+            await ctx.emit(rest)
+        text = "".join(pieces)
+        if not text.strip():
+            raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
+        if finish == "length":
+            raise cut_off(self.model, self.max_tokens, "the answer")
+        return text, ChatChunk(finish=finish, confidence=confidence)
+
+
+def is_abstention(text: str, abstention: str) -> bool:
+    """True if a reply, or its first sentence, is the one by which a prompt lets a model say that it cannot answer."""
+    wanted = _bare(abstention)
+    if not wanted:
+        return False
+    first = re.split(r"(?<=[.!?])\s+", text.strip(), maxsplit=1)[0]
+    return wanted in (_bare(first), _bare(text))
+
+
+def _bare(text: str) -> str:
+    return " ".join(re.sub(r"\[[\d ,;–-]*\]|[^\w\s]", " ", text.casefold()).split())
+
+
+def _documents(prompt: Prompt, state: dict[str, Any]) -> Sequence[Document] | None:
+    """The passages that marks point to: the prompt's first variable of type list[Document]; None if it has none."""
+    for name, variable in prompt.variables.items():
+        if variable.type == DOCUMENTS:
+            return tuple(state.get(name) or ())
+    return None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+@asynccontextmanager
+async def _closing(stream: AsyncIterator[ChatChunk]) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+    """Ends the call of a model when it is left early, whatever kind of iterator the model gives."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
