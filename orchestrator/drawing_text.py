@@ -1,0 +1,115 @@
+"""A graph drawn with the box-drawing characters of a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from ragweave.orchestrator.drawing_layers import Size
+from ragweave.orchestrator.drawing_layout import Layout, Metrics, Point, Rectangle, lay_out
+from ragweave.orchestrator.drawing_picture import Arrow, Box, Picture, degrees
+
+_METRICS = Metrics(apart=4, lane=3, port=3, corner=2, track=1, above=0, below=2, below_label=1)
+_LABEL_WIDTH = 24
+_UP, _DOWN, _LEFT, _RIGHT = 1, 2, 4, 8
+_LINES = " ╵╷│╴╯╮┤╶╰╭├─┴┬┼"
+_DASHED = {"│": "┆", "─": "┄"}
+
+
+def draw_text(picture: Picture) -> str:
+    """The drawing as lines of text, without trailing spaces."""
+    captions = [_caption(box) for box in picture.boxes]
+    labels = [_wrapped(arrow) for arrow in picture.arrows]
+    boxes = [_box_size(text, degree) for text, degree in zip(captions, degrees(picture), strict=True)]
+    layout = lay_out(picture, boxes, [_label_size(lines) for lines in labels], _METRICS)
+    canvas = _Canvas(layout)
+    for box, text, place in zip(picture.boxes, captions, layout.boxes, strict=True):
+        canvas.box(place, text, is_mark=box.is_mark)
+    for arrow, line in zip(picture.arrows, layout.lines, strict=True):
+        canvas.line(line, is_dashed=arrow.kind in ("back", "error"))
+    for lines, label in zip(labels, layout.labels, strict=True):
+        if label is not None:
+            canvas.text(label, lines)
+    return canvas.render()
+
+
+def _caption(box: Box) -> str:
+    return box.name if box.caption in ("", box.name) else f"{box.name}: {box.caption}"
+
+
+def _box_size(text: str, degree: int) -> Size:
+    return _odd(max(len(text) + 4, 6 * degree - 1 if degree <= 3 else 6 * (degree // 2) + 5)), 3
+
+
+def _label_size(lines: Sequence[str]) -> Size:
+    return (_odd(max(map(len, lines))), len(lines)) if lines else (0, 0)
+
+
+def _odd(width: int) -> int:
+    return width if width % 2 else width + 1
+
+
+def _wrapped(arrow: Arrow) -> list[str]:
+    lines = textwrap.wrap(arrow.label, _LABEL_WIDTH, break_on_hyphens=False)
+    return (
+        lines if len(lines) <= 3 else [*lines[:2], textwrap.shorten(" ".join(lines[2:]), _LABEL_WIDTH, placeholder="…")]
+    )
+
+
+class _Canvas:
+    """Cells with text, and under them cells in which lines meet."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.width = layout.width
+        self.cells = [[""] * layout.width for _ in range(layout.height)]
+        self.lines = [[0] * layout.width for _ in range(layout.height)]
+        self.dashed = [[False] * layout.width for _ in range(layout.height)]
+
+    def box(self, place: Rectangle, text: str, *, is_mark: bool) -> None:
+        right, bottom = place.x + place.width - 1, place.y + place.height - 1
+        for x in range(place.x + 1, right):
+            self.cells[place.y][x] = self.cells[bottom][x] = "─"
+        corners = "╭╮╰╯" if is_mark else "┌┐└┘"
+        for x, y, corner in zip((place.x, right) * 2, (place.y, place.y, bottom, bottom), corners, strict=True):
+            self.cells[y][x] = corner
+        self.cells[place.y + 1][place.x] = self.cells[place.y + 1][right] = "│"
+        self.write(place.x + 1 + (place.width - 2 - len(text)) // 2, place.y + 1, text)
+
+    def text(self, place: Rectangle, lines: Sequence[str]) -> None:
+        for row, line in enumerate(lines):
+            self.write(place.x + (place.width - len(line)) // 2, place.y + row, line)
+
+    def write(self, x: int, y: int, text: str) -> None:
+        for offset, letter in enumerate(text):
+            self.cells[y][x + offset] = letter
+
+    def line(self, points: Sequence[Point], *, is_dashed: bool) -> None:
+        """From below a box to the row above another one, where its head is."""
+        x, y = points[0]
+        self.cells[y - 1][x] = "┬"
+        path = [(x, y - 1), *points[:-1], (points[-1][0], points[-1][1] - 1)]
+        for (x1, y1), (x2, y2) in zip(path, path[1:], strict=False):
+            self._segment(x1, y1, x2, y2, is_dashed=is_dashed)
+        x, y = path[-1]
+        self.cells[y][x] = "▼"
+
+    def _segment(self, x1: int, y1: int, x2: int, y2: int, *, is_dashed: bool) -> None:
+        steps = max(abs(x2 - x1), abs(y2 - y1))
+        dx, dy = (x2 > x1) - (x2 < x1), (y2 > y1) - (y2 < y1)
+        ahead = _RIGHT if dx > 0 else _LEFT if dx < 0 else _DOWN if dy > 0 else _UP
+        behind = {_RIGHT: _LEFT, _LEFT: _RIGHT, _DOWN: _UP, _UP: _DOWN}[ahead]
+        for step in range(steps + 1):
+            x, y = x1 + step * dx, y1 + step * dy
+            self.lines[y][x] |= (ahead if step < steps else 0) | (behind if step else 0)
+            self.dashed[y][x] = is_dashed
+
+    def render(self) -> str:
+        rows = []
+        for y, cells in enumerate(self.cells):
+            row = [cell or self._line_at(x, y) for x, cell in enumerate(cells)]
+            rows.append("".join(row).rstrip())
+        return "\n".join(rows) + "\n"
+
+    def _line_at(self, x: int, y: int) -> str:
+        line = _LINES[self.lines[y][x]]
+        return _DASHED.get(line, line) if self.dashed[y][x] else line
