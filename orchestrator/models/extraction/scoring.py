@@ -1,0 +1,281 @@
+"""How well each segment of the passages answers each clause of a question: words, their places, and the sort of answer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ragweave.orchestrator.models.extraction.amounts import Amount, amounts
+from ragweave.orchestrator.models.extraction.questions import Clause
+from ragweave.orchestrator.models.extraction.segments import Segment, segments
+from ragweave.orchestrator.models.extraction.words import names_the_source, related, stem, stems, weight, words
+from ragweave.orchestrator.values import Document
+
+# How much a word counts that does not stand in the segment itself but in its …
+IN_LEAD = 0.8
+IN_TITLE = 0.8
+IN_HEADING = 0.6
+IN_BLOCK = 0.55
+NEARBY = 0.35
+IN_PASSAGE = 0.2
+
+_PERSON = re.compile(
+    r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:(?:de|van|von|der|la|le|bin|al)\s+)?[A-ZÀ-Þ][\w.'’-]*)+|\b[A-ZÀ-Þ][a-z]+\s+[A-ZÀ-Þ][a-z]+"
+)
+_PLACE = re.compile(
+    r"\b(?:in|at|near|from|to|of|on|between|into|off|across|around)\s+(?:the\s+|a\s+)?(?:[\w-]+\s+)?[A-ZÀ-Þ][\w'’-]+|\b(?:from|on|in|into|at)\s+(?:the|an?)\s+\w+"
+)
+_WHEN = re.compile(
+    r"\b(?:during|until|till|after|before|once|when|while|as soon as|at the (?:end|beginning|start)|season|episode|day)\b",
+    re.IGNORECASE,
+)
+_REASON = re.compile(
+    r"\b(?:because|since|due to|so that|in order to|as a result|therefore|thus|hence|owing to|otherwise|or (?:it|they|else)|to (?:avoid|prevent|stop|"
+    r"keep|make|help|ensure|allow|give|protect|improve)|prevents?|helps?|allows?|makes? (?:it|them|sure)|this (?:will|is|gives|makes)|cause[sd]?|reason"
+    r"|lest|for fear|responsible for|led to|leads? to|result(?:s|ed)? in|as (?:it|they|this))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A document with its segments; `number` is its place among those given, from 1."""
+
+    number: int
+    document: Document
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def title(self) -> frozenset[str]:
+        """Stems of the title."""
+        return stems(self.document.title)
+
+    @cached_property
+    def metadata(self) -> frozenset[str]:
+        """Stems of the metadata's texts: tags, authors."""
+        found: set[str] = set()
+        for value in self.document.metadata.values():
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str):
+                    found |= stems(text)
+        return frozenset(found)
+
+    @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        """Stems of everything in the passage, title and metadata included."""
+        return frozenset().union(
+            self.title, self.metadata, *(self.own(place) | self.above(place) for place in range(len(self.segments)))
+        )
+
+    def own(self, place: int) -> frozenset[str]:
+        """Stems of the segment itself."""
+        return stems(self.segments[place].text)
+
+    def above(self, place: int) -> frozenset[str]:
+        """Stems of the headings above a segment."""
+        return frozenset().union(*(stems(heading) for heading in self.segments[place].headings))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A segment as an answer to a clause, with what speaks for it."""
+
+    passage: Passage
+    place: int
+    clause: int
+    score: float
+    covered: float
+    """Share of the clause's words, by weight, in the segment or about it."""
+    stated: float
+    """The same, in the segment alone."""
+    fits: float
+    """How far it is of the sort that was asked for: 1 yes, 0 no, 0.5 cannot be told."""
+    topic: float
+    """Share of the words of the whole question that the passage holds anywhere."""
+    amounts: tuple[Amount, ...] = field(default=(), compare=False)
+    """The amounts in it that answer the clause."""
+
+    @property
+    def segment(self) -> Segment:
+        """The segment."""
+        return self.passage.segments[self.place]
+
+
+class Scorer:
+    """Scores the segments of these passages; words that are rare among them count more."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.passages = [
+            Passage(number, document, tuple(segments(document.text)))
+            for number, document in enumerate(documents, start=1)
+        ]
+        counts: Counter[str] = Counter()
+        for passage in self.passages:
+            for place in range(len(passage.segments)):
+                counts.update(passage.own(place))
+        self._counts = counts
+        self._total = sum(len(passage.segments) for passage in self.passages)
+        self._known = frozenset(counts).union(*(passage.vocabulary for passage in self.passages))
+        self._variants: dict[str, dict[str, float]] = {}
+
+    def rarity(self, term: str) -> float:
+        """From 0.4 (in every segment) to 1 (in one or none)."""
+        count = sum(self._counts[variant] for variant in self.variants(term))
+        return (
+            0.4 + 0.6 * math.log(1 + self._total / (1 + count)) / math.log(1 + self._total) if self._total > 1 else 1.0
+        )
+
+    def variants(self, term: str) -> Mapping[str, float]:
+        """The words of the passages that are `term` or a form of it, and how nearly they are."""
+        found = self._variants.get(term)
+        if found is None:
+            found = {term: 1.0} if term in self._known else {}
+            if weight(term) == 1.0:
+                for known in self._known:
+                    near = related(term, known) * (0.8 if found else 1.0)
+                    if known != term and near > 0.0:
+                        found[known] = near
+            self._variants[term] = found
+        return found
+
+    def candidates(self, clause: Clause, place: int) -> list[Candidate]:
+        """Every segment as an answer to the clause, the best first."""
+        weights = {term: value * self.rarity(term) for term, value in clause.terms.items()}
+        context = {term: value * self.rarity(term) for term, value in clause.context.items()}
+        found = [
+            candidate
+            for passage in self.passages
+            for candidate in self._score(passage, clause, place, weights, context)
+        ]
+        return sorted(found, key=lambda candidate: -candidate.score)
+
+    def held(self, terms: Mapping[str, float], vocabulary: frozenset[str]) -> float:
+        """Share of the terms, by weight, that a vocabulary holds."""
+        total = sum(terms.values())
+        return sum(value * self._match(term, vocabulary) for term, value in terms.items()) / total if total else 0.0
+
+    def _match(self, term: str, vocabulary: frozenset[str]) -> float:
+        return max((near for variant, near in self.variants(term).items() if variant in vocabulary), default=0.0)
+
+    def _score(
+        self, passage: Passage, clause: Clause, place: int, weights: Mapping[str, float], context: Mapping[str, float]
+    ) -> list[Candidate]:
+        total = sum(weights.values()) or 1.0
+        everything = {**context, **weights}
+        topic = self.held(everything, passage.vocabulary)
+        named = self._named(clause, passage)
+        found = []
+        for index, segment in enumerate(passage.segments):
+            head = clause.noun[-1] if clause.noun else ""
+            fits, matching = fit(clause, segment, bool(head) and self._is_about(head, passage, index))
+            stated = covered = 0.0
+            for term, value in weights.items():
+                own = self._match(term, passage.own(index))
+                stated += value * own
+                covered += value * max(own, self._around(term, passage, index))
+            stated, covered = stated / total, covered / total
+            score = covered + 0.5 * stated + 0.3 * topic + 0.2 * named + 0.05 / passage.number
+            score += (0.9 if clause.strict and not clause.inherited else 0.5) * fits
+            if context:
+                score += 0.1 * self.held(context, passage.own(index))
+            found.append(Candidate(passage, index, place, score, covered, stated, fits, topic, tuple(matching)))
+        return found
+
+    def _is_about(self, head: str, passage: Passage, index: int) -> bool:
+        """True if a noun stands in a segment, or says what the passage or the list that it is in are."""
+        places = (
+            passage.own(index),
+            stems(passage.segments[index].lead),
+            passage.title,
+            passage.metadata,
+            passage.above(index),
+        )
+        return any(self._match(head, place) > 0.0 for place in places)
+
+    def _named(self, clause: Clause, passage: Passage) -> float:
+        """How much of the passage's title the question names: a passage about just this goes before one about more."""
+        title = [term for term in passage.title if not names_the_source(term)]
+        asked = {**clause.context, **clause.terms}
+        return (
+            sum(max((related(term, word) for term in asked), default=0.0) for word in title) / len(title)
+            if title
+            else 0.0
+        )
+
+    def _around(self, term: str, passage: Passage, index: int) -> float:
+        """How much a term counts for what stands around a segment."""
+        segment = passage.segments[index]
+        best = 0.0
+        if segment.lead:
+            best = IN_LEAD * self._match(term, stems(segment.lead))
+        best = max(
+            best, IN_TITLE * self._match(term, passage.title), IN_HEADING * self._match(term, passage.above(index))
+        )
+        for near in range(max(0, index - 2), min(len(passage.segments), index + 3)):
+            if near != index:
+                same = passage.segments[near].block == segment.block
+                if same or abs(near - index) == 1:
+                    best = max(best, (IN_BLOCK if same else NEARBY) * self._match(term, passage.own(near)))
+        return max(best, IN_PASSAGE * self._match(term, passage.vocabulary))
+
+
+def fit(clause: Clause, segment: Segment, about: bool = True) -> tuple[float, list[Amount]]:
+    """How far a segment is of the sort that the clause asks for, and the amounts in it that make it so.
+
+    `about` says that it is about the class asked for: `sauce` in `which sauce`.
+    """
+    text = segment.text
+    if clause.wants == "date":
+        found = [amount for amount in amounts(text) if amount.kind in clause.kinds]
+        return (1.0 if found else 0.5 if _WHEN.search(text) else 0.0), found
+    if clause.wants == "amount":
+        found = [amount for amount in amounts(text) if amount.kind in clause.kinds]
+        if clause.unit and any(
+            stem(part) == clause.unit for amount in found for part in re.findall(r"[^\W\d_]+", amount.text)
+        ):
+            return 1.0, found
+        return (0.9 if clause.unit else 1.0) if found else 0.0, found
+    if clause.wants in ("count", "quantity"):
+        return _fit_noun(clause, segment)
+    if clause.wants == "person":
+        return (0.9 if _PERSON.search(text) else 0.2), []
+    if clause.wants == "place":
+        return (0.8 if _PLACE.search(text) else 0.2), []
+    if clause.wants == "reason":
+        return (1.0 if _REASON.search(text) else 0.3), []
+    if clause.wants == "steps":
+        return (1.0 if segment.kind == "step" else 0.4), []
+    if clause.wants == "thing" and clause.noun:
+        return (1.0 if about else 0.0), []
+    return 0.5, []
+
+
+def _fit_noun(clause: Clause, segment: Segment) -> tuple[float, list[Amount]]:
+    """An amount next to what is counted: `100g fed sourdough starter` for `how much starter`."""
+    found = amounts(segment.text)
+    if not clause.noun:
+        kinds = clause.kinds or ("number",)
+        matching = [amount for amount in found if amount.kind in kinds]
+        return (0.8 if matching else 0.0), matching
+    allowed = clause.kinds or ("number", "portion", "mass")
+    places = [word for word in words(segment.text) if any(related(noun, word.stem) for noun in clause.noun)]
+    matching = []
+    for amount in found:
+        if amount.kind not in allowed:
+            continue
+        for word in places:
+            between = (
+                segment.text[amount.end : word.start]
+                if word.start >= amount.end
+                else segment.text[word.end : amount.start]
+            )
+            if len(between.split()) <= 5 and not re.search(r"[;.!?]\s|,\s", between):
+                matching.append(amount)
+                break
+    if matching:
+        return 1.0, matching
+    return (0.3 if places and found else 0.0), []

@@ -1,0 +1,125 @@
+"""The node type `decomposer`: a question as search queries, by rules or by a model, and the next hop in a loop."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar, TypedDict
+
+from pydantic import Field, PositiveInt
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName
+from ragweave.orchestrator.models.extraction.questions import content
+from ragweave.orchestrator.models.extraction.words import related
+from ragweave.orchestrator.node import Node
+from ragweave.orchestrator.values import Document, Message, Usage, Verdict
+from ragweave.prompts.decomposition import next_hop, split
+
+_LONGEST_QUERY = 40
+_MARKER = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.):]|q(?:uery)?\s*\d*\s*:|sub-?question\s*\d*\s*:)\s*", re.IGNORECASE)
+_FENCED = re.compile(r"```(?:\w+)?\s*(.*?)```", re.DOTALL)
+
+
+class Queries(TypedDict):
+    """What the decomposer writes."""
+
+    queries: list[str]
+    chain: list[dict[str, Any]]
+
+
+class Decomposer(Node, type="decomposer"):
+    """Split a question into search queries: its parts, the things it compares, and in a loop what the first passages name.
+
+    The first query is the question itself, put together with the turn before it where it is a follow-up. `queries` is made
+    by rules, or by `model`, whose unusable replies are replaced by the rules'. Where `documents` or `verdict` are in the
+    state, as on a second visit, some queries ask on from there; `chain` then has, for each part of the question, what was
+    found (`question`, `found`, `document`) and the name in it that leads on (`leads_to`).
+    """
+
+    example: ClassVar[str] = "decompose: {type: decomposer, max_queries: 4}"
+
+    model: ModelName | None = Field(default=None, description="The model that splits; without one it is done by rules.")
+    prompt: PromptName = Field(default="decompose", description="What the model is told.")
+    max_queries: PositiveInt = Field(default=4, description="Queries to write at most.")
+
+    async def __call__(
+        self,
+        question: str,
+        ctx: Context,
+        verdict: Verdict | None = None,
+        history: list[Message] | None = None,
+        documents: list[Document] | None = None,
+    ) -> Queries:
+        """The queries, the question first."""
+        queries = split(question, history or ())
+        if self.model is not None:
+            queries = [queries[0], *(await self._ask(question, ctx, verdict, history) or queries[1:])]
+        missing = verdict.missing if verdict is not None else ()
+        if not documents and not missing:
+            return {"queries": _distinct(queries)[: self.max_queries], "chain": []}
+        steps, hops = next_hop(queries[0], documents or (), missing)
+        hops = hops[: self.max_queries // 2]
+        queries = [*queries[: self.max_queries - len(hops)], *hops]
+        return {"queries": _distinct(queries)[: self.max_queries], "chain": [asdict(step) for step in steps]}
+
+    async def _ask(
+        self, question: str, ctx: Context, verdict: Verdict | None, history: list[Message] | None
+    ) -> list[str]:
+        """What the model makes of the question; nothing, with a notice, if its reply holds no queries."""
+        assert self.model is not None
+        model = await ctx.model(self.model)
+        prompt = await ctx.prompt(self.prompt)
+        values = {"question": question, "max_queries": self.max_queries, "history": history, "verdict": verdict}
+        known = getattr(prompt, "variables", values)
+        messages = prompt.render(**{name: value for name, value in values.items() if name in known})
+        reply, usage, unknown = "", Usage(calls=1), False
+        async for chunk in model.stream(ChatRequest(messages=messages, question=question, temperature=0.0)):
+            reply += chunk.text
+            usage = chunk.usage or usage
+            unknown = unknown or chunk.confidence == 0.0
+        ctx.use(usage)
+        queries = [] if unknown else read_queries(reply, [question, *(message.text for message in history or ())])
+        if not queries and ctx.resources is not None:
+            ctx.resources.say(f"model {self.model!r} wrote no queries for {question!r}: it was split by rules")
+        return queries
+
+
+def read_queries(reply: str, about: Sequence[str]) -> list[str]:
+    """The queries of a model's reply: a JSON list, an object with one, or lines. Empty if none has a word of `about`."""
+    fenced = _FENCED.search(reply)
+    text = (fenced[1] if fenced else reply).strip()
+    lines = _from_json(text)
+    if lines is None:
+        lines = [_MARKER.sub("", line).strip().strip("\"'`") for line in text.splitlines()]
+    queries = _distinct(line for line in lines if _is_query(line))
+    words = {word for text in about for word in content(text)}
+    shared = any(related(word, other) for query in queries for other in content(query) for word in words)
+    return queries if shared else []
+
+
+def _from_json(text: str) -> list[str] | None:
+    """The strings of a JSON list, or of the first list in a JSON object; None if the text is no such JSON."""
+    try:
+        loaded = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(loaded, dict):
+        loaded = next((value for value in loaded.values() if isinstance(value, list)), None)
+    if not isinstance(loaded, list):
+        return None
+    found = [
+        next((value for value in item.values() if isinstance(value, str)), "") if isinstance(item, dict) else item
+        for item in loaded
+    ]
+    return [" ".join(item.split()) for item in found if isinstance(item, str)]
+
+
+def _is_query(line: str) -> bool:
+    return bool(content(line)) and len(line.split()) <= _LONGEST_QUERY and not line.endswith(":")
+
+
+def _distinct(queries: Any) -> list[str]:
+    return list(dict.fromkeys(query for query in queries if query))

@@ -1,0 +1,170 @@
+"""Questions as search queries, by rules: clauses, comparisons, relative clauses, and the next hop from what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ragweave.orchestrator.models.extraction.questions import Clause, alternatives, clauses, content
+from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer
+from ragweave.orchestrator.models.extraction.words import related, stem, stems, weight
+from ragweave.orchestrator.values import Document, Message
+
+_RELATIVE = re.compile(
+    r"\b(?:an?|the|any|some|one|those|these)\s+(?P<noun>(?:[\w'-]+\s+){1,3}?)(?P<clause>(?:that|which|who|whose|whom|where)\s+[^,;?]{8,})",
+    re.IGNORECASE,
+)
+_WH = re.compile(
+    r"^(?:and|but|or|so|then)?\s*(?:in|at|on|to|for|from|by|with)?\s*(?:how (?:many|much|long|often|far|hot|strong|old|big|large|tall|high)|how|what|which"
+    r"|who|whom|whose|when|where|why)\b",
+    re.IGNORECASE,
+)
+_LINK = re.compile(r"(?<!!)\[([^\]\n]{2,60})\]\(([^)\s]+)\)")
+_NAME = re.compile(
+    r"(?<![.!?:;]\s)(?<![\w-])(?:[A-ZÀ-Þ][\w'’-]+)(?:\s+(?:(?:of|the|de|van|von|la|le|and|&)\s+)?[A-ZÀ-Þ0-9][\w'’-]*)*"
+)
+_FOLLOWS_UP = re.compile(
+    r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|there|one)\b|^(?:and|but|so|what about|how about)\b",
+    re.IGNORECASE,
+)
+_LOOKED_AT = 3
+"""Passages of the first hop whose names may lead on."""
+_BEST = 2
+"""Segments of each part of the question whose capitalised names may lead on; links may from any segment."""
+_LINKED = 0.6
+_NEAR_TOPIC = 0.75
+"""Passages that hold less of the question than this share of what the best one holds do not lead on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A part of a question with what was found for it so far, and the name in it that leads on."""
+
+    question: str
+    found: str = ""
+    document: str = ""
+    leads_to: str = ""
+
+
+def split(question: str, history: Sequence[Message] = ()) -> list[str]:
+    """The question, then its parts as queries that stand alone; one that asks one thing stays one query."""
+    question = " ".join(question.split())
+    asked = in_context(question, history)
+    queries = [asked]
+    parts = clauses(asked)
+    if len(parts) > 1 or (parts[0].frame and not parts[0].choices):
+        queries += [_standing(part) for part in parts]
+    queries += list(_comparison(asked))
+    queries += list(_relative(asked))
+    return _distinct(queries)
+
+
+def in_context(question: str, history: Sequence[Message]) -> str:
+    """A follow-up such as `and how long does it rest?` with the question before it; other questions as they are."""
+    before = next(
+        (message.text for message in reversed(history) if message.role == "user" and message.text.strip()), ""
+    )
+    specific = [word for word in content(question) if weight(word) == 1.0]
+    if not before or (len(specific) > 1 and not _FOLLOWS_UP.search(question)):
+        return question
+    return f"{' '.join(before.split())} {question}"
+
+
+def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str] = ()) -> tuple[list[Step], list[str]]:
+    """What the first passages say on each part of the question, and queries for the names in them that lead on.
+
+    Names are links and capitalised words that the question does not hold; a query is such a name with the words of the
+    question's parts that its passage leaves open.
+    """
+    asked = [*clauses(question), *(clause for text in missing for clause in clauses(text))]
+    scorer = Scorer(documents[:_LOOKED_AT])
+    known = stems(question)
+    steps: list[Step] = []
+    leads: list[tuple[float, str, str]] = []
+    for place, clause in enumerate(asked):
+        found = scorer.candidates(clause, place)
+        names = list(_names(found, known))
+        best = found[0] if found else None
+        steps.append(
+            Step(
+                question=clause.text,
+                found=best.segment.text if best else "",
+                document=best.passage.document.id if best else "",
+                leads_to=names[0][1] if names else "",
+            )
+        )
+        leads += [(score, name, _left_open(clause, found)) for score, name in names]
+    queries: dict[str, str] = {}
+    for _, name, left in sorted(leads, key=lambda lead: -lead[0]):
+        queries.setdefault(name.casefold(), f"{name}: {left}".rstrip(": "))
+    return steps, _distinct([*missing, *queries.values()])
+
+
+def _standing(clause: Clause) -> str:
+    """A clause as a query; one with few words of its own is given those of the rest of the question."""
+    own = [word for word in clause.terms if weight(word) == 1.0]
+    if len(own) > 1 or not clause.frame:
+        return clause.text
+    return f"{clause.frame}: {clause.text}"
+
+
+def _comparison(question: str) -> Iterator[str]:
+    """For `A or B`: what is asked, once of A and once of B."""
+    choices = alternatives(question)
+    if len(choices) < 2:
+        return
+    about = clauses(question)[-1].text
+    rest = _WH.sub("", about).strip(" ?")
+    rest = re.sub(r"^(?:ones?|of (?:them|these|those))\b\s*", "", rest, flags=re.IGNORECASE)
+    for choice in choices:
+        yield f"{choice} {rest}".strip()
+
+
+def _relative(question: str) -> Iterator[str]:
+    """`the film that was shot in Leland` in `Who directed the film that was shot in Leland`: what must be known first."""
+    for match in _RELATIVE.finditer(question):
+        outside = question[: match.start()] + question[match.end() :]
+        if sum(weight(word) for word in content(outside)) >= 1.0:
+            yield f"{match['noun'].strip()} {match['clause'].strip()}"
+
+
+def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[tuple[float, str]]:
+    """Names that the question does not hold, with their weight: links of the passages, then capitalised names of the best segments."""
+    asked = frozenset(known)
+    topic = max((candidate.topic for candidate in found), default=0.0) * _NEAR_TOPIC
+    found = [candidate for candidate in found if candidate.topic >= topic]
+    said: set[frozenset[str]] = set()
+    for pattern, looked_at in ((_LINK, len(found)), (_NAME, _BEST)):
+        for candidate in found[:looked_at]:
+            text = candidate.passage.document.text
+            for match in pattern.finditer(text, candidate.segment.start, candidate.segment.end):
+                name = match[1] if pattern is _LINK else match[0]
+                if pattern is _NAME and match.start() == candidate.segment.start and " " not in name:
+                    continue
+                words = stems(name)
+                new = {
+                    word
+                    for word in words
+                    if weight(word) == 1.0 and not word.isdigit() and not any(related(word, other) for other in asked)
+                }
+                if new and words not in said:
+                    said.add(words)
+                    yield candidate.score + (_LINKED if pattern is _LINK else 0.0) + 0.5 * candidate.topic, name.strip()
+
+
+def _left_open(clause: Clause, found: Sequence[Candidate]) -> str:
+    """The clause's words that its best segment does not hold, as the question spells them."""
+    held = found[0].passage.own(found[0].place) | found[0].passage.title if found else frozenset()
+    left = [word for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", clause.text) if weight(stem(word)) > 0.3]
+    return " ".join(word for word in left if not any(related(stem(word), other) for other in held))
+
+
+def _distinct(queries: Iterable[str]) -> list[str]:
+    """Each query once, whatever its case and punctuation."""
+    kept: dict[str, str] = {}
+    for query in queries:
+        key = " ".join(re.findall(r"\w+", query.lower()))
+        if key:
+            kept.setdefault(key, query.strip())
+    return list(kept.values())
