@@ -1,7 +1,8 @@
 """Boxes and arrows as items in rows, ordered so that few lines cross.
 
-The layered method of Sugiyama, Tagawa and Toda (1981): an arrow over several rows gets an item in each of them, its label one
-of its own; rows are then ordered by the barycentre of their neighbours, and neighbours swapped while that helps.
+The layered method of Sugiyama, Tagawa and Toda (1981): an arrow over several rows gets an item in each of them, its
+label one of its own; rows are then ordered by the barycentre of their neighbours, and neighbours swapped while that
+helps.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ragweave.orchestrator.drawing_picture import Picture
 
@@ -19,7 +21,7 @@ Size = tuple[int, int]
 
 @dataclass(slots=True)
 class Item:
-    """Something with a place in a row: a box, a piece of an arrow, its label, or the turn of an arrow that leads back."""
+    """Something with a place in a row: a box, a piece of an arrow, its label, or the turn of one that leads back."""
 
     row: int
     width: int = 1
@@ -34,7 +36,7 @@ class Item:
 
 @dataclass(slots=True)
 class Layers:
-    """Items by number; `rows` has their numbers from left to right; `chains` the items of each arrow from source to target."""
+    """Items by number; `rows` has them from left to right, `chains` those of each arrow from source to target."""
 
     items: list[Item]
     rows: list[list[int]]
@@ -44,7 +46,10 @@ class Layers:
 
 
 def layers_of(picture: Picture, boxes: Sequence[Size], labels: Sequence[Size]) -> Layers:
-    """Rows of items for a picture. `boxes` and `labels` are the sizes of each box and of each arrow's label, (0, 0) if none."""
+    """Rows of items for a picture.
+
+    `boxes` and `labels` are the sizes of each box and of each arrow's label, (0, 0) if it has none.
+    """
     rows = _rows(picture, labels)
     items = [
         Item(rows[2 * rank], *size, box) for box, (rank, size) in enumerate(zip(picture.ranks, boxes, strict=True))
@@ -55,7 +60,7 @@ def layers_of(picture: Picture, boxes: Sequence[Size], labels: Sequence[Size]) -
         chain = make(layers, rows, picture.ranks, arrow.source, arrow.target, size)
         layers.chains[number] = chain
         if arrow.is_spine:
-            layers.spine.update(zip(chain, chain[1:], strict=False))
+            layers.spine.update(pairwise(chain))
     _first_order(layers)
     _reduce_crossings(layers)
     return layers
@@ -67,7 +72,7 @@ def is_upwards(picture: Picture, arrow: int) -> bool:
 
 
 def _rows(picture: Picture, labels: Sequence[Size]) -> dict[int, int]:
-    """Row numbers: boxes of rank r are in 2r, what stands between ranks r and r + 1 in 2r + 1 where there is such a thing."""
+    """Row numbers: boxes of rank r are in 2r; what stands between ranks r and r + 1, if anything does, is in 2r + 1."""
     used = {2 * rank for rank in picture.ranks}
     for number, (arrow, size) in enumerate(zip(picture.arrows, labels, strict=True)):
         if is_upwards(picture, number):
@@ -110,7 +115,7 @@ def _back_chain(
 
 
 def _join(layers: Layers, downwards: Sequence[int]) -> None:
-    for upper, lower in zip(downwards, downwards[1:], strict=False):
+    for upper, lower in pairwise(downwards):
         layers.items[upper].down.append(lower)
         layers.items[lower].up.append(upper)
 
@@ -178,12 +183,7 @@ def _swap(layers: Layers) -> None:
         improved = False
         for row in range(len(layers.rows)):
             items = layers.rows[row]
-            places = [
-                {item: position for position, item in enumerate(layers.rows[other])}
-                if 0 <= other < len(layers.rows)
-                else {}
-                for other in (row - 1, row + 1)
-            ]
+            places = [_places(layers, row - 1), _places(layers, row + 1)]
             for at in range(len(items) - 1):
                 left, right = items[at], items[at + 1]
                 if _between(layers, left, right, places) > _between(layers, right, left, places):
@@ -191,6 +191,10 @@ def _swap(layers: Layers) -> None:
                     improved = True
         if not improved:
             return
+
+
+def _places(layers: Layers, row: int) -> dict[int, int]:
+    return {item: place for place, item in enumerate(layers.rows[row])} if 0 <= row < len(layers.rows) else {}
 
 
 def _between(layers: Layers, left: int, right: int, places: Sequence[dict[int, int]]) -> int:
@@ -206,7 +210,7 @@ def _between(layers: Layers, left: int, right: int, places: Sequence[dict[int, i
 
 def _crossings(layers: Layers) -> int:
     count = 0
-    for upper, lower in zip(layers.rows, layers.rows[1:], strict=False):
+    for upper, lower in pairwise(layers.rows):
         place = {item: position for position, item in enumerate(lower)}
         seen: list[int] = []
         for item in upper:

@@ -1,9 +1,10 @@
-"""A picture laid out in whole numbers, pixels or characters: where boxes and labels stand, and the corners of every arrow."""
+"""A picture laid out in whole numbers, pixels or characters: where boxes and labels stand, and the corners of arrows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ragweave.orchestrator.drawing_layers import Item, Layers, Size, is_upwards, layers_of
 from ragweave.orchestrator.drawing_picture import Picture
@@ -57,7 +58,7 @@ class Layout:
 
 @dataclass(slots=True)
 class _Net:
-    """A piece of an arrow in the space between two rows. An end is an item, whether it is in the upper row, and its column."""
+    """A piece of an arrow between two rows. An end is an item and whether it is in the upper row."""
 
     arrow: int
     ends: tuple[tuple[int, bool], tuple[int, bool]]
@@ -111,7 +112,7 @@ def _gaps(picture: Picture, layers: Layers, columns: Sequence[int]) -> list[list
     for arrow, chain in enumerate(layers.chains):
         items = [item for item in chain if not layers.items[item].is_turn]
         last = len(items) - 2
-        for step, (one, other) in enumerate(zip(items, items[1:], strict=False)):
+        for step, (one, other) in enumerate(pairwise(items)):
             row = layers.items[one].row
             if not is_upwards(picture, arrow):
                 gap, ends = row, ((one, True), (other, False))
@@ -170,7 +171,7 @@ def _straighten(
     columns: Sequence[int],
     metrics: Metrics,
 ) -> None:
-    """Move one end along the side of its box to stand right above or below the other, if no other arrow is in the way."""
+    """Move one end along the side of its box to stand right above or below the other, if that is free."""
     if net.is_turn or net.is_straight:
         return
     for which in (0, 1):
@@ -261,7 +262,7 @@ def _line(
     items = [item for item in chain if not layers.items[item].is_turn]
     source, target = rectangles[chain[0]], rectangles[chain[-1]]
     points: list[Point] = []
-    for ends in zip(items, items[1:], strict=False):
+    for ends in pairwise(items):
         net, level = mine[ends]
         if not points:
             points.append((net.columns[0], source.y + source.height))
@@ -279,7 +280,10 @@ def _shifted(
     columns = [x for line in lines for x, _ in line]
     left = min([*(one.x for one in wide), *columns], default=0)
     right = max([*(one.x + one.width for one in wide), *(x + 1 for x in columns)], default=0)
-    move: Callable[[Rectangle], Rectangle] = lambda one: Rectangle(one.x - left, one.y, one.width, one.height)
+
+    def move(one: Rectangle) -> Rectangle:
+        return Rectangle(one.x - left, one.y, one.width, one.height)
+
     return Layout(
         right - left,
         height,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +73,12 @@ def picture_of(checked: Checked) -> Picture:
     return Picture(checked.spec.name, tuple(boxes), tuple(arrows), ranks)
 
 
+def lines_of(label: str, width: int) -> list[str]:
+    """A label in at most three lines of about this width; what is longer ends in an ellipsis."""
+    lines = textwrap.wrap(label, width, break_on_hyphens=False)
+    return lines if len(lines) <= 3 else [*lines[:2], lines[2][: width - 2] + " …"]
+
+
 def degrees(picture: Picture) -> list[int]:
     """For each box how many arrows it must have room for, at its top or its bottom."""
     out, into = [0] * len(picture.boxes), [0] * len(picture.boxes)
@@ -115,7 +122,7 @@ def _ranks(shape: Shape, structure: Structure) -> tuple[int, ...]:
 
 
 def _spine(shape: Shape, ranks: tuple[int, ...]) -> set[int]:
-    """The edges from start to end along the only way on, or the first of two routes; a wider fork is left where its ways meet."""
+    """The edges along the only way on, or the first of two routes; a wider fork is left where its ways meet."""
     meeting = _meeting_points(shape, ranks)
     spine: set[int] = set()
     node = 0

@@ -1,12 +1,13 @@
 """Where in its row each item stands, so that most lines are straight.
 
-The method of Brandes and Köpf, "Fast and simple horizontal coordinate assignment" (2001), with the compaction by longest
-paths that dagre uses: four alignments, each to one side, and the mean of the middle two.
+The method of Brandes and Köpf, "Fast and simple horizontal coordinate assignment" (2001), with the compaction by
+longest paths that dagre uses: four alignments, each to one side, and the mean of the middle two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from ragweave.orchestrator.drawing_layers import Layers
 
@@ -36,7 +37,7 @@ def columns_of(layers: Layers, gap: Gap) -> list[int]:
 
 
 def _conflicts(layers: Layers) -> set[tuple[int, int]]:
-    """Lines that cross a more important one, and so bend: the spine is straight before long arrows are, and those before others."""
+    """Lines that cross a more important one, and so bend: the spine is straight first, then long arrows."""
     place = {item: position for row in layers.rows for position, item in enumerate(row)}
 
     def importance(line: tuple[int, int]) -> int:
@@ -83,7 +84,7 @@ def _compact(rows: Rows, root: dict[int, int], gap: Gap) -> list[float]:
     after: dict[int, dict[int, int]] = {block: {} for block in root.values()}
     before: dict[int, dict[int, int]] = {block: {} for block in root.values()}
     for row in rows:
-        for one, other in zip(row, row[1:], strict=False):
+        for one, other in pairwise(row):
             left, right = root[one], root[other]
             apart = max(gap(one, other), after[left].get(right, 0))
             after[left][right] = before[right][left] = apart

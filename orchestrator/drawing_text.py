@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 
 from ragweave.orchestrator.drawing_layers import Size
 from ragweave.orchestrator.drawing_layout import Layout, Metrics, Point, Rectangle, lay_out
-from ragweave.orchestrator.drawing_picture import Arrow, Box, Picture, degrees
+from ragweave.orchestrator.drawing_picture import Box, Picture, degrees, lines_of
 
 _METRICS = Metrics(apart=4, lane=3, port=3, corner=2, track=1, above=0, below=2, below_label=1)
 _LABEL_WIDTH = 24
@@ -19,7 +19,7 @@ _DASHED = {"│": "┆", "─": "┄"}
 def draw_text(picture: Picture) -> str:
     """The drawing as lines of text, without trailing spaces."""
     captions = [_caption(box) for box in picture.boxes]
-    labels = [_wrapped(arrow) for arrow in picture.arrows]
+    labels = [lines_of(arrow.label, _LABEL_WIDTH) for arrow in picture.arrows]
     boxes = [_box_size(text, degree) for text, degree in zip(captions, degrees(picture), strict=True)]
     layout = lay_out(picture, boxes, [_label_size(lines) for lines in labels], _METRICS)
     canvas = _Canvas(layout)
@@ -47,13 +47,6 @@ def _label_size(lines: Sequence[str]) -> Size:
 
 def _odd(width: int) -> int:
     return width if width % 2 else width + 1
-
-
-def _wrapped(arrow: Arrow) -> list[str]:
-    lines = textwrap.wrap(arrow.label, _LABEL_WIDTH, break_on_hyphens=False)
-    return (
-        lines if len(lines) <= 3 else [*lines[:2], textwrap.shorten(" ".join(lines[2:]), _LABEL_WIDTH, placeholder="…")]
-    )
 
 
 class _Canvas:
@@ -88,7 +81,7 @@ class _Canvas:
         x, y = points[0]
         self.cells[y - 1][x] = "┬"
         path = [(x, y - 1), *points[:-1], (points[-1][0], points[-1][1] - 1)]
-        for (x1, y1), (x2, y2) in zip(path, path[1:], strict=False):
+        for (x1, y1), (x2, y2) in pairwise(path):
             self._segment(x1, y1, x2, y2, is_dashed=is_dashed)
         x, y = path[-1]
         self.cells[y][x] = "▼"
