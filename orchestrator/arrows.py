@@ -61,7 +61,7 @@ def parse_chain(text: str) -> Chain:
             wanted = False
             continue
         if kind == "arrow" and token != "->":
-            new = "->" if ">" in token or token[0] in "-=→⇒" else ""
+            new = "" if token.startswith("<") else "->"
             raise ArrowSyntax(f"an edge is written '->', not {token!r}", start, old=token, new=new)
         if wanted:
             raise ArrowSyntax(_missing(token, groups, group), start)

@@ -159,7 +159,7 @@ def _docstring(thing: Any) -> tuple[str, str]:
 def _kind(model: type[BaseModel], name: str, annotation: Any) -> str:
     info = model.model_fields[name]
     if annotation is SecretStr or SecretStr in typing.get_args(annotation):
-        return "map of secret text" if isinstance(typing.get_origin(annotation), type) else "secret text"
+        return "map of secret text" if typing.get_origin(annotation) in (dict, Mapping) else "secret text"
     if any(getattr(mark, "func", None) is seconds for mark in info.metadata):
         return "duration"
     schema = property_schemas(model)

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import import_module
 from textwrap import fill
 
-from ragweave.orchestrator.errors import RagweaveError, did_you_mean
+from ragweave.orchestrator.errors import RagweaveError
 
 TABLES = ("codes_language", "codes_edges", "codes_settings")
 """The modules of this folder that hold codes, in the order of their numbers; each has a tuple `CODES`."""
@@ -47,7 +47,7 @@ def explain(code: str) -> Code:
     number = re.sub(r"^(rw)?", "RW", code.strip().lower())
     known = codes()
     if number not in known:
-        raise RagweaveError(f"there is no problem code {code!r}{did_you_mean(number, known)}")
+        raise RagweaveError(f"there is no problem code {code!r}", hint=f"there are: {', '.join(known)}")
     return known[number]
 
 

@@ -227,9 +227,7 @@ class _Reader:
         if not routes:
             self.report.key(place, "RW117", f"the routes{of} are empty; write at least '- {{to: end}}'")
             return
-        conditional = [
-            not isinstance(entry, Mapping) or bool({"when", "max_iterations"} & set(entry)) for entry in routes
-        ]
+        conditional = [not isinstance(entry, Mapping) or bool(set(entry) - {"to"}) for entry in routes]
         for number, is_conditional in enumerate(conditional[:-1]):
             if not is_conditional:
                 line = self.spec.mark(*place, number).line

@@ -122,7 +122,7 @@ def _flag(report: Report, place: Place, entry: Mapping[str, Any]) -> bool:
     value = entry.get("accumulate", False)
     if isinstance(value, bool):
         return value
-    report.wrong_kind((*place, "accumulate"), "true or false", value)
+    report.wrong_kind((*place, "accumulate"), "true or false", value, "write true" if value in ("yes", "on") else "")
     return False
 
 

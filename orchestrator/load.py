@@ -81,7 +81,7 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
         _resources(report, section, data.get(section))
     known = _nodes(report, data)
     if "edges" not in data:
-        report.key((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
+        report.value((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
     elif known:
         read_edges(report, data["edges"])
 
@@ -169,7 +169,7 @@ def _resources(report: Report, section: str, data: Any) -> None:
     if data is None:
         return
     if not isinstance(data, Mapping):
-        report.wrong_kind((section,), "a map of names", data, f"such as {section[:-1]}: {{type: …}}")
+        report.wrong_kind((section,), "a map of names", data, "such as NAME: {type: …}")
         return
     for name, entry in data.items():
         place = (section, str(name))
@@ -195,7 +195,7 @@ def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
     """Read `nodes`; False if the names of the nodes cannot be known."""
     nodes = data.get("nodes")
     if "nodes" not in data:
-        report.key((), "RW113", "'nodes' is missing: the steps of the graph, by name")
+        report.value((), "RW113", "'nodes' is missing: the steps of the graph, by name")
         return False
     if not isinstance(nodes, Mapping):
         report.wrong_kind(
@@ -259,7 +259,7 @@ def _no_type(report: Report, place: Place, entry: Mapping[str, Any]) -> None:
 
 def _not_an_id(report: Report, place: Place, name: str) -> None:
     better = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
-    hint = f", such as {better!r}" if is_id(better) else ""
+    hint = f", such as {better!r}" if name.isascii() and is_id(better) else ""
     report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter{hint}")
 
 

@@ -89,8 +89,8 @@ def _may(node: Node, policy: str) -> bool:
 def _refuse_on_effects(builder: Builder, node: Node, own: NodePolicies, place: Place) -> None:
     for policy in ("cache", "retry"):
         if policy in own.model_fields_set and getattr(own, policy) and not _may(node, policy):
-            reason = "has effects" if policy == "cache" else "has effects that are not idempotent"
-            builder.report.key((*place, policy), "RW125", f"{path(place)}: {policy} is refused, for the node {reason}")
+            reason = "effects" if policy == "cache" else "effects that are not idempotent"
+            builder.report.key((*place, policy), "RW125", f"{path(place)}: {policy} is refused: the node has {reason}")
 
 
 def _refuse_effect_in_race(builder: Builder, node: Node, where: Place) -> None:

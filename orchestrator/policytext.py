@@ -19,8 +19,11 @@ def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> Node
     """The policies in `data`; of those that are wrong, what they would be if they were not there."""
     given = dict(data)
     for key in MEMBERS:
-        if isinstance(given.get(key), Mapping):
-            given[key] = (given[key],)
+        value = given.get(key)
+        if isinstance(value, Mapping):
+            given[key] = (value,)
+        elif value is not None and not isinstance(value, (list, tuple)):
+            report.wrong_kind((*place, key), "other settings, a node with its type, or a list of these", given.pop(key))
     if "cache" in given and not isinstance(given["cache"], Mapping) and given["cache"] is not None:
         given["cache"] = {} if given["cache"] is True else {"ttl": given["cache"]}
     _refuse_bools(report, given, place)

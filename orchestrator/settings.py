@@ -116,8 +116,11 @@ class Builder:
             self.report.value(where, "RW111", f"{path(where)}: {name!r} cannot be loaded: {reason}")
             return None
         if found is None:
-            message = f"{path(place)}: unknown {_singular(kind)} type {name!r}"
-            self.report.unknown(self.report.spec.value_mark(*where), "RW111", message, name, registry.names(kind))
+            known = registry.names(kind)
+            message = f"{path(place)}: unknown {_singular(kind)} type {name!r}" + (
+                "" if known else "; none is registered"
+            )
+            self.report.unknown(self.report.spec.value_mark(*where), "RW111", message, name, known)
         return found
 
     def class_of(self, thing: Any, place: Place) -> type[Node] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ragweave.orchestrator.errors import did_you_mean
+from ragweave.orchestrator.errors import closest, did_you_mean
 from ragweave.orchestrator.report import Report, path, shown, surely
 from ragweave.orchestrator.spec import Place
 
@@ -35,8 +35,13 @@ _EXPECTED = {
     "path_type": "a path",
     "url_parsing": "an address such as https://host/v1",
 }
-_SIGNS = {"greater_than": "greater than {gt}", "greater_than_equal": "at least {ge}", "less_than": "less than {lt}"}
-_SIGNS |= {"less_than_equal": "at most {le}", "multiple_of": "a multiple of {multiple_of}"}
+_LIMITS = {
+    "greater_than": "more than {gt:g}",
+    "greater_than_equal": "at least {ge:g}",
+    "less_than": "less than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "multiple_of": "a multiple of {multiple_of:g}",
+}
 
 
 def report_errors(
@@ -62,9 +67,9 @@ def report_errors(
         if location and location[0] in ignored:
             continue
         if item["type"] == "extra_forbidden":
-            candidates = [*fields_of(model, location[:-1]), *(beside if len(location) == 1 else ())]
-            _unknown(report, (*place, *location), candidates)
-            near = surely(str(location[-1]), candidates)
+            own, others = fields_of(model, location[:-1]), list(beside) if len(location) == 1 else []
+            _unknown(report, (*place, *location), own, others)
+            near = surely(str(location[-1]), [*own, *others])
             if near is not None:
                 meant.add((*place, *location[:-1], near))
         else:
@@ -99,18 +104,22 @@ def expectation(items: Sequence[Any]) -> str:
         kind, context = item["type"], item.get("ctx", {})
         if kind in _EXPECTED:
             wants.append(_EXPECTED[kind])
-        elif kind in _SIGNS:
-            number = f"a number {_SIGNS[kind].format(**context)}"
-            wants.append(number)
+        elif kind in _LIMITS:
+            wants.append(_LIMITS[kind].format(**context))
         elif kind in ("literal_error", "enum"):
             wants.append(str(context["expected"]))
     return " or ".join(dict.fromkeys(wants))
 
 
-def _unknown(report: Report, where: Place, candidates: Sequence[str]) -> None:
+def _unknown(report: Report, where: Place, own: Sequence[str], beside: Sequence[str]) -> None:
     name = str(where[-1])
     message = f"{path(where[:-1])}: unknown setting {name!r}"
-    report.unknown(report.spec.mark(*where), "RW103", message, name, candidates)
+    mark = report.spec.mark(*where)
+    if closest(name, [*own, *beside]) is not None or not beside:
+        report.unknown(mark, "RW103", message, name, [*own, *beside])
+        return
+    listed = f"its settings are {', '.join(own)}, and" if own else "it has no settings but"
+    report.at(mark, "RW103", f"{message}; {listed} those of every {'node' if len(beside) > 1 else 'resource'}")
 
 
 def _wrong(report: Report, where: Place, items: Sequence[Any], hidden: bool) -> None:
@@ -121,7 +130,8 @@ def _wrong(report: Report, where: Place, items: Sequence[Any], hidden: bool) -> 
     if not wanted:
         reason = str(item.get("ctx", {}).get("error", "")) or item["msg"][:1].lower() + item["msg"][1:]
         if not hidden or "error" not in item.get("ctx", {}):
-            tail = "" if hidden or repr(value) in reason else f" (found {found})"
+            simple = isinstance(value, (str, int, float)) and not hidden and repr(value) not in reason
+            tail = f" (found {found})" if simple else ""
             report.value(where, "RW106", f"{path(where)}: {reason}{tail}")
         else:
             report.value(where, "RW106", f"{path(where)}: the value is not accepted")

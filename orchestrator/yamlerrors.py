@@ -10,7 +10,7 @@ _WHEN = re.compile(r"\bwhen\s*:\s*(?=\S)")
 _TEMPLATE = re.compile(r"\$\{|\{\{|\{%")
 
 _MEANINGS = {
-    "mapping values are not allowed in this context": "a ': ' stands where no key can be",
+    "mapping values are not allowed in this context": "a ': ' where no key can be; a text that has one needs quotes",
     "block sequence entries are not allowed in this context": "a '- ' stands where no list item can be",
     "did not find expected key": "a key was expected here",
     "did not find expected ',' or ']'": "a ',' or ']' was expected here",
@@ -24,6 +24,7 @@ _MEANINGS = {
     "found a tab character where an indentation space is expected": "a tab; YAML is indented with spaces",
     "found undefined alias": "a word that starts with '*' needs quotes",
     "did not find expected alphabetic or numeric character": "a word that starts with '&' or '*' needs quotes",
+    "did not find expected whitespace or line break": "a word that starts with '!' needs quotes",
     "did not find expected comment or line break": "after '|' or '>' the text starts on the next line",
     "found incompatible YAML document": "this version of YAML is not read; delete the line",
     "did not find expected <document start>": "only one value can stand at the top of the file",
@@ -53,7 +54,12 @@ def explain(error: Any, lines: Sequence[str]) -> Complaint:
     character = here[column : column + 1]
     message = _meaning(str(error.problem), character)
     opener = _OPENERS.get(error.context or "")
-    if opener is not None and context is not None and (context.line, context.column) != (line, column):
+    if (
+        opener is not None
+        and context is not None
+        and "escape" not in message
+        and (context.line, context.column) != (line, column)
+    ):
         message += f"; the {opener} of line {context.line + 1}, column {context.column + 1} is still open"
     hint = _quoting(lines, line, column, None if context is None else context.line)
     return Complaint("RW100", f"{message}{hint}", line + 1, column + 1)
