@@ -89,11 +89,10 @@ class OpenAI(Endpoint, type="openai"):
         limit = body.get("max_tokens") or body.get("max_completion_tokens")
         reply: ReplyReader | None = None
         try:
-            call = (
-                self._pool()
-                .here()
-                .stream("POST", self.url("/chat/completions"), json=body, headers=self.request_headers())
-            )
+            # Half of a surrogate pair, as broken documents have it, cannot be sent: it becomes a question mark.
+            content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+            headers = {"Content-Type": "application/json", **self.request_headers()}
+            call = self._pool().here().stream("POST", self.url("/chat/completions"), content=content, headers=headers)
             async with call as response:
                 if response.status_code != 200:
                     raise await self._refusal(response, body)

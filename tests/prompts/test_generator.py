@@ -173,6 +173,20 @@ async def test_a_cancelled_generator_leaves_the_model() -> None:
     assert model.left
 
 
+async def test_what_the_model_without_a_key_quotes_is_found_again_in_the_source() -> None:
+    ctx = Listening(Resources())
+    text = (
+        "Garam masala is ground fresh.\nCloves and mace are normally left out of garam masala.\nIt keeps for a month."
+    )
+    documents = [DOCUMENTS[1], Document(id="m", text=text, source="m.md", line=20)]
+    question = "Which spices are normally left out of garam masala?"
+    answer = (await Generator(model="extractive")(ctx=ctx, question=question, documents=documents))["answer"]
+    assert [(citation.number, citation.quote, citation.line) for citation in answer.citations] == [
+        (2, "Cloves and mace are normally left out of garam masala.", 21)
+    ]
+    assert "".join(ctx.streamed) == answer.text
+
+
 async def test_it_works_with_a_real_endpoint() -> None:
     with OpenAIServer([Reply("Milk comes last [2].", usage=(40, 5))]) as server:
         model = OpenAI(model="test-model", base_url=server.url, api_key=server.key)
