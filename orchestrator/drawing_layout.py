@@ -1,4 +1,4 @@
-"""A picture laid out in whole numbers, pixels or characters: where boxes and labels stand, and the corners of arrows."""
+"""A picture laid out in whole numbers, pixels or characters: the places of boxes and labels, the corners of arrows."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from ragweave.orchestrator.drawing_picture import Arrow, Box, Picture
 
 _RESERVED = frozenset(
     (
-        "accdescr", "acctitle", "call", "class", "classdef", "click", "default", "direction", "end", "flowchart", "graph",
-        "href", "interpolate", "linkstyle", "style", "subgraph",
+        "accdescr", "acctitle", "call", "class", "classdef", "click", "default", "direction", "end", "flowchart",
+        "graph", "href", "interpolate", "linkstyle", "style", "subgraph",
     )
 )  # fmt: skip
 """Words that Mermaid does not take for the name of a node."""
