@@ -12,8 +12,10 @@ from ragweave.orchestrator.report import surely
 from ragweave.orchestrator.spec import Mark
 from ragweave.orchestrator.types import Type, type_of, value_models
 
-FUNCTIONS = ("size", "has", "contains", "startsWith", "endsWith", "matches", "all", "exists", "exists_one", "filter", "map",
-             "int", "double", "string", "bool")  # fmt: skip
+FUNCTIONS = (
+    "size", "has", "contains", "startsWith", "endsWith", "matches", "all", "exists", "exists_one", "filter", "map",
+    "int", "double", "string", "bool",
+)  # fmt: skip
 CONSTANTS = {"True": "true", "False": "false", "None": "null"}
 WORDS = {"and": "&&", "or": "||", "not": "!", "is": "=="}
 _SHOWN = {"double": "float", "string": "str", "null_type": "null"}
@@ -77,7 +79,7 @@ class Conditions:
     def _undeclared(self, text: str, names: list[tuple[str, int]], missing: str, offset: int) -> Trouble:
         at = next((place for name, place in names if name == missing), None)
         if at is None:
-            called = re.compile(rf"{re.escape(missing.split('.')[-1])}\s*\(").search(text)
+            called = re.compile(rf"{re.escape(missing.rpartition('.')[2])}\s*\(").search(text)
             return Trouble(
                 "RW422",
                 f"there is no function {missing!r} in a condition{did_you_mean(missing, FUNCTIONS)}",
@@ -118,7 +120,7 @@ class Conditions:
         return Trouble("RW423", f"{path!r} is a {kind.word}; a condition reads its fields: {shown}", at)
 
     def _unknown_item_field(self, text: str) -> Trouble | None:
-        """A field of an item of a list, which CEL itself does not check: `documents[0].scor`, `documents.all(d, d.scor > 1.0)`."""
+        """A field of an item of a list, which CEL does not check: `docs[0].scor`, `docs.all(d, d.scor > 1.0)`."""
         for match in _ITEM_FIELD.finditer(text):
             kind = self._item_type(match[1])
             if kind is not None and kind.word in value_models():
@@ -152,7 +154,7 @@ class Conditions:
 
 
 def names_in(text: str) -> list[tuple[str, int]]:
-    """The dotted names that a condition takes from state, with their offsets; the variables of `all` and the like are left out."""
+    """The dotted names that a condition takes from state, with their offsets; the variables of `all` are left out."""
     bound = set(_BOUND.findall(text))
     return [(name, at) for name, at in read_keys(text) if name.split(".")[0] not in bound]
 

@@ -19,7 +19,7 @@ MERGEABLE = {"sum": ("int", "float"), "min": ("int", "float", "str"), "max": ("i
 
 
 def check_keys(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], table: Usage) -> set[str]:
-    """Note misspelt, unused and mistyped keys. Returns the keys that later rules are silent about: they are faulty already."""
+    """Note misspelt, unused and mistyped keys. Returns those that later rules are silent about, being faulty."""
     faulty: set[str] = set()
     blamed: set[str] = set()
     if table.whole:
@@ -48,8 +48,8 @@ def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: s
         blamed.add(word)
         findings.add(
             "RW201",
-            f"{phrase} {word!r}, which nothing reads, and {key!r}, which {_readers(mentions)} {_reads(mentions)}, is never "
-            f"written; did you mean {key!r}?",
+            f"{phrase} {word!r}, which nothing reads, and {key!r}, which {_readers(mentions)} {_reads(mentions)}, "
+            f"is never written; did you mean {key!r}?",
             mention.mark,
             fix=(word, key),
         )
@@ -85,7 +85,7 @@ def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: s
 
 
 def _suspect(spec: Spec, table: Usage, key: str) -> tuple[str, Mention, str] | None:
-    """A name in the file near to `key` that nothing reads: an input, a rename, a declaration. With what it is called."""
+    """A name in the file near to `key` that nothing reads: an input, a rename, a declaration; and what it is called."""
     unread = {}
     for word, mentions in table.writers.items():
         if word in table.readers or not mentions[0].explicit:
@@ -134,7 +134,7 @@ def _types(findings: Findings, spec: Spec, table: Usage) -> set[str]:
                 other = f"{first.who} writes it as {kind}"
             findings.add(
                 "RW204",
-                f"{mention.who} writes {key!r} as {mention.type}, but {other}; rename one with writes, or declare one type",
+                f"{mention.who} writes {key!r} as {mention.type}, but {other}; rename one with writes",
                 mention.mark,
             )
     for key, mentions in table.readers.items():
@@ -236,9 +236,8 @@ def _unused(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], tabl
                 "RW212", f"state.{key.name} is never used: no node reads or writes it{hint}", key.mark, "warning"
             )
     for name, bound in nodes.items():
-        written = list(bound.written)
-        unread = [key for key in written if key not in table.readers and key not in blamed]
-        for key in unread:
-            mention = next((item for item in table.writers[key] if item.node == name), None)
-            if mention is not None and (mention.explicit or len(unread) == len(written)):
-                findings.add("RW211", f"{name!r} writes {key!r}, which nothing reads", mention.mark, "warning")
+        unread = [word for word in bound.written if word not in table.readers and word not in blamed]
+        for word in unread:
+            mention = next((item for item in table.writers[word] if item.node == name), None)
+            if mention is not None and (mention.explicit or len(unread) == len(bound.written)):
+                findings.add("RW211", f"{name!r} writes {word!r}, which nothing reads", mention.mark, "warning")

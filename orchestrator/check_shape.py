@@ -47,8 +47,8 @@ def _error_ways(findings: Findings, shape: Shape, structure: Structure) -> None:
             elif any(shape.edges[other].target == edge.target for other in shape.out[node] if other != edge.index):
                 findings.add(
                     "RW411",
-                    f"an edge leads from {name!r} to {target!r} already, so {target!r} could not tell success from failure; "
-                    f"name another node in on_error, or remove the edge",
+                    f"an edge leads from {name!r} to {target!r} already, so {target!r} could not tell success "
+                    f"from failure; name another node in on_error, or remove the edge",
                     findings.edge(shape, edge),
                 )
 
@@ -70,7 +70,8 @@ def _reachability(findings: Findings, shape: Shape, unreachable: list[int], stuc
         mark = findings.spec.mark("edges") if leaves[0] == 0 else findings.node(source)
         findings.add(
             "RW401",
-            f"nothing follows {source!r}, and nothing leads to {target!r}; an edge is missing, such as `{source} -> {target}`",
+            f"nothing follows {source!r}, and nothing leads to {target!r}; an edge is missing, such as "
+            f"`{source} -> {target}`",
             mark,
         )
         return
@@ -117,8 +118,8 @@ def _two_entries(findings: Findings, shape: Shape, fault: Fault) -> None:
     source = shape.names[closing.source]
     findings.add(
         "RW403",
-        f"loop entered from two places: `{source} -> {header}` closes a cycle, but start reaches {source!r} without passing "
-        f"{header!r}; let every way into the loop go through {header!r}",
+        f"loop entered from two places: `{source} -> {header}` closes a cycle, but start reaches {source!r} "
+        f"without passing {header!r}; let every way into the loop go through {header!r}",
         findings.edge(shape, closing),
     )
 
@@ -141,8 +142,8 @@ def _forward_bound(findings: Findings, shape: Shape, node: int, index: int) -> N
     route = findings.spec.exits[shape.names[node]].routes[index]
     findings.add(
         "RW408",
-        f"max_iterations on a route that does not go back: {quoted(route.targets)} cannot lead to {shape.names[node]!r} "
-        f"by way of a loop here; remove max_iterations",
+        f"max_iterations on a route that does not go back: not every way to {shape.names[node]!r} passes "
+        f"{quoted(route.targets)}; remove max_iterations",
         findings.spec.mark(*route.place, "max_iterations"),
     )
 
@@ -187,14 +188,14 @@ def _fork(findings: Findings, shape: Shape, structure: Structure, fault: Fault) 
         outside = [shape.names[edge.target] for edge in leaving]
         findings.add(
             "RW404",
-            f"fork at {name} leaves the loop: {quoted(outside)} would run beside {quoted(inside)}, which may go round again; "
-            f"start {quoted(outside)} before {header!r} or after {around} has ended",
+            f"fork at {name} leaves the loop: {quoted(outside)} would run beside {quoted(inside)}, which may go "
+            f"round again; start {quoted(outside)} before {header!r} or after {around} has ended",
             findings.edge(shape, leaving[0]),
         )
     else:
         findings.add(
             "RW405",
-            f"fork at {name} does not meet again in {around}: {quoted(inside)} must all lead to one node of it before it goes "
-            f"back or out; add a node where they join",
+            f"fork at {name} does not meet again in {around}: {quoted(inside)} must all lead to one node of it "
+            f"before it goes back or out; add a node where they join",
             findings.edge(shape, staying[-1]),
         )

@@ -187,8 +187,8 @@ def _conflict(
             misnamed.add(near)
             findings.add(
                 "RW205",
-                f"state.{near} merges a key that nothing writes, while {writers} may run at the same time and both write {key!r}; "
-                f"did you mean {key!r}?",
+                f"state.{near} merges a key that nothing writes, while {writers} may run at the same time and both "
+                f"write {key!r}; did you mean {key!r}?",
                 findings.key(near),
                 fix=(near, key),
             )
@@ -217,7 +217,8 @@ def check_loops(findings: Findings, sets: KeySets, flow: Flow) -> None:
         if not any(_carried(sets, flow, header, body, number) for number in sets.numbers(written)):
             findings.add(
                 "RW214",
-                f"the loop of {shape.names[header]!r} repeats the same work: nothing in it reads what an earlier iteration wrote",
+                f"the loop of {shape.names[header]!r} repeats the same work: nothing in it reads what an earlier "
+                f"iteration wrote",
                 findings.node(shape.names[header]),
                 "warning",
             )

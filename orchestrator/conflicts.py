@@ -1,4 +1,4 @@
-"""Parallel writes that meet unmerged (R12): which readers two writers of one key can both reach. Pure, like `dataflow`."""
+"""Parallel writes that meet unmerged (R12): readers that two writers of one key can both reach. Pure, like dataflow."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Parallels:
         return bool(self.reach[one] >> other & 1 or self.reach[other] >> one & 1)
 
     def fork(self, one: int, other: int) -> int | None:
-        """The node that takes two edges together from which node-disjoint forward paths lead to the two; None if none does."""
+        """The node that takes two edges together from which node-disjoint forward paths lead to the two, if any."""
         if one == other or self.ordered(one, other):
             return None
         return self._search((one, -1, other, -1))

@@ -1,4 +1,4 @@
-"""Which state keys are surely there when a node starts (R10). Pure: shapes and sets of keys, which are bits of an int."""
+"""Which state keys are surely there when a node starts (R10). Pure: shapes, and sets of keys as bits of an int."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ragweave.orchestrator.structure import Structure
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a node does to state, as sets of keys: `certain` and `possible` if it succeeds, `failed` if `on_error` is taken."""
+    """What a node does to state, as sets of keys: `certain` and `possible` if it succeeds, `failed` on its on_error."""
 
     certain: int = 0
     possible: int = 0
@@ -109,10 +109,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Why a key may be missing. `kind` says which of the other fields count.
+    """Why a key may be missing somewhere.
 
-    `chooses`: `node` may take `route`, and then nothing brings the key. `omits`: `node` may leave the key out.
-    `later`: only `writers` write it, and no forward path leads from them here. `fails`: like `chooses`, by on_error.
+    `chooses`: `node` may take `route`, on which nothing brings the key; `fails`: the same, and the route is on_error.
+    `omits`: `node` may leave the key out of what it writes. `later`: only `writers` write it, and no forward path
+    leads from them there.
     """
 
     kind: str
@@ -123,55 +124,57 @@ class Gap:
 
 def explain(flow: Flow, node: int, bit: int) -> Gap:
     """A way for `node` to run without the key of this bit, which is not definite there."""
-    shape, structure = flow.shape, flow.structure
-    writers = [other for other, effect in enumerate(flow.effects) if (effect.possible | effect.failed) & bit]
+    writers = tuple(other for other, effect in enumerate(flow.effects) if (effect.possible | effect.failed) & bit)
     before = flow.between(0, node)
     earlier = [other for other in writers if other in before and other != node]
     if not earlier:
-        return Gap("later", writers=tuple(writers))
-    brings = _bringing(flow, node, bit, before)
-    above = structure.dominator[node]
-    others = sorted(before - {node, above}, key=lambda item: -structure.rank[item])
-    for demand_reach in (True, False):
-        for other in (above, *others):
-            gap = _choice(flow, other, bit, brings, before if demand_reach else None)
+        return Gap("later", writers=writers)
+    search = _Search(flow, node, bit, before)
+    above = flow.structure.dominator[node]
+    others = sorted(before - {node, above}, key=lambda other: flow.structure.rank[other])
+    beside = [other for other in reversed(others) if not flow.structure.dominates(other, node)]
+    for candidates, reaching in (((above, *others), True), (beside, False)):
+        for other in candidates:
+            gap = search.choice(other, reaching=reaching)
             if gap is not None:
                 return gap
-    omitting = max((other for other in earlier if not flow.effects[other].certain & bit), default=-1)
-    if omitting >= 0:
-        return Gap("omits", node=omitting)
-    return Gap("later", writers=tuple(writers if shape else ()))
+    omitting = [other for other in earlier if not flow.effects[other].certain & bit]
+    return Gap("omits", node=omitting[-1]) if omitting else Gap("later", writers=writers)
 
 
-def _bringing(flow: Flow, node: int, bit: int, before: set[int]) -> set[int]:
-    """The nodes from which a forward path to `node` leads through one that surely writes the key (themselves included)."""
-    found: set[int] = set()
-    for other in sorted(before - {node}, key=lambda item: -flow.structure.rank[item]):
-        for index in flow.shape.out[other]:
-            edge = flow.shape.edges[index]
-            if edge.target not in before or index in flow.structure.back:
+class _Search:
+    """Looks for a node that has one route which brings a key to `node` and one which does not."""
+
+    def __init__(self, flow: Flow, node: int, bit: int, before: set[int]) -> None:
+        self.flow = flow
+        self.bit = bit
+        self.before = before
+        self.brings: set[int] = set()
+        """The nodes from which a forward path to `node` leads through one that surely writes the key."""
+        for other in sorted(before - {node}, key=lambda other: -flow.structure.rank[other]):
+            if any(self._route_brings(other, route) for route in flow.shape.routes[other]):
+                self.brings.add(other)
+
+    def choice(self, node: int, *, reaching: bool) -> Gap | None:
+        """The first route of a node that brings nothing, if another brings the key; `reaching` ones only, if asked."""
+        if node not in self.brings or (reaching and self.flow.at[node] & self.bit):
+            return None
+        for index, route in enumerate(self.flow.shape.routes[node]):
+            if any(edge in self.flow.structure.back for edge in route.edges) or self._route_brings(node, route):
                 continue
-            if edge.target in found or flow.surely_written(edge) & bit:
-                found.add(other)
-    return found
-
-
-def _choice(flow: Flow, node: int, bit: int, brings: set[int], reaching: set[int] | None) -> Gap | None:
-    """A route of `node` that does not bring the key, if another one does; it leads into `reaching`, if that is given."""
-    if node not in brings:
+            if not reaching or self._leads_on(route):
+                return Gap("fails" if route.error else "chooses", node, index)
         return None
-    routes = flow.shape.routes[node]
-    gap: Gap | None = None
-    bringing = 0
-    for index, route in enumerate(routes):
-        targets = [flow.shape.edges[edge].target for edge in route.edges]
-        if any(edge in flow.structure.back for edge in route.edges):
-            continue
-        wrote = (flow.effects[node].failed if route.error else flow.effects[node].certain) & bit
-        if any(target in brings for target in targets) or (wrote and reaching is None):
-            bringing += 1
-        elif wrote and reaching is not None and any(target in reaching for target in targets):
-            bringing += 1
-        elif gap is None and (reaching is None or any(target in reaching for target in targets)):
-            gap = Gap("fails" if route.error else "chooses", node, index)
-    return gap if bringing else None
+
+    def _route_brings(self, node: int, route: Route) -> bool:
+        effect = self.flow.effects[node]
+        if (effect.failed if route.error else effect.certain) & self.bit and self._leads_on(route):
+            return True
+        return any(self._target(edge) in self.brings for edge in route.edges if edge not in self.flow.structure.back)
+
+    def _leads_on(self, route: Route) -> bool:
+        edges = (edge for edge in route.edges if edge not in self.flow.structure.back)
+        return any(self._target(edge) in self.before for edge in edges)
+
+    def _target(self, edge: int) -> int:
+        return self.flow.shape.edges[edge].target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ragweave.orchestrator.errors import RunError
@@ -11,7 +11,8 @@ from ragweave.orchestrator.fold import Snapshot, due, fold
 from ragweave.orchestrator.graph import Graph
 from tests.reference.files import STAGE, file_of
 from tests.reference.interpreter import Call, Outcome, Picker, Run, Script
-from tests.reference.sketch import Sketch
+from tests.reference.shapes import Facts
+from tests.reference.sketch import END, Sketch
 
 PATIENCE = 200
 """How many turns of the event loop the engine gets to start what is due."""
@@ -59,7 +60,8 @@ async def side_by_side(sketch: Sketch, graph: Graph, script: Script, pick: Picke
     puppets = Puppets(sketch)
     token = STAGE.set(puppets)
     try:
-        task = asyncio.ensure_future(graph.arun(**{key: [f"start.{key}"] for key in sketch.inputs}))
+        inputs: dict[str, Any] = {key: [f"start.{key}"] for key in sketch.inputs}
+        task = asyncio.ensure_future(graph.arun(**inputs))
     finally:
         STAGE.reset(token)
     reference = Run(sketch)
@@ -158,11 +160,7 @@ def graph_of(sketch: Sketch) -> Graph:
 
 
 def reading_everything(sketch: Sketch) -> Sketch:
-    """The same graph with every node reading all there is, and every key with a merge: nothing of a state stays unseen."""
-    from dataclasses import replace
-
-    keys = tuple(key for key in sketch.keys)
-    steps: Mapping[str, Any] = {
-        name: replace(step, reads=(), wants=keys) for name, step in sketch.steps.items()
-    }
-    return replace(sketch, steps=steps, merges=frozenset(keys) - sketch.logs, outputs=())
+    """The same graph with all nodes reading all there is, and a merge for each key: nothing of a state stays unseen."""
+    steps = {name: replace(step, reads=(), wants=sketch.keys) for name, step in sketch.steps.items()}
+    definite = Facts(sketch).definite(END)
+    return replace(sketch, steps=steps, merges=frozenset(sketch.keys) - sketch.logs, outputs=definite)

@@ -56,7 +56,7 @@ class Probe(Node):
 class ProbeInContext(Probe):
     """The same with a Context, which the engine calls on another path."""
 
-    async def __call__(self, ctx: Context, **state: Any) -> None:
+    async def __call__(self, ctx: Context, **state: Any) -> None:  # type: ignore[override]
         assert ctx.node == self.me
         return await STAGE.get().call(self.me, state)  # type: ignore[return-value]
 

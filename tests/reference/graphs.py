@@ -12,8 +12,8 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from tests.reference.interpreter import Call, Script
-from tests.reference.sketch import END, START, Edge, Sketch, Step, Way
+from tests.reference.interpreter import Call, Script, play
+from tests.reference.sketch import END, Sketch, Step, Way
 
 KEYS = ("p", "q", "r")
 
@@ -42,7 +42,9 @@ def _targets(random: Random, later: Sequence[str]) -> tuple[str, ...]:
     return tuple(random.sample(near, min(random.choice((1, 1, 1, 2, 2, 3)), len(near))))
 
 
-def _reach_all(random: Random, names: Sequence[str], start: Sequence[str], ways: dict[str, list[tuple[str, ...]]]) -> None:
+def _reach_all(
+    random: Random, names: Sequence[str], start: Sequence[str], ways: dict[str, list[tuple[str, ...]]]
+) -> None:
     """Give every node that nothing leads to an edge from an earlier one."""
     reached = set(start)
     for position, name in enumerate(names):
@@ -66,7 +68,8 @@ def _with_back_edge(random: Random, sketch: Sketch) -> Sketch:
         (name, header)
         for header in sketch.steps
         for name in sketch.steps
-        if name in sketch.dominated[header] and all(way.bound is None or way.targets[0] != header for way in sketch.steps[name].ways)
+        if name in sketch.dominated[header]
+        and all(way.bound is None or way.targets[0] != header for way in sketch.steps[name].ways)
     ]
     if not pairs:
         return sketch
@@ -119,7 +122,8 @@ class _Builder:
             return self.node(Way((self.block(after, depth - 1),)), on_error=self.node(Way((after,))))
         if kind == "skip":
             inner = self.block(after, depth - 1)
-            return self.node(Way((inner, after)), Way((after,))) if self.random.random() < 0.5 else self.node(Way((inner,)), Way((after,)))
+            beside = self.random.random() < 0.5
+            return self.node(Way((inner, after) if beside else (inner,)), Way((after,)))
         return self.loop(after, depth, exits=kind == "exits")
 
     def loop(self, after: str, depth: int, *, exits: bool) -> str:
@@ -168,7 +172,7 @@ def with_writes(random: Random, sketch: Sketch, keys: Sequence[str] = KEYS) -> S
 
 
 def with_reads(random: Random, sketch: Sketch, allowed: Callable[[str, str], bool], density: float = 0.5) -> Sketch:
-    """The same graph with random reads, conditions that read, and outputs; `allowed(node, key)` says where one may be."""
+    """The same graph with random reads and outputs; `allowed(node, key)` says where a required one may be."""
     steps = {}
     for name, step in sketch.steps.items():
         reads = tuple(key for key in (*sketch.keys,) if random.random() < density and allowed(name, key))
@@ -202,27 +206,31 @@ def every_script(sketch: Sketch, limit: int) -> tuple[list[Mapping[tuple[str, in
 
     A depth-first walk over the tree of calls: each run extends the script by the first call of every node it meets.
     """
-    from tests.reference.interpreter import play
-
     done: list[Mapping[tuple[str, int], Call]] = []
     waiting: list[dict[tuple[str, int], Call]] = [{}]
     while waiting:
         if len(done) + len(waiting) > limit:
             return done, False
         table = waiting.pop()
-        met: list[tuple[str, int]] = []
-
-        def call(name: str, visit: int, table: dict[tuple[str, int], Call] = table, met: list[tuple[str, int]] = met) -> Call:
-            if (name, visit) not in table and not met:
-                met.append((name, visit))
-            return table.get((name, visit)) or _calls(sketch, name)[0]
-
-        play(sketch, call)
-        if met:
-            waiting += [{**table, met[0]: option} for option in _calls(sketch, met[0][0])]
+        met = _first_unsaid(sketch, table)
+        if met is not None:
+            waiting += [{**table, met: option} for option in _calls(sketch, met[0])]
         else:
             done.append(table)
     return done, True
+
+
+def _first_unsaid(sketch: Sketch, table: Mapping[tuple[str, int], Call]) -> tuple[str, int] | None:
+    """The first call of a run about which a script says nothing."""
+    met: list[tuple[str, int]] = []
+
+    def call(name: str, visit: int) -> Call:
+        if (name, visit) not in table:
+            met.append((name, visit))
+        return table.get((name, visit)) or _calls(sketch, name)[0]
+
+    play(sketch, call)
+    return met[0] if met else None
 
 
 def _calls(sketch: Sketch, name: str) -> list[Call]:
@@ -267,8 +275,3 @@ def spoiled(random: Random, sketch: Sketch) -> Sketch:
     else:
         ways = (*step.ways[:way], *((new,) if new.targets else ()), *step.ways[way + 1 :])
     return _changed(sketch, name, replace(step, ways=ways, plain=step.plain and len(ways) == 1))
-
-
-def edge_names(edges: Sequence[Edge]) -> list[str]:
-    """Edges as text, for messages of failing tests."""
-    return [f"{edge.source}->{edge.target}" for edge in edges if edge.source != START or edge.target]

@@ -79,7 +79,7 @@ class Run:
         self.bounds: dict[tuple[str, int], int] = {}
         self.running: dict[str, State] = {}
         self.done = False
-        first: State = {key: () for key in sketch.logs}
+        first: State = dict.fromkeys(sketch.logs, ())
         first.update({key: (Written(f"{START}.{key}", START),) for key in sketch.inputs})
         self._take([edge for edge in sketch.edges if edge.source == START], first)
         self._settle()
@@ -154,7 +154,8 @@ class Run:
             changed = False
             for name in self.sketch.names[1:]:
                 entering = [edge for edge in self.sketch.forward if edge.target == name]
-                if name in self.settled_nodes or not entering or any(self.status[edge] == UNSETTLED for edge in entering):
+                waits = any(self.status[edge] == UNSETTLED for edge in entering)
+                if waits or not entering or name in self.settled_nodes:
                     continue
                 self.settled_nodes.add(name)
                 changed = True
@@ -211,7 +212,7 @@ class Run:
         return joined
 
     def _again(self, header: str, state: State) -> None:
-        """R8: go back to a header with the state that the edge carries; writes made in the loop count as the header's."""
+        """R8: back to a header with the state that the edge carries; writes made in the loop count as the header's."""
         body = self.sketch.loops[header]
         for edge in self.sketch.forward:
             if edge.source in body:
@@ -227,9 +228,7 @@ class Run:
             if key in self.sketch.logs:
                 moved[key] = writes
             else:
-                moved[key] = tuple(
-                    replace(write, writer=header) if write.writer in body else write for write in writes
-                )
+                moved[key] = tuple(replace(write, writer=header) if write.writer in body else write for write in writes)
         self._start(header, moved)
 
 

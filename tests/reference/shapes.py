@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ragweave.orchestrator.conflicts import Conflict, conflicts
 from ragweave.orchestrator.dataflow import Effect, Flow
 from ragweave.orchestrator.shape import Shape, make_shape
@@ -9,19 +11,23 @@ from ragweave.orchestrator.structure import Structure, analyse
 from tests.reference.sketch import START, Sketch
 
 
+Row = tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]
+
+
 def shape_of_sketch(sketch: Sketch) -> Shape:
     """The shape that a file with these edges has."""
     order = {(edge.source, edge.target, edge.way): number for number, edge in enumerate(sketch.edges)}
-    exits = {START: [(sketch.start, None, None, False, tuple(order[START, target, 0] for target in sketch.start))]}
+    exits: dict[str, list[Row]] = {START: [(sketch.start, None, None, False, tuple(order[START, target, 0] for target in sketch.start))]}
     for name, step in sketch.steps.items():
-        rows = []
+        rows: list[Row] = []
         for number, way in enumerate(step.ways):
             when = "scripted" if number < len(step.ways) - 1 else None
-            rows.append((way.targets, when, way.bound, False, tuple(order[name, target, number] for target in way.targets)))
+            orders = tuple(order[name, target, number] for target in way.targets)
+            rows.append((way.targets, when, way.bound, False, orders))
         if step.on_error is not None:
             rows.append(((step.on_error,), None, None, True, (order[name, step.on_error, -1],)))
         exits[name] = rows
-    return make_shape(sketch.names, exits)  # type: ignore[arg-type]
+    return make_shape(sketch.names, exits)
 
 
 class Facts:
@@ -35,9 +41,9 @@ class Facts:
         self.node = {name: position for position, name in enumerate(self.shape.names)}
         self.effects = tuple(self._effect(name) for name in self.shape.names)
 
-    def bits(self, keys: object) -> int:
+    def bits(self, keys: Iterable[str]) -> int:
         """A set of keys."""
-        return sum(1 << self.number[key] for key in set(keys))  # type: ignore[call-overload]
+        return sum(1 << self.number[key] for key in set(keys))
 
     def _effect(self, name: str) -> Effect:
         if name == START:
@@ -52,6 +58,11 @@ class Facts:
     def flow(self) -> Flow:
         """Definite keys."""
         return Flow(self.shape, self.structure, self.effects)
+
+    def definite(self, name: str) -> tuple[str, ...]:
+        """The keys that are surely there when a node starts."""
+        found = self.flow().at[self.node[name]]
+        return tuple(key for key, number in self.number.items() if found >> number & 1)
 
     def conflicts(self, reads: dict[str, int] | None = None) -> list[Conflict]:
         """Parallel writes; without `reads`, as if every node read every key."""

@@ -153,7 +153,9 @@ class Sketch:
         for name, step in self.steps.items():
             found |= self._way_faults(name, step)
         if not found:
-            found |= {fault for name, step in self.steps.items() for way in step.ways for fault in self._fork(name, way)}
+            for name, step in self.steps.items():
+                for way in step.ways:
+                    found |= self._fork(name, way)
         return found
 
     def _way_faults(self, name: str, step: Step) -> set[str]:
