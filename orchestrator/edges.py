@@ -163,7 +163,7 @@ class _Reader:
         for key in entry:
             if key not in ROUTE_KEYS:
                 message = f"{path(place)}: unknown key {key!r}"
-                self.report.unknown(self.spec.mark(*place, key), "RW104", message, str(key), ROUTE_KEYS)
+                self.report.unknown_key((*place, key), "RW104", message, ROUTE_KEYS)
         when, bound = self.when(entry, place), self.bound(entry, place)
         if "to" not in entry:
             self.report.key(place, "RW113", f"{path(place)}: 'to' is missing: the node, or list of nodes, to go to")
@@ -267,9 +267,7 @@ class _Reader:
                 )
                 self.report.key((*place, key), "RW113", f"{path(place)}: {key!r} belongs into a route; {hint}")
             return
-        self.report.unknown(
-            self.spec.mark(*place, key), "RW104", f"{path(place)}: unknown key {key!r}", str(key), ROUTES_KEYS
-        )
+        self.report.unknown_key((*place, key), "RW104", f"{path(place)}: unknown key {key!r}", ROUTES_KEYS)
 
     def resolve(self, name: str, mark: Mark) -> str | None:
         """The node of this name; of a misspelt one the nearest, so that no other problem follows from it."""

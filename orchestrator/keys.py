@@ -76,7 +76,7 @@ def _key(report: Report, place: Place, entry: Any, allowed: tuple[str, ...]) -> 
     for key in entry:
         if key not in allowed:
             message = f"{path(place)}: unknown key {key!r}"
-            report.unknown(report.spec.mark(*place, key), "RW104", message, str(key), allowed)
+            report.unknown_key((*place, key), "RW104", message, allowed)
     kind = _type(report, (*place, "type"), entry["type"]) if "type" in entry else None
     if "type" not in entry and "merge" not in allowed:
         report.key(place, "RW122", f"{path(place)}: 'type' is missing, such as str or list[Document]")

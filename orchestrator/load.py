@@ -63,12 +63,7 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     if not isinstance(data, Mapping):
         report.wrong_kind((), "the keys of a graph (inputs, nodes, edges, …)", data, code="RW113")
         return
-    for key in data:
-        if key in LATER:
-            report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
-        elif key not in GRAPH_KEYS:
-            message = f"unknown key {key!r}"
-            report.unknown(report.spec.mark(key), "RW104", message, str(key), GRAPH_KEYS)
+    data = _known_keys(report, data)
     _schema(report, data, required=from_file)
     _about(report, data)
     read_inputs(report, data.get("inputs"))
@@ -86,11 +81,27 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
         read_edges(report, data["edges"])
 
 
+def _known_keys(report: Report, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data without unknown keys; those that were surely misspelt count as what was meant."""
+    found = {}
+    for key, value in data.items():
+        if key in LATER:
+            report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
+        elif key in GRAPH_KEYS:
+            found[key] = value
+        else:
+            meant = report.unknown_key((str(key),), "RW104", f"unknown key {key!r}", GRAPH_KEYS)
+            if meant is not None and meant not in data:
+                found[meant] = value
+                report.spec.rename(str(key), meant)
+    return found
+
+
 def _schema(report: Report, data: Mapping[str, Any], *, required: bool) -> None:
     value = data.get("schema")
     if "schema" not in data:
         if required:
-            first = report.spec.mark(str(next(iter(data), "")))
+            first = report.spec.mark(str(next(iter(data)))) if data else report.spec.value_mark()
             message = f"'schema' is missing; the file starts with schema: {SCHEMA}"
             report.at(first, "RW108", message, old="", new=f"schema: {SCHEMA}\n")
     elif value != SCHEMA:
@@ -121,7 +132,7 @@ def _limits(report: Report, data: Mapping[str, Any]) -> None:
     for key, value in limits.items():
         if key != "deadline":
             message = f"limits: unknown key {key!r}"
-            report.unknown(report.spec.mark("limits", key), "RW104", message, str(key), ["deadline"])
+            report.unknown_key(("limits", key), "RW104", message, ["deadline"])
             continue
         try:
             deadline = seconds(value)
@@ -161,7 +172,7 @@ def _defaults(report: Report, data: Any) -> NodePolicies:
             report.key((*place, key), "RW112" if later else "RW125", f"defaults: {key!r} {reason}")
         else:
             message = f"defaults: unknown setting {key!r}"
-            report.unknown(report.spec.mark(*place, key), "RW103", message, str(key), allowed)
+            report.unknown_key((*place, key), "RW103", message, allowed)
     return read_policies(report, taken, place)
 
 

@@ -109,7 +109,7 @@ def _member(builder: Builder, node: Node, signature: Signature, policies: NodePo
             where = (*place, key, name)
             if name not in own:
                 message = f"{path((*place, key))}: the node {key} no {name!r}"
-                builder.report.unknown(builder.report.spec.mark(*where), "RW123", message, name, own)
+                builder.report.unknown_key(where, "RW123", message, own)
             elif not is_id(target):
                 rule = "a name is of a-z, 0-9 and _, and starts with a letter"
                 builder.report.value(where, "RW109", f"{path(where)}: {target!r} cannot be a state key; {rule}")

@@ -67,7 +67,7 @@ def check_secrets(report: Report, settings: Mapping[str, Any], place: Place, mod
     """Warn of secrets that stand in the file itself."""
     hidden = secret_fields(model)
     for where, text in texts(settings, place):
-        inside = [str(part) for part in where[len(place) :]]
+        inside = [str(part) for part in where[len(place) :] if isinstance(part, str)]
         if not text or REFERENCE.search(text) or text.startswith("$"):
             continue
         if (len(inside) == 1 and inside[0] in hidden) or is_secret(inside[-1]):

@@ -51,6 +51,11 @@ class Report:
         self.at(mark, code, message + did_you_mean(name, known), old=name, new=new)
         return new
 
+    def unknown_key(self, place: Place, code: str, message: str, candidates: Iterable[str]) -> str | None:
+        """The same for a key of a map: one that stands there already cannot be meant."""
+        free = [name for name in candidates if (*place[:-1], name) not in self.spec.marks]
+        return self.unknown(self.spec.mark(*place), code, message, str(place[-1]), free)
+
     def wrong_kind(self, place: Place, expected: str, value: Any, hint: str = "", code: str = "RW105") -> None:
         """A value that is not what belongs here."""
         said = f"{path(place) or 'the file'}: expected {expected}, found {shown(value)}"

@@ -109,12 +109,12 @@ class Builder:
         where = (*place, "type")
         try:
             found = registry.find(kind, name)
-            if found is not None and kind == "nodes":
-                found = self.class_of(found, where)
         except Exception as error:  # a plugin may raise anything while it is imported
             reason = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
             self.report.value(where, "RW111", f"{path(where)}: {name!r} cannot be loaded: {reason}")
             return None
+        if found is not None and kind == "nodes":
+            return self.class_of(found, where)
         if found is None:
             known = registry.names(kind)
             message = f"{path(place)}: unknown {_singular(kind)} type {name!r}" + (

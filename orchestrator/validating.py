@@ -114,12 +114,12 @@ def expectation(items: Sequence[Any]) -> str:
 def _unknown(report: Report, where: Place, own: Sequence[str], beside: Sequence[str]) -> None:
     name = str(where[-1])
     message = f"{path(where[:-1])}: unknown setting {name!r}"
-    mark = report.spec.mark(*where)
-    if closest(name, [*own, *beside]) is not None or not beside:
-        report.unknown(mark, "RW103", message, name, [*own, *beside])
+    free = [key for key in [*own, *beside] if (*where[:-1], key) not in report.spec.marks]
+    if closest(name, free) is not None or not beside:
+        report.unknown_key(where, "RW103", message, free)
         return
     listed = f"its settings are {', '.join(own)}, and" if own else "it has no settings but"
-    report.at(mark, "RW103", f"{message}; {listed} those of every {'node' if len(beside) > 1 else 'resource'}")
+    report.key(where, "RW103", f"{message}; {listed} those of every {'node' if len(beside) > 1 else 'resource'}")
 
 
 def _wrong(report: Report, where: Place, items: Sequence[Any], hidden: bool) -> None:
