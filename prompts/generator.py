@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -76,7 +77,7 @@ class Generator(Node, type="generator"):
         if reader is not None and reader.marks:
             from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
 
-            cited = citations(text, reader.marks, documents or ())
+            cited = await asyncio.to_thread(citations, text, reader.marks, documents or ())
         return {"answer": Answer(text=text, citations=cited, confidence=confidence)}
 
     async def _stream(

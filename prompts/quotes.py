@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from ragweave.prompts.marks import Mark
 # Scripts without spaces between words are compared by pairs of letters.
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 _LINE_BREAK = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*+#>|]|\d{1,3}[.)])[ \t])")
+_MARKERS = " \t,;:.!?-–—*#>|"
 OTHER_WORDS = 0.3
 """What a word of the sentence counts that is not in the clause before the mark."""
 
@@ -26,52 +28,56 @@ def citations(text: str, marks: Sequence[Mark], documents: Sequence[Document]) -
     part of the passage shares a word with the statement, `quote` is empty and `line` is that of the passage.
     """
     found: dict[tuple[int, str], Citation] = {}
+    looked_up: set[tuple[int, tuple[str, str]]] = set()
     divided: dict[int, list[Segment]] = {}
-    for position, mark in enumerate(marks):
-        sentence, clause = statement(text, marks, position)
+    for mark, said in zip(marks, statements(text, marks), strict=True):
         for number in mark.numbers:
+            if (number, said) in looked_up:
+                continue
+            looked_up.add((number, said))
             document = documents[number - 1]
-            parts = divided.setdefault(number, segments(document.text))
-            part = best_part(parts, sentence, clause)
-            quote = document.text[part.start : part.end] if part else ""
-            line = document.line
-            if part is not None and line is not None:
-                line += document.text.count("\n", 0, part.start)
-            found.setdefault(
-                (number, quote),
-                Citation(
-                    number=number,
-                    document=document.id,
-                    quote=quote,
-                    title=document.title,
-                    source=document.source,
-                    line=line,
-                ),
-            )
+            if number not in divided:
+                divided[number] = segments(document.text)
+            citation = _citation(number, document, best_part(divided[number], *said))
+            found.setdefault((number, citation.quote), citation)
     return tuple(found.values())
 
 
-def statement(text: str, marks: Sequence[Mark], position: int) -> tuple[str, str]:
-    """The sentence that a mark stands for, and the part of it since the mark before; marks left out.
+def _citation(number: int, document: Document, part: Segment | None) -> Citation:
+    quote, line = "", document.line
+    if part is not None:
+        quote = document.text[part.start : part.end]
+        line = None if line is None else line + document.text.count("\n", 0, part.start)
+    return Citation(
+        number=number, document=document.id, quote=quote, title=document.title, source=document.source, line=line
+    )
 
-    A mark after the full stop belongs to the sentence before it, one at the start of a line to the sentence after it.
+
+def statements(text: str, marks: Sequence[Mark]) -> list[tuple[str, str]]:
+    """For each mark the sentence that it stands for, and the part of it since the marks before; marks left out.
+
+    A mark after a full stop belongs to the sentence before it, one at the start of a line to the sentence after it.
     """
-    mark = marks[position]
-    start, end = _block(text, mark.start)
-    spans = [(start + first, start + last) for first, last in sentences(text[start:end])]
-    index = max((place for place, span in enumerate(spans) if span[0] <= mark.start), default=0)
-    if not spans:
-        return "", ""
-    before = _without(text, spans[index][0], mark.start, marks)
-    if not before and index and spans[index][0] >= mark.start:
-        index -= 1
-        before = _without(text, spans[index][0], mark.start, marks)
-    sentence = _without(text, *spans[index], marks)
-    since = spans[index][0]
-    for earlier in marks[:position]:
-        if spans[index][0] <= earlier.start and _without(text, earlier.end, mark.start, marks):
-            since = earlier.end
-    return sentence, _without(text, since, mark.start, marks) or sentence
+    blank = _blanked(text, marks)
+    spans = _sentences(blank)
+    starts = [start for start, _ in spans]
+    found: list[tuple[str, str]] = []
+    before = group = 0  # where the marks of the clause before end, and where the last mark ends
+    for mark in marks:
+        if any(letter.isalnum() for letter in blank[group : mark.start]):
+            before = group
+        group = mark.end
+        place = bisect_left(starts, mark.start) - 1
+        between = place < 0 or spans[place][1] <= mark.start
+        if between and place + 1 < len(spans) and not _words(blank[_line_start(text, mark.start) : mark.start]):
+            place += 1
+        if place < 0:
+            found.append(("", ""))
+            continue
+        start, end = spans[place]
+        clause = _words(blank[max(start, before) : mark.start])
+        found.append((_words(blank[start:end]), clause or _words(blank[start:end])))
+    return found
 
 
 def best_part(parts: Sequence[Segment], sentence: str, clause: str) -> Segment | None:
@@ -106,23 +112,27 @@ def _terms(text: str) -> frozenset[str]:
     return stems(text) | pairs if pairs else stems(text)
 
 
-def _block(text: str, place: int) -> tuple[int, int]:
-    """The paragraph, list item or row of an answer around a place."""
-    start, end = 0, len(text)
-    for break_ in _LINE_BREAK.finditer(text):
-        if break_.end() <= place:
-            start = break_.end()
-        elif break_.start() >= place:
-            return start, break_.start()
-    return start, end
-
-
-def _without(text: str, start: int, end: int, marks: Sequence[Mark]) -> str:
-    """A part of a text without the marks in it, and without what only joins."""
-    kept, place = [], start
+def _blanked(text: str, marks: Sequence[Mark]) -> str:
+    """The text with spaces where its marks stand, so that places stay the same."""
+    kept, place = [], 0
     for mark in marks:
-        if start <= mark.start and mark.end <= end:
-            kept.append(text[place : mark.start])
-            place = mark.end
-    kept.append(text[place:end] if place < end else "")
-    return "".join(kept).strip().lstrip(",;:.!?-–—*#>| \n\t")
+        kept += [text[place : mark.start], " " * (mark.end - mark.start)]
+        place = mark.end
+    return "".join([*kept, text[place:]])
+
+
+def _sentences(text: str) -> list[tuple[int, int]]:
+    """Start and end of each sentence; none goes beyond its paragraph, list item or table row."""
+    found, start = [], 0
+    for end in [*(match.end() for match in _LINE_BREAK.finditer(text)), len(text)]:
+        found += [(start + first, start + last) for first, last in sentences(text[start:end])]
+        start = end
+    return found
+
+
+def _line_start(text: str, place: int) -> int:
+    return text.rfind("\n", 0, place) + 1
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split()).strip(_MARKERS)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatRequest
 from ragweave.orchestrator.errors import InputError, ModelError
-from ragweave.orchestrator.models.sse import EventParser
+from ragweave.orchestrator.models.sse import EVENT_LIMIT, EventParser
 from ragweave.orchestrator.values import BlobPart, Message, ToolCall, Usage
 
 _LASTING = re.compile(r"invalid|not_found|context_length|content_filter|quota|authentication|permission")
@@ -121,6 +121,8 @@ class ReplyReader:
         """The text in these bytes. Raises ModelError for what is not a reply."""
         if self._events is None:
             self._body += chunk
+            if len(self._body) > EVENT_LIMIT:
+                raise ModelError(f"{self._server} sent a reply of more than {EVENT_LIMIT:,} bytes")
             return ""
         try:
             events = self._events.feed(chunk)
@@ -183,7 +185,7 @@ class ReplyReader:
             raise self._sent_error(piece["error"])
         try:
             return self._add(piece)
-        except (AttributeError, TypeError, ValueError, KeyError):
+        except (AttributeError, TypeError, ValueError, LookupError, OverflowError):
             raise ModelError(
                 f"{self._server} sent JSON that is not of the Chat Completions format: {self._redacted(text)!r}"
             ) from None

@@ -63,7 +63,12 @@ def test_an_event_without_end_is_given_up() -> None:
 NAMES = ["choices", "delta", "message", "content", "tool_calls", "function", "index", "id", "name", "arguments"]
 NAMES += ["usage", "prompt_tokens", "error", "code", "finish_reason", "refusal"]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4) | st.sampled_from(["stop", "length"]),
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.just(float("inf"))
+    | st.text(max_size=4)
+    | st.sampled_from(["stop", "length"]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(

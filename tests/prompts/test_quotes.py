@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.values import Citation, Document
 from ragweave.prompts.marks import MarkReader
-from ragweave.prompts.quotes import citations, statement
+from ragweave.prompts.quotes import citations, statements
 
 SPICES = """\
 ## Garam masala
@@ -92,6 +94,36 @@ def test_scripts_without_spaces_are_compared_too() -> None:
     assert citation.quote == "牛乳は最後に入れる。"
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("One. Two [1]. Three.", [("Two", "Two")]),
+        ("One. Two. [1] Three.", [("Two", "Two")]),
+        (
+            "One [1][2], and two [3].",
+            [("One , and two", "One"), ("One , and two", "One"), ("One , and two", "and two")],
+        ),
+        ("[1] One. Two.", [("One", "One")]),
+        ("One.\n\n[1] Two. Three.", [("Two", "Two")]),
+        ("One.\n- [1] Two.\n- Three [1]", [("Two", "Two"), ("Three", "Three")]),
+        ("One.\n\nTwo. [1]\n\nThree.", [("Two", "Two")]),
+        ("One. Two\n[1]\n", [("Two", "Two")]),
+        ("[1]", [("", "")]),
+        ("Dr. Who took 2.5 g of it [1].", [("Dr. Who took 2.5 g of it", "Dr. Who took 2.5 g of it")]),
+    ],
+)
+def test_a_mark_stands_for_the_sentence_before_it_or_opens_one(answer: str, expected: list[tuple[str, str]]) -> None:
+    reader = MarkReader(3)
+    shown = reader.feed(answer) + reader.end()
+    assert statements(shown, reader.marks) == expected
+
+
+def test_thousands_of_marks_take_no_time() -> None:
+    started = time.monotonic()
+    assert len(cited("Cloves " + "[1]" * 3000 + " are out [1]." * 300, GARAM)) <= 2
+    assert time.monotonic() - started < 2
+
+
 @given(
     st.lists(st.sampled_from(["Cloves", " are", " out", ".", " [1]", "[2]", "\n", "\n\n", "- ", " mace", "? "])).map(
         "".join
@@ -100,8 +132,7 @@ def test_scripts_without_spaces_are_compared_too() -> None:
 def test_a_quote_is_always_a_part_of_its_passage_and_the_line_is_where_it_stands(answer: str) -> None:
     reader = MarkReader(2)
     shown = reader.feed(answer) + reader.end()
-    for position in range(len(reader.marks)):
-        statement(shown, reader.marks, position)
+    assert len(statements(shown, reader.marks)) == len(reader.marks)
     for citation in citations(shown, reader.marks, (GARAM, TEA)):
         document = (GARAM, TEA)[citation.number - 1]
         assert citation.document == document.id
