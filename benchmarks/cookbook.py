@@ -330,4 +330,6 @@ def overlap(said: str, wanted: str) -> tuple[float, float, float]:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-    typer.run(main)
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(main)
+    app()

@@ -17,12 +17,16 @@ from ragweave.orchestrator.values import Document
 
 # How much a word counts that does not stand in the segment itself but in its …
 IN_LEAD = 0.8
-IN_TITLE = 0.8
+OF_TITLE = 0.9
 IN_HEADING = 0.6
 IN_BLOCK = 0.55
 NEARBY = 0.35
 IN_PASSAGE = 0.2
+IN_BRIDGE = 0.5
+"""… in a segment of another passage that names this passage's title: `directed by Arthur Rosson` for `Arthur Rosson`."""
 
+_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\n]+\)")
+_PARENTHESIS = re.compile(r"\([^)]*\)")
 _PERSON = re.compile(
     r"(?<![.!?]\s)(?<!^)\b[A-ZÀ-Þ][\w'’-]+(?:\s+(?:(?:de|van|von|der|la|le|bin|al)\s+)?[A-ZÀ-Þ][\w.'’-]*)+|\b[A-ZÀ-Þ][a-z]+\s+[A-ZÀ-Þ][a-z]+"
 )
@@ -75,6 +79,12 @@ class Passage:
         """Stems of the segment itself."""
         return stems(self.segments[place].text)
 
+    def linked(self, place: int) -> frozenset[str]:
+        """Stems of the texts of a segment's links."""
+        segment = self.segments[place]
+        links = _LINK.finditer(self.document.text, segment.start, segment.end)
+        return frozenset().union(*(stems(match[1]) for match in links))
+
     def above(self, place: int) -> frozenset[str]:
         """Stems of the headings above a segment."""
         return frozenset().union(*(stems(heading) for heading in self.segments[place].headings))
@@ -121,6 +131,7 @@ class Scorer:
         self._total = sum(len(passage.segments) for passage in self.passages)
         self._known = frozenset(counts).union(*(passage.vocabulary for passage in self.passages))
         self._variants: dict[str, dict[str, float]] = {}
+        self._bridges = [self._find_bridges(passage) for passage in self.passages]
 
     def rarity(self, term: str) -> float:
         """From 0.4 (in every segment) to 1 (in one or none)."""
@@ -166,7 +177,8 @@ class Scorer:
     ) -> list[Candidate]:
         total = sum(weights.values()) or 1.0
         everything = {**context, **weights}
-        topic = self.held(everything, passage.vocabulary)
+        led = frozenset().union(*(other.own(at) | other.title for other, at in self._bridges[passage.number - 1]))
+        topic = max(self.held(everything, passage.vocabulary), 0.85 * self.held(everything, passage.vocabulary | led))
         named = self._named(clause, passage)
         found = []
         for index, segment in enumerate(passage.segments):
@@ -174,9 +186,10 @@ class Scorer:
             fits, matching = fit(clause, segment, bool(head) and self._is_about(head, passage, index))
             stated = covered = 0.0
             for term, value in weights.items():
-                own = self._match(term, passage.own(index))
+                # A passage is about its title all through, whether a sentence repeats it or says "it".
+                own = max(self._match(term, passage.own(index)), OF_TITLE * self._match(term, passage.title))
                 stated += value * own
-                covered += value * max(own, self._around(term, passage, index))
+                covered += value * max(own, self._around(term, passage, index), IN_BRIDGE * self._match(term, led))
             stated, covered = stated / total, covered / total
             score = covered + 0.5 * stated + 0.3 * topic + 0.2 * named + 0.05 / passage.number
             score += (0.9 if clause.strict and not clause.inherited else 0.5) * fits
@@ -196,6 +209,34 @@ class Scorer:
         )
         return any(self._match(head, place) > 0.0 for place in places)
 
+    def _find_bridges(self, passage: Passage) -> tuple[tuple[Passage, int], ...]:
+        """Segments of other documents that name this passage's title: by a link, or by a name of two words or more."""
+        name = frozenset(word for word in stems(_PARENTHESIS.sub("", passage.document.title.partition(" > ")[0])) if weight(word) == 1.0)
+        found = []
+        for other in self.passages if name else ():
+            if other.title == passage.title or (other.document.source and other.document.source == passage.document.source):
+                continue
+            for place in range(len(other.segments)):
+                if name <= other.own(place) and (len(name) > 1 or name <= other.linked(place)):
+                    found.append((other, place))
+        return tuple(found)
+
+    def bridge(self, candidate: Candidate, clause: Clause) -> Candidate | None:
+        """The segment that leads from the question to the candidate's passage, if what it says is needed to see why."""
+        best: tuple[float, Passage, int] | None = None
+        for other, place in self._bridges[candidate.passage.number - 1]:
+            held = other.own(place) | other.title
+            new = sum(
+                value
+                for term, value in {**clause.context, **clause.terms}.items()
+                if self._match(term, held) and not self._match(term, candidate.passage.vocabulary)
+            )
+            if new >= 0.5 and (best is None or new > best[0]):
+                best = (new, other, place)
+        if best is None:
+            return None
+        return Candidate(best[1], best[2], candidate.clause, candidate.score * 0.9, 0.0, 0.0, 0.5, candidate.topic)
+
     def _named(self, clause: Clause, passage: Passage) -> float:
         """How much of the passage's title the question names: a passage about just this goes before one about more."""
         title = [term for term in passage.title if not names_the_source(term)]
@@ -212,9 +253,7 @@ class Scorer:
         best = 0.0
         if segment.lead:
             best = IN_LEAD * self._match(term, stems(segment.lead))
-        best = max(
-            best, IN_TITLE * self._match(term, passage.title), IN_HEADING * self._match(term, passage.above(index))
-        )
+        best = max(best, IN_HEADING * self._match(term, passage.above(index)))
         for near in range(max(0, index - 2), min(len(passage.segments), index + 3)):
             if near != index:
                 same = passage.segments[near].block == segment.block

@@ -41,7 +41,9 @@ def select(question: str, documents: Sequence[Document], limit: int) -> Selectio
     chosen: list[Candidate] = []
     for clause, found, certain in zip(asked, ranked, sure, strict=True):
         if found and certain >= min(_DOUBTFUL, best):
-            for candidate in _for_clause(clause, found, scorer, limit):
+            wanted = _for_clause(clause, found, scorer, limit)
+            bridge = scorer.bridge(wanted[0], clause)
+            for candidate in [*([bridge] if bridge else []), *wanted]:
                 if not _repeats(candidate, chosen):
                     chosen.append(candidate)
     if not any(clause.wants == "steps" for clause in asked):

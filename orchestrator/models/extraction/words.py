@@ -43,12 +43,27 @@ important include information intend interest keep kind know known large last la
 little live locate long look lot main make mean method minute moment month move name need new normal note number occur old open
 order original part particular people person place point possible prefer primary process produce provide purpose put question
 reach real reason recommend regard relate remain require result right role run say second see seem serve set several short show
-similar simple single small sort special start state step stop summary sure take tell term time total true try turn two three
-four five six seven eight nine ten type typical use usual value various want way week word work world year
+similar simple single small sort special start state step stop summary sure take tell term time total true try turn
+type typical use usual value various want way week word work world year
 call homemade home actual according again approximately available based become classic correctly currently daily exactly finally
 generally intend mainly mostly nearly normally often originally probably properly purpose quickly recently simply sometimes
 go goes went gone going come came comes specifically suggest suitable traditional traditionally typically usually suppose mention supposed able amount meant count
 """
+
+# Forms of irregular verbs that stemming does not bring together, by their base.
+_IRREGULAR = """
+be been; beat beaten; become became; begin began begun; bend bent; bite bit bitten; blow blew blown; break broke broken; bring brought; build built;
+burn burnt; buy bought; catch caught; choose chose chosen; come came; cut cut; deal dealt; dig dug; draw drew drawn; drink drank drunk;
+drive drove driven; eat ate eaten; fall fell fallen; feed fed; feel felt; fight fought; find found; fly flew flown; forget forgot forgotten;
+freeze froze frozen; get got gotten; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard; hide hid hidden;
+hold held; keep kept; know knew known; lay laid; lead led; leave left; lend lent; lose lost; make made; mean meant; meet met;
+pay paid; ride rode ridden; ring rang rung; rise rose risen; run ran; say said; see saw seen; seek sought; sell sold; send sent;
+shake shook shaken; shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat; sleep slept; speak spoke spoken;
+spend spent; spin spun; stand stood; steal stole stolen; stick stuck; strike struck; swim swam swum; take took taken; teach taught; tear tore torn;
+tell told; think thought; throw threw thrown; understand understood; wake woke woken; wear wore worn; weave wove woven; win won; write wrote written;
+life lives; half halves; leaf leaves; loaf loaves; knife knives; shelf shelves; wife wives; child children; foot feet; tooth teeth; mouse mice
+"""
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
 
 # Words that name the source instead of its subject: "does the recipe say", "according to this document".
 _SOURCE = "article book chapter cookbook document documentation file guide handbook manual page passage recipe section source text"
@@ -71,8 +86,9 @@ def fold(text: str) -> str:
 
 @lru_cache(_MANY)
 def stem(word: str) -> str:
-    """The stem of one word (Snowball English), folded; a possessive ending is dropped."""
+    """The stem of one word (Snowball English), folded: `frozen` is `freez`, `two` is `2`, a possessive ending is dropped."""
     plain = fold(word).partition("'")[0]
+    plain = _bases().get(plain, plain)
     return _stemmer().stemWord(plain) if plain.isalpha() else plain
 
 
@@ -144,6 +160,13 @@ def _stemmer() -> Stemmer.Stemmer:
     if found is None:
         found = _local.stemmer = Stemmer.Stemmer("english")
     return found
+
+
+@cache
+def _bases() -> dict[str, str]:
+    """Irregular forms by base, and number words by digits (`one` is more often a pronoun)."""
+    bases = {form: forms[0] for forms in (line.split() for line in _IRREGULAR.split(";")) for form in forms[1:]}
+    return {**bases, **{word: str(value) for value, word in enumerate(_NUMBERS.split()) if value != 1}}
 
 
 @cache
