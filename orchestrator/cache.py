@@ -24,7 +24,11 @@ def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] |
         used = getattr(node, name)
         for mark in info.metadata:
             if isinstance(mark, Uses) and isinstance(used, str):
-                named[name] = resources.description(mark.kind, used)
+                # Of a prompt the text counts, not the file that it is in.
+                prompt = mark.kind == "prompts"
+                named[name] = (
+                    resources.get("prompts", used).digest if prompt else resources.description(mark.kind, used)
+                )
     read = {parameter: plain(values[key]) for parameter, key in member.reads.items() if key in values}
     if item is not None:
         read[item[0]] = plain(item[1])

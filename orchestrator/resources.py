@@ -93,5 +93,8 @@ class Resources:
             where = ".".join([kind, name, *(str(part) for part in first["loc"])])
             raise ResourceError(f"{where}: {first['msg']}") from None
         if hasattr(resource, "open"):
-            resource.open(self)
+            try:
+                resource.open(self)
+            except ResourceError as error:
+                raise ResourceError(f"{kind}.{name}: {error.message}", hint=error.hint) from None
         return resource
