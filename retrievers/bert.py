@@ -1,4 +1,4 @@
-"""A small BERT encoder that needs no torch: weights read from safetensors, run by OpenVINO, or by numpy where that is missing.
+"""A small BERT encoder without torch: safetensors weights, run by OpenVINO, or by numpy where that is missing.
 
 Each engine maps (ids, mask) of shape (batch, length) to float32 vectors (batch, width): token states averaged over the
 mask and scaled to length 1, as sentence-transformers' MiniLM models do.
@@ -70,7 +70,7 @@ def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads:
 
     Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot compile here.
     """
-    import openvino
+    import openvino  # type: ignore[import-untyped]
 
     core = openvino.Core()
     halves = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -158,11 +158,11 @@ def numpy_engine(weights: Mapping[str, Floats], shape: Architecture) -> Engine:
     def norm(states: Floats, name: str) -> Floats:
         centred = states - states.mean(-1, keepdims=True)
         scaled = centred / np.sqrt((centred * centred).mean(-1, keepdims=True) + np.float32(shape.epsilon))
-        return scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"]
+        return np.asarray(scaled * weights[f"{name}.weight"] + weights[f"{name}.bias"])
 
     def split(states: Floats) -> Floats:
         batch, length, _ = states.shape
-        return states.reshape(batch, length, shape.heads, -1).transpose(0, 2, 1, 3)
+        return np.asarray(states.reshape(batch, length, shape.heads, -1).transpose(0, 2, 1, 3))
 
     def engine(ids: Ids, mask: Floats) -> Floats:
         states: Floats = weights["embeddings.word_embeddings.weight"][ids]

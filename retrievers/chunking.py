@@ -1,4 +1,4 @@
-"""Source texts as passages: whole documents where they are short, else sections, cut between paragraphs, items or sentences."""
+"""Source texts as passages: short documents whole, others cut between sections, paragraphs, items or sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.loading import SourceText
@@ -15,7 +15,7 @@ VERSION = 1
 """Part of an index's identity: passages cut by another version are cut anew."""
 PASSAGE_TOKENS = 512
 """What a passage holds at most; a document up to this size stays whole."""
-WINDOW_TOKENS = 256
+WINDOW_TOKENS = 240
 """What one vector stands for: a passage is found by its best window."""
 _HARD_CHARACTERS = 4_000
 
@@ -30,13 +30,21 @@ _SENTENCE_END = re.compile(r"""[.!?…]['")\]]*\s+(?=['"(\[]?[A-Z0-9À-ÖØ-Þ])
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is not cut if it can be avoided: a paragraph, a list item, a fenced block, a heading with what follows it."""
+    """What is not cut if it can be avoided: a paragraph, a list item, a heading with what follows it."""
 
     start: int
     end: int
     path: tuple[str, ...]
     """The headings above it."""
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    start: int
+    kind: Literal["text", "item", "heading", "underline", "blank"]
+    level: int = 0
+    title: str = ""
 
 
 def estimate_tokens(text: str) -> int:
@@ -46,13 +54,9 @@ def estimate_tokens(text: str) -> int:
 
 def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Document]:
     """The passages of a text, in order: `source.text[start:end]` of a passage's offsets is exactly its text."""
-    spans = list(_pack(_sized(source.text, _units(source), max_tokens), max_tokens))
     found: list[Document] = []
     line, counted = 1, 0
-    for start, end, path in spans:
-        start, end = _trim(source.text, start, end)
-        if start >= end:
-            continue
+    for start, end, path in _cut(source, max_tokens):
         line += source.text.count("\n", counted, start)
         counted = start
         text = source.text[start:end]
@@ -73,19 +77,27 @@ def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Docum
 def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     """The texts whose vectors stand for a passage: its title, each with a part of the passage of about equal size."""
     plain = SourceText(source="", text=passage.text)
-    total = estimate_tokens(passage.text)
-    parts = max(1, -(-total // max_tokens))
-    size = max(-(-total // parts), 16)
-    spans = [
-        _trim(passage.text, start, end)
-        for start, end, _ in _pack(_sized(passage.text, _units(plain), size), size, merge=True)
-    ]
+    spans = _cut(plain, max_tokens, across=True)
     prefix = f"{passage.title}\n" if passage.title else ""
-    return [prefix + passage.text[start:end] for start, end in spans if start < end] or [prefix + passage.text]
+    return [prefix + passage.text[start:end] for start, end, _ in spans] or [prefix + passage.text]
+
+
+def _cut(source: SourceText, max_tokens: int, across: bool = False) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Where the parts of a text start and end, and the headings above each; all of it if that is small enough."""
+    units = list(_units(source))
+    total = sum(unit.tokens for unit in units)
+    if total <= max_tokens:
+        spans: list[tuple[int, int, tuple[str, ...]]] = [(source.body, len(source.text), ())]
+    else:
+        parts = -(-total // max_tokens)
+        size = max(16, total // parts + 1 if across else min(max_tokens, total * 5 // (parts * 4)))
+        spans = _pack(list(_sized(source.text, units, size)), size, across)
+    trimmed = ((*_trim(source.text, start, end), path) for start, end, path in spans)
+    return [(start, end, path) for start, end, path in trimmed if start < end]
 
 
 def labels(passage: Document) -> str:
-    """What the front matter says of a document in words (tags, authors, categories), to be found by: not titles, dates or addresses."""
+    """What the front matter says of a document in words (tags, author, category); no titles, dates or addresses."""
     found: list[str] = []
     for key, value in passage.metadata.items():
         values = value if isinstance(value, list) else [value]
@@ -109,56 +121,57 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def _units(source: SourceText) -> Iterator[_Unit]:
-    """Paragraphs and list items, each with the headings above it; a heading belongs to the unit after it."""
+    """Paragraphs, list items and fenced blocks, with the headings above; a heading belongs to what follows it."""
     text = source.text
     path: list[tuple[int, str]] = []
     start: int | None = None
-    fence = ""
-    lines = list(_lines(text, source.body))
-
-    def unit(end: int) -> _Unit:
-        assert start is not None
-        return _Unit(start, end, tuple(title for _, title in path), estimate_tokens(text[start:end]))
-
-    pending_heading = False
-    for index, (begin, end) in enumerate(lines):
-        line = text[begin:end].rstrip("\r\n")
-        if fence:
-            if line.strip().startswith(fence):
-                fence = ""
+    only_headings = False
+    for line in _classified(text, source.body):
+        if start is not None and not only_headings and line.kind in ("blank", "item", "heading"):
+            yield _unit(text, start, line.start, path)
+            start = None
+        if line.kind == "blank":
             continue
-        opening = _FENCE.match(line)
-        if opening:
-            fence = opening[1]
-            start = begin if start is None else start
-            continue
-        following = text[slice(*lines[index + 1])].rstrip("\r\n") if index + 1 < len(lines) else ""
-        heading = _heading(line, following)
-        if heading is not None:
-            if start is not None and not pending_heading:
-                yield unit(begin)
-                start = None
-            level, title = heading
-            path = [(other, name) for other, name in path if other < level] + [(level, title)]
-            start = begin if start is None else start
-            pending_heading = True
-        elif not line.strip():
-            if start is not None and not pending_heading:
-                yield unit(end)
-                start = None
-        else:
-            if start is not None and not pending_heading and _ITEM.match(line):
-                yield unit(begin)
-                start = None
-            if not _SETEXT.match(line):
-                pending_heading = False
-            start = begin if start is None else start
+        if line.kind == "heading":
+            path = [*((level, title) for level, title in path if level < line.level), (line.level, line.title)]
+        only_headings = line.kind == "heading" or (only_headings and line.kind == "underline")
+        start = line.start if start is None else start
     if start is not None:
-        yield unit(len(text))
+        yield _unit(text, start, len(text), path)
 
 
-def _heading(line: str, following: str) -> tuple[int, str] | None:
-    """The level and title if this line is a heading, by hashes or by the line under it."""
+def _unit(text: str, start: int, end: int, path: Sequence[tuple[int, str]]) -> _Unit:
+    return _Unit(start, end, tuple(title for _, title in path), estimate_tokens(text[start:end]))
+
+
+def _classified(text: str, begin: int) -> Iterator[_Line]:
+    """The lines of a text, each with what it is in Markdown or reStructuredText; fenced blocks are text throughout."""
+    lines = list(_lines(text, begin))
+    fence = ""
+    for place, (start, end) in enumerate(lines):
+        line = text[start:end].rstrip("\r\n")
+        opening = _FENCE.match(line)
+        if fence or opening:
+            if not fence and opening:
+                fence = opening[1]
+            elif line.strip().startswith(fence):
+                fence = ""
+            yield _Line(start, "text")
+            continue
+        following = text[slice(*lines[place + 1])].rstrip("\r\n") if place + 1 < len(lines) else ""
+        level, title = _heading(line, following)
+        if level:
+            yield _Line(start, "heading", level, title)
+        elif not line.strip():
+            yield _Line(start, "blank")
+        elif _SETEXT.match(line):
+            yield _Line(start, "underline")
+        else:
+            yield _Line(start, "item" if _ITEM.match(line) else "text")
+
+
+def _heading(line: str, following: str) -> tuple[int, str]:
+    """The level and title if this line is a heading, by hashes or by the line under it; level 0 if it is none."""
     match = _HEADING.match(line)
     if match:
         return len(match[1]), match[2]
@@ -166,10 +179,10 @@ def _heading(line: str, following: str) -> tuple[int, str] | None:
     under = _SETEXT.match(following) if title and not _SETEXT.match(line) and not _ITEM.match(line) else None
     if under and len(under[1]) >= min(len(title), 8) and len(title) < 200:
         return {"=": 1, "-": 2, "~": 3}[under[1][0]], title
-    return None
+    return 0, ""
 
 
-def _sized(text: str, units: Iterator[_Unit], max_tokens: int) -> Iterator[_Unit]:
+def _sized(text: str, units: Sequence[_Unit], max_tokens: int) -> Iterator[_Unit]:
     """The units, with those that are too large cut between sentences, or by force where there is no sentence's end."""
     for unit in units:
         if unit.tokens <= max_tokens:
@@ -207,24 +220,24 @@ def _forced(text: str, begin: int, end: int, max_tokens: int) -> Iterator[tuple[
         yield start, end
 
 
-def _pack(units: Iterator[_Unit], max_tokens: int, merge: bool = False) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Neighbouring units joined up to `max_tokens`: all of them if they fit, else never across a heading once half full."""
-    known = list(units)
-    if not known:
-        return
-    if sum(unit.tokens for unit in known) <= max_tokens:
-        yield known[0].start, known[-1].end, ()
-        return
-    group: list[_Unit] = []
+def _pack(units: Sequence[_Unit], size: int, across: bool = False) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Neighbouring units joined up to `size`: where more than half full, a heading begins a new group unless `across`.
+
+    A last group of less than a quarter joins the one before it.
+    """
+    groups: list[list[_Unit]] = []
     held = 0
-    for unit in known:
-        new_section = bool(group) and unit.path != group[-1].path and held > max_tokens // 2 and not merge
-        if group and (held + unit.tokens > max_tokens or new_section):
-            yield group[0].start, group[-1].end, _common(group)
-            group, held = [], 0
-        group.append(unit)
+    for unit in units:
+        section_ends = bool(groups) and unit.path != groups[-1][-1].path and held > size // 2 and not across
+        if not groups or held + unit.tokens > size or section_ends:
+            groups.append([])
+            held = 0
+        groups[-1].append(unit)
         held += unit.tokens
-    yield group[0].start, group[-1].end, _common(group)
+    if len(groups) > 1 and held < size // 4:
+        last = groups.pop()
+        groups[-1] += last
+    return [(group[0].start, group[-1].end, _common(group)) for group in groups]
 
 
 def _common(group: Sequence[_Unit]) -> tuple[str, ...]:

@@ -37,8 +37,8 @@ def exists(index: Path) -> bool:
 def current(index: Path) -> tuple[Path, dict[str, Any]]:
     """The folder of the generation that is current, and its manifest.
 
-    Raises IndexUnusable if there is none, if it is of another format, or if a file of it is missing or damaged. Files up to
-    16 MB are compared with their checksums, larger ones with their size.
+    Raises IndexUnusable if there is none, if it is of another format, or if a file of it is missing or damaged. Files
+    up to 16 MB are compared with their checksums, larger ones with their size.
     """
     try:
         name = (index / _POINTER).read_text(encoding="ascii").strip()
@@ -67,7 +67,7 @@ def damaged(index: Path, what: str) -> IndexUnusable:
 
 @contextlib.contextmanager
 def writing(index: Path) -> Iterator[None]:
-    """Hold the right to write an index. Raises IndexUnusable if another process holds it, or the folder cannot be written."""
+    """Hold the right to write an index. Raises IndexUnusable if another process has it, or the folder is read-only."""
     try:
         index.mkdir(parents=True, exist_ok=True)
         lock = (index / _LOCK).open("a+", encoding="ascii")

@@ -43,7 +43,7 @@ class Hybrid(Retriever, type="hybrid"):
     _model: Any = PrivateAttr(default=None)
 
     def open(self, resources: Resources) -> None:
-        """Open the index and the embedder that made it. Raises IndexUnusable if it is missing, damaged or of another embedder."""
+        """Open the index and its embedder. Raises IndexUnusable if it is missing, damaged or of another embedder."""
         from ragweave.retrievers.stored import StoredIndex  # needs numpy, which a check of the graph does not
 
         folder = resources.folder / Path(self.index).expanduser()
@@ -78,11 +78,10 @@ class Hybrid(Retriever, type="hybrid"):
         ]
 
     def _missing(self, folder: Path) -> IndexUnusable:
-        where = f"--to {self.index}"
-        return IndexUnusable(
-            f"there is no index in {str(folder)!r}",
-            hint=f"run `ragweave index {self.documents or 'DOCUMENTS'} {where}`",
-        )
+        return IndexUnusable(f"there is no index in {str(folder)!r}", hint=f"run `{self._command()}`")
+
+    def _command(self) -> str:
+        return f"ragweave index {self.documents or 'DOCUMENTS'} --to {self.index}"
 
     def _open_embedder(self, stored: StoredIndex, resources: Resources) -> Embedder | None:
         """The embedder of the index; None, said once, where only words can be searched."""
@@ -96,17 +95,18 @@ class Hybrid(Retriever, type="hybrid"):
             return None
         if model.identity != stored.embedder:
             raise IndexUnusable(
-                f"the index {self.index!r} was built with the embedder {stored.embedder!r}, but {self.embedder!r} is {model.identity!r}",
-                hint=f"build it again (`ragweave index {self.documents or 'DOCUMENTS'} --to {self.index}`), or name the embedder it was built with",
+                f"the index {self.index!r} was built with the embedder {stored.embedder!r}, "
+                f"but {self.embedder!r} is {model.identity!r}",
+                hint=f"build it again with `{self._command()}`, or name the embedder that it was built with",
             )
         return model
 
 
 def fuse(size: int, rows: Sequence[int], scores: Sequence[float], cosines: Floats | None, weight: float) -> np.ndarray:
-    """One score for each of `size` passages: min-max scaled cosines times `weight`, plus min-max scaled BM25 for the rest.
+    """One score for each of `size` passages: min-max scaled cosines times `weight`, and for the rest scaled BM25.
 
-    Passages that words did not find count as 0 there. Min-max keeps how far apart scores are, which reciprocal ranks throw
-    away: .897 against .862 nDCG@10 on encyclopedia questions.
+    Passages that words did not find count as 0 there. Min-max keeps how far apart scores are, which reciprocal ranks
+    throw away: .897 against .862 nDCG@10 on encyclopedia questions.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""A folder of documents into an index on disk: only what changed is embedded, and the old index is whole until the new one is."""
+"""A folder of documents into an index on disk: only what changed is embedded, and the old index stays until then."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SLICE = 64
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far indexing is: `done` of `total` in this `phase` (`read` counts files, `embed` windows of text, `write` is one)."""
+    """`done` of `total` in a phase: `read` counts files, `embed` windows of text, `write` is one."""
 
     phase: str
     done: int
@@ -44,8 +44,8 @@ class IndexReport:
     unchanged: int
     skipped: tuple[Skipped, ...]
     """Files with an extension that is read, which could not be."""
-    notes: tuple[Skipped, ...]
-    """Files that were read, though not as they should be: another encoding, front matter that is not valid."""
+    notes: tuple[tuple[str, str], ...]
+    """Files that were read, though not as they should be, and why: another encoding, front matter that is not valid."""
     chunks: int
     """Passages in the index."""
     vectors: int
@@ -81,13 +81,15 @@ def build_index(
 ) -> IndexReport:
     """Index a folder (or one file), or bring its index up to date; without an embedder, by words alone.
 
-    Files whose content did not change are neither cut nor embedded again. Blocks; a Ctrl-C, an error or a crash at any moment
-    leaves the index as it was. Raises InputError if there is nothing to index, IndexUnusable if the folder cannot be written
-    or another process is writing it.
+    Files whose content did not change are neither cut nor embedded again. Blocks; a Ctrl-C, an error or a crash at any
+    moment leaves the index as it was. Raises InputError if there is nothing to index, IndexUnusable if the folder
+    cannot be written or another process is writing it.
     """
     started = time.monotonic()
     tell = progress or (lambda progress: None)
     files = list(find_files(documents))
+    if not any(isinstance(file, Found) for file in files):
+        raise _nothing_found(documents, [file for file in files if isinstance(file, Skipped)])
     with generations.writing(index):
         old = _old(index, embedder)
         known = {source.source: source for source in old.sources()} if old is not None else {}
@@ -105,7 +107,7 @@ def build_index(
         deleted=deleted,
         unchanged=len(entries) - len(fresh),
         skipped=tuple(skipped),
-        notes=tuple(Skipped(entry.source, note) for entry in entries for note in entry.notes),
+        notes=tuple((entry.source, note) for entry in entries for note in entry.notes),
         chunks=sum(len(entry.lines) for entry in entries),
         vectors=sum(entry.old.vectors if entry.old else sum(map(len, entry.windows)) for entry in entries),
         embedder=embedder.identity if embedder is not None else None,
@@ -213,7 +215,7 @@ def _write(
 def _vectors(
     old: StoredIndex | None, entries: Sequence[_Entry], embedder: Embedder | None, tell: Callable[[Progress], None]
 ) -> tuple[np.ndarray, list[int], list[StoredSource]]:
-    """The vectors of all entries in order, the passage that each belongs to, and where each file's passages and vectors stand."""
+    """The vectors of all entries, the passage that each stands for, and where each file's passages and vectors are."""
     import numpy as np
 
     from ragweave.retrievers.stored import StoredSource

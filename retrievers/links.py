@@ -1,4 +1,4 @@
-"""Links between documents: a passage that is found vouches for the documents that it links to, where the query asks for them."""
+"""Links between documents: a passage that is found vouches for those it links to, where the query asks for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ragweave.retrievers.stored import Floats, StoredIndex
 
 PARENTS = 3
-SHARE = 0.3
+SHARE = 0.4
 
 _INLINE = re.compile(r"(?<!!)\[([^\[\]\n]{0,200})\]\(\s*<?([^()\s<>]{1,500})>?(?:\s+[\"'(][^)\n]*)?\)")
 _WIKI = re.compile(r"\[\[([^\[\]|\n]{1,200})(?:\|([^\[\]\n]{1,200}))?\]\]")
@@ -51,7 +51,7 @@ class Sites:
             self._stems[stem] = None if stem in self._stems else source
 
     def resolve(self, target: str, source: str) -> str | None:
-        """The file that `target` means in `source`: by its path, with or without extension, else by a name that only one has."""
+        """The file that `target` means in `source`: by its path, with or without extension, else by a unique name."""
         folder = "" if target.startswith("/") else posixpath.dirname(source)
         path = posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
         bare = _PAGE.sub("", path)
@@ -66,9 +66,9 @@ class Sites:
 def follow(query: str, scores: Floats, stored: StoredIndex) -> Floats:
     """The scores with a bonus for documents that the best passages link to.
 
-    A link counts as far as its words and the linked title cover what the query asks beyond the linking document's own title
-    (one word of average rarity is enough). The best passage of the linked document gains up to 0.3 of the score of
-    the passage that links to it, and never overtakes it.
+    A link counts as far as its words and the linked title cover what the query asks beyond the linking document's own
+    title (one word of average rarity is enough). The best passage of the linked document gains up to 0.4 of the score
+    of the passage that links to it, and never overtakes it.
     """
     import numpy as np
 

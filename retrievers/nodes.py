@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, TypedDict
 
 from pydantic import Field, PositiveInt
@@ -28,11 +29,17 @@ class RetrieverNode(Node, type="retriever"):
 
     retriever: RetrieverName = Field(description="The retriever to ask.")
     top_k: PositiveInt = Field(default=10, description="Passages to find at most, for each query.")
+    with_question: bool = Field(
+        default=True, description="Search for a query together with the question that it is a part of."
+    )
 
     async def __call__(self, question: str, ctx: Context, query: str | None = None) -> Documents:
-        """Search for `query`, or for the question where there is none."""
+        """Search for the question, or for `query` where there is one; a part is understood from the whole."""
+        text = query or question
+        if query and self.with_question and question.strip() not in query:
+            text = f"{query} {question}"
         retriever = await ctx.retriever(self.retriever)
-        return {"documents": await retriever.search(query or question, self.top_k)}
+        return {"documents": await retriever.search(text, self.top_k)}
 
 
 class RerankerNode(Node, type="reranker"):
@@ -46,11 +53,24 @@ class RerankerNode(Node, type="reranker"):
     async def __call__(
         self, question: str, documents: list[Document], ctx: Context, queries: list[str] | None = None
     ) -> Documents:
-        """Keep the `top_k` best passages; the best one for each of the queries is among them where there is room."""
+        """Keep the `top_k` best passages; for each of several queries, the best passage for it is among them."""
         if not documents:
             return {"documents": []}
         reranker = await ctx.reranker(self.reranker)
         scores = await reranker.score(question, documents)
-        order = sorted(range(len(documents)), key=lambda place: -scores[place])
-        kept = order[: self.top_k]
+        parts = [query for query in dict.fromkeys(queries or ()) if query != question]
+        leaders = [_leader(await reranker.score(query, documents)) for query in parts]
+        kept = keep_leaders(scores, leaders, self.top_k)
         return {"documents": [documents[place].model_copy(update={"score": scores[place]}) for place in kept]}
+
+
+def keep_leaders(scores: Sequence[float], leaders: Sequence[int], top_k: int) -> list[int]:
+    """The places of the `top_k` best scores, best first, with the first `leaders` among them where there is room."""
+    order = sorted(range(len(scores)), key=lambda place: -scores[place])
+    first = list(dict.fromkeys([order[0], *leaders]))[:top_k]
+    rest = [place for place in order if place not in first]
+    return sorted([*first, *rest[: top_k - len(first)]], key=order.index)
+
+
+def _leader(scores: Sequence[float]) -> int:
+    return max(range(len(scores)), key=scores.__getitem__)

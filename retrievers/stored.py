@@ -1,4 +1,4 @@
-"""An index that is open for search: passages read when asked for, vectors memory-mapped, words, and links between documents."""
+"""An index that is open for search: passages, memory-mapped vectors, words, and the files that they are of."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class StoredSource:
-    """A file as the index knows it: passages `first:first + passages`, vectors `first_vector:first_vector + vectors`."""
+    """A file as the index knows it: its passages from row `first`, its vectors from row `first_vector`."""
 
     source: str
     title: str

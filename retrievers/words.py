@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,18 +19,17 @@ from ragweave.orchestrator.errors import IndexUnusable
 _ANALYZER = "words"
 _HEAP = 128_000_000
 
-# Snowball's English list without negations, and with the words that only make a question or an order of a sentence.
-STOP_WORDS = tuple(
-    """
-    a about above after again all am an and any are aren as at be because been before being below between both but by can
-    could couldn d did didn do does doesn doing don down during each few for from further had hadn has hasn have haven
-    having he her here hers herself him himself his how i if in into is isn it its itself just ll m me more most mustn my
-    myself of off on once only or other our ours ourselves out over own re s same shan she should shouldn so some such t
-    than that the their theirs them themselves then there these they this those through to too under until up us ve very
-    was wasn we were weren what when where which while who whom why will with won would wouldn y you your yours yourself
-    yourselves
-    """.split()
+# Snowball's English list without negations, and with what its contractions leave behind.
+_STOPPED = (
+    "a about above after again all am an and any are aren as at be because been before being below between both "
+    "but by can could couldn d did didn do does doesn doing don down during each few for from further had hadn has "
+    "hasn have haven having he her here hers herself him himself his how i if in into is isn it its itself just ll "
+    "m me more most mustn my myself of off on once only or other our ours ourselves out over own re s same shan "
+    "she should shouldn so some such t than that the their theirs them themselves then there these they this those "
+    "through to too under until up us ve very was wasn we were weren what when where which while who whom why will "
+    "with won would wouldn y you your yours yourself yourselves"
 )
+STOP_WORDS = _STOPPED.split()
 
 
 @cache
@@ -39,7 +40,7 @@ def _analyzer() -> Any:
         .filter(filters.remove_long(64))
         .filter(filters.lowercase())
         .filter(filters.ascii_fold())
-        .filter(filters.custom_stopword(list(STOP_WORDS)))
+        .filter(filters.custom_stopword(STOP_WORDS))
         .filter(filters.stemmer("english"))
         .build()
     )
@@ -74,7 +75,6 @@ class Words:
     def __init__(self, folder: Path) -> None:
         """Open what `write` wrote. Raises IndexUnusable if it cannot be read."""
         self._folder = folder
-        self._writable: tempfile.TemporaryDirectory[str] | None = None
         try:
             if not os.access(folder, os.W_OK):
                 folder = self._linked(folder)
@@ -86,15 +86,15 @@ class Words:
 
     def _linked(self, folder: Path) -> Path:
         """A folder of links to the files of one that is read-only: tantivy locks a file beside those that it opens."""
-        self._writable = tempfile.TemporaryDirectory(prefix="ragweave-words-", ignore_cleanup_errors=True)
-        target = Path(self._writable.name)
+        target = Path(tempfile.mkdtemp(prefix="ragweave-words-"))
+        weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
         for path in folder.iterdir():
             if not path.name.endswith(".lock"):
                 (target / path.name).symlink_to(path.resolve())
         return target
 
     def __len__(self) -> int:
-        return self._searcher.num_docs  # type: ignore[no-any-return]
+        return self._searcher.num_docs
 
     def rarity(self, stem: str) -> float:
         """The inverse document frequency of a stem, as BM25 has it."""
@@ -107,25 +107,19 @@ class Words:
         terms = list(dict.fromkeys(stems(query)))
         if not terms or limit < 1:
             return [], []
-        schema = self._index.schema
-        should = tantivy.Occur.Should
-        clauses = [(should, tantivy.Query.term_query(schema, "text", term, index_option="freq")) for term in terms]
+        clauses = [self._term("text", term) for term in terms]
         if title_boost > 0:
-            clauses += [
-                (
-                    should,
-                    tantivy.Query.boost_query(
-                        tantivy.Query.term_query(schema, "title", term, index_option="freq"), title_boost
-                    ),
-                )
-                for term in terms
-            ]
+            clauses += [tantivy.Query.boost_query(self._term("title", term), title_boost) for term in terms]
+        anyone = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
         try:
-            hits = self._searcher.search(tantivy.Query.boolean_query(clauses), limit, count=False).hits
+            hits = self._searcher.search(anyone, limit, count=False).hits
             rows = self._searcher.fast_field_values("row", [address for _, address in hits])
         except BaseException as error:
             raise _unusable(self._folder, error) from None
-        return list(rows), [score for score, _ in hits]
+        return [int(row or 0) for row in rows], [score for score, _ in hits]
+
+    def _term(self, field: str, term: str) -> tantivy.Query:
+        return tantivy.Query.term_query(self._index.schema, field, term, index_option="freq")
 
 
 def _unusable(folder: Path, error: BaseException) -> BaseException:
@@ -138,8 +132,3 @@ def _unusable(folder: Path, error: BaseException) -> BaseException:
 def _clean(text: str) -> str:
     """Without lone surrogates, which are no UTF-8."""
     return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def coverage(terms: Sequence[str], text: str) -> set[str]:
-    """Which of these stems a text holds."""
-    return set(terms) & set(stems(text))
