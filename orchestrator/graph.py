@@ -29,6 +29,7 @@ from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.stream import Sink
 from ragweave.orchestrator.threads import ThreadQueues
 from ragweave.orchestrator.values import Ask, Usage
+from ragweave.orchestrator.walker import Walker
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class Graph:
         self.plan: Plan = make_plan(checked)
         self.store: Store = store if store is not None else MemoryStore()
         self._threads = ThreadQueues()
-        self._active: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = {}
+        self._active: dict[str, tuple[asyncio.AbstractEventLoop, Walker]] = {}
 
     @property
     def name(self) -> str:
@@ -158,6 +159,8 @@ class Graph:
         self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16
     ) -> list[Result | RunError]:
         """`batch` for async callers."""
+        if max_concurrency < 1:
+            raise InputError(f"max_concurrency is {max_concurrency}; it takes 1 at least")
         rows = [check_inputs(self.plan, row) for row in inputs]
         results: list[Any] = [None] * len(rows)
         waiting = iter(range(len(rows)))
@@ -174,37 +177,43 @@ class Graph:
                 group.create_task(work())
         return results
 
-    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None) -> Result:
-        """Go on with a parked, failed or cancelled run; what finished is not run again. See `aresume`."""
+    def resume(
+        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None
+    ) -> Result:
+        """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
         from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.aresume(run_id, answers=answers))
+        return wait_for(self.aresume(run_id, answers=answers, deadline=deadline))
 
-    async def aresume(self, run_id: str, *, answers: Mapping[str, Any] | None = None) -> Result:
-        """Go on with a run. `answers` are by call path, as in `result.asks`. Raises JournalError for an unknown run."""
+    async def aresume(
+        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None
+    ) -> Result:
+        """Go on with a run. `answers` are by call path, as in `result.asks`: calls that ask and get none stay as they
+        are. The deadline counts anew. Raises JournalError for an unknown run, InputError for one that is done."""
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
-        if record.status in ("done", "running"):
-            raise InputError(f"run {run_id!r} is {record.status}: there is nothing to resume")
-        execution = Execution(self, run_id, record.thread_id, self.plan.spec.deadline, None)
+        execution = self._execution(record.thread_id, deadline, None, run_id)
         return await execution.resume(answers or {})
 
     async def cancel(self, run_id: str) -> bool:
-        """Cancel a run that is going on here, wherever it was started; False if there is none of this id."""
+        """Cancel a run that is going on here, wherever it was started: whoever waits for it gets a RunError. False if
+        there is none of this id."""
         active = self._active.get(run_id)
         if active is None:
             return False
-        loop, task = active
-        loop.call_soon_threadsafe(task.cancel)
+        loop, walker = active
+        loop.call_soon_threadsafe(walker.cancel)
         return True
 
     async def runs(self, **filters: Any) -> Sequence[RunRecord]:
         """What the store knows of runs; `thread_id` and `status` filter."""
         return await self.store.runs(**filters)
 
-    def _execution(self, thread_id: str, deadline: float | None, sink: Sink | None) -> Execution:
-        return Execution(self, None, thread_id, self.plan.spec.deadline if deadline is None else deadline, sink)
+    def _execution(
+        self, thread_id: str, deadline: float | None, sink: Sink | None, run_id: str | None = None
+    ) -> Execution:
+        return Execution(self, run_id, thread_id, self.plan.spec.deadline if deadline is None else deadline, sink)
 
     # --- life ---
 

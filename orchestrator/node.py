@@ -104,7 +104,9 @@ class Node(BaseModel):
                 hint="rename the field",
             )
         if "__call__" in vars(cls):
-            cls.declared, cls.wants_context = read_signature(vars(cls)["__call__"], owner=cls.__name__, method=True)
+            declares = cls.signature is Node.signature  # else its settings decide what it writes
+            call = vars(cls)["__call__"]
+            cls.declared, cls.wants_context = read_signature(call, owner=cls.__name__, method=True, strict=declares)
         if cls.type_name and "type_name" in vars(cls):
             registry.add("nodes", cls.type_name, cls)
 
@@ -171,8 +173,13 @@ class FunctionNode(Node):
         """The signature was read from the function already."""
 
 
-def read_signature(function: Callable[..., Any], *, owner: str, method: bool) -> tuple[Signature, bool]:
-    """What a function reads and writes, and whether it wants a Context. Raises TypeError that names the parameter."""
+def read_signature(
+    function: Callable[..., Any], *, owner: str, method: bool, strict: bool = True
+) -> tuple[Signature, bool]:
+    """What a function reads and writes, and whether it wants a Context. Raises TypeError that names the parameter.
+
+    Unless `strict`, a return type that does not say what is written stands for nothing.
+    """
     hints = _hints(function)
     reads: dict[str, Read] = {}
     wants_context = False
@@ -195,7 +202,13 @@ def read_signature(function: Callable[..., Any], *, owner: str, method: bool) ->
         except TypeError as error:
             raise TypeError(f"{owner}: parameter {parameter.name!r}: {error}") from None
         reads[parameter.name] = Read(kind, parameter.default is inspect.Parameter.empty)
-    return Signature(reads, _writes(hints.get("return", _MISSING), owner)), wants_context
+    try:
+        writes = _writes(hints.get("return", _MISSING), owner)
+    except TypeError:
+        if strict:
+            raise
+        writes = {}
+    return Signature(reads, writes), wants_context
 
 
 _MISSING: Any = object()

@@ -6,7 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -23,7 +32,8 @@ def seconds(value: Any) -> Any:
     return value
 
 
-Duration = Annotated[PositiveFloat, BeforeValidator(seconds, json_schema_input_type=str | float)]
+_Written = Annotated[str, StringConstraints(pattern=r"^\s*(\d+(\.\d+)?\s*(ms|s|m|h|d)\s*)+$")]
+Duration = Annotated[PositiveFloat, BeforeValidator(seconds, json_schema_input_type=_Written | PositiveFloat)]
 
 
 class Policy(BaseModel):
