@@ -61,9 +61,11 @@ class CachePolicy(Policy):
 class NodePolicies(Policy):
     """What every node takes beside its settings."""
 
-    reads: Mapping[str, str] = Field({}, description="Renames what is read: the node's own name to the state's key.")
+    reads: Mapping[str, str] = Field(
+        default_factory=dict, description="Renames what is read: the node's own name to the state's key."
+    )
     writes: Mapping[str, str] = Field(
-        {}, description="Renames what is written: the node's own name to the state's key."
+        default_factory=dict, description="Renames what is written: the node's own name to the state's key."
     )
     map: MapPolicy | None = Field(None, description="Call the node once per item of a list.")
     retry: NonNegativeInt = Field(0, description="Further attempts after an error that may pass, with growing pauses.")
