@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from ragweave.orchestrator import registry
+from ragweave.orchestrator.builtin import TABLE
 from ragweave.orchestrator.catalogue import Setting, catalogue, describe, settings_of
 from ragweave.orchestrator.errors import PluginError
 from ragweave.orchestrator.node import node
@@ -53,7 +53,7 @@ def test_a_function_is_a_type_like_any_other() -> None:
 
 def test_what_cannot_be_imported_is_listed_with_the_reason() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.TABLE["nodes"], "gone", "ragweave.gone:Gone")
+        patch.setitem(TABLE["nodes"], "gone", "ragweave.gone:Gone")
         assert describe("nodes", "gone").fault.startswith("ModuleNotFoundError")
         assert [entry.name for entry in catalogue("nodes") if entry.fault] == ["gone"]
 
@@ -96,8 +96,6 @@ def test_kinds_and_defaults_are_said_in_words() -> None:
 def test_everything_that_comes_with_ragweave_can_be_described(kind: str) -> None:
     for entry in catalogue(kind):
         assert not entry.fault, f"{entry.name}: {entry.fault}"
-        if kind not in ("prompts",):
+        if kind != "prompts":
             assert entry.summary, entry.name
-        assert all(
-            setting.description for setting in entry.settings if kind == "nodes" and entry.name in registry.TABLE[kind]
-        )
+        assert all(setting.description for setting in entry.settings if kind == "nodes" and entry.name in TABLE[kind])
