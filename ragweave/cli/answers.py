@@ -1,0 +1,112 @@
+"""What a run gives, as text with its sources or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragweave.cli.files import near
+from ragweave.cli.live import wrap
+from ragweave.cli.terminal import clean, is_terminal, one_line, paint, say, width
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.graph import Result
+    from ragweave.orchestrator.values import Answer, Citation
+
+_WIDEST = 100
+
+
+def as_data(result: Result) -> dict[str, Any]:
+    """A result as JSON data."""
+    return {
+        "status": result.status,
+        "outputs": _plain(result.outputs),
+        "run_id": result.run_id,
+        "thread_id": result.thread_id,
+        "usage": _plain(result.usage),
+    }
+
+
+def _plain(value: Any) -> Any:
+    from pydantic import BaseModel
+
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def main_text(outputs: Mapping[str, Any]) -> str:
+    """What is to be read first: the answer, or all outputs by name if there is none."""
+    answer = _answer_in(outputs)
+    if answer is not None:
+        return answer.text.strip()
+    if len(outputs) == 1:
+        return _shown(next(iter(outputs.values())))
+    return "\n".join(f"{name}: {_shown(value)}" for name, value in outputs.items())
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(_plain(value), indent=2, ensure_ascii=False)
+
+
+def _answer_in(outputs: Mapping[str, Any]) -> Answer | None:
+    from ragweave.orchestrator.values import Answer
+
+    return next((value for value in outputs.values() if isinstance(value, Answer)), None)
+
+
+def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, already: bool) -> None:
+    """Write the answer, unless it is to be read already, and where it stands in the sources.
+
+    `folders` are those that the sources were read from.
+    """
+    if not already:
+        say(clean(main_text(outputs)))
+    answer = _answer_in(outputs)
+    if answer is None:
+        return
+    if answer.confidence == 0:
+        say()
+        say(paint("(no answer: the sources do not say)", "yellow"))
+    elif answer.citations:
+        say()
+        say(paint("Sources", "bold"))
+        for citation in answer.citations:
+            for line in _source(citation, folders):
+                say(line)
+    for name, value in outputs.items():
+        if value is not answer:
+            say(f"\n{name}: {clean(_shown(value))}")
+
+
+def _source(citation: Citation, folders: Iterable[Path]) -> list[str]:
+    """Number, title and place, then the words."""
+    mark = f"[{citation.number}]"
+    place = one_line(_place(citation, folders))
+    title = one_line(citation.title)
+    head = f"{title}, {paint(place, 'cyan')}" if title and place else title or place or citation.document
+    lines = [f"  {paint(mark, 'bold')} {head}"]
+    if citation.quote:
+        quote = f"“{one_line(citation.quote)}”"
+        indent = " " * (len(mark) + 3)
+        room = min(width(sys.stdout) - 1, _WIDEST) - len(indent)
+        lines += [indent + line for line in (wrap(quote, room) if is_terminal(sys.stdout) else [quote])]
+    return lines
+
+
+def _place(citation: Citation, folders: Iterable[Path]) -> str:
+    """`file:line`, as a path from here where the file is found."""
+    source = citation.source
+    for folder in folders:
+        file = folder / source if folder.is_dir() else folder
+        if source and file.is_file():
+            source = near(file)
+            break
+    return f"{source}:{citation.line}" if source and citation.line is not None else source

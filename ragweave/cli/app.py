@@ -1,0 +1,212 @@
+"""The commands and their options. What a command does is imported when it is called."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ragweave.cli.failures import guarded
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="RAG and agent graphs, declared in YAML: checked before they run.",
+)
+
+GraphFile = Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph file.", show_default=False)]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", metavar="NAME", help="A module or .py file that registers types; may be repeated."),
+]
+
+
+class Report(StrEnum):
+    """How results are written."""
+
+    text = "text"
+    json = "json"
+
+
+class Style(StrEnum):
+    """How a graph is drawn."""
+
+    text = "text"
+    mermaid = "mermaid"
+    svg = "svg"
+
+
+ReportFormat = Annotated[Report, typer.Option("--format", help="For people, or for programs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ragweave import __version__
+
+        typer.echo(f"ragweave {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """RAG and agent graphs, declared in YAML: checked before they run."""
+
+
+@app.command()
+@guarded
+def index(
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TARGET",
+            help="A graph file, whose retrievers' documents are indexed, or a folder of documents.",
+            show_default=False,
+        ),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="Where the index goes; by default TARGET/.ragweave/index."),
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What turns texts into vectors, or `none`; by default minilm.")
+    ] = None,
+    plugin: Plugins = None,
+) -> int:
+    """Index documents, or bring their index up to date: only what changed is read again."""
+    from ragweave.cli.indexing import index_target
+
+    return index_target(target, to, embedder, plugin or [])
+
+
+@app.command()
+@guarded
+def ask(
+    graph: Annotated[
+        str | None,
+        typer.Argument(metavar="[GRAPH]", help="A graph file; left out with --docs.", show_default=False),
+    ] = None,
+    question: Annotated[
+        str | None, typer.Argument(metavar="[QUESTION]", help="The input `question`.", show_default=False)
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="FOLDER", help="Ask a folder of documents, with no graph file.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="KEY=VALUE", help="An input of the graph; may be repeated."),
+    ] = None,
+    thread: Annotated[str, typer.Option(metavar="ID", help="The conversation that the question belongs to.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
+    plugin: Plugins = None,
+    format: ReportFormat = Report.text,
+) -> int:
+    """Ask a graph, or a folder of documents, a question; show the answer as it comes, then its sources."""
+    from ragweave.cli.asking import Asked, ask_docs, ask_graph
+
+    asked = Asked(question, tuple(inputs or ()), thread, yes, tuple(plugin or ()), format is Report.json)
+    if docs is not None:
+        return ask_docs(docs, graph, asked)
+    return ask_graph(graph, asked)
+
+
+@app.command()
+@guarded
+def check(
+    graphs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[GRAPH]...", help="Graph files, or folders of them; by default this folder.", show_default=False
+        ),
+    ] = None,
+    format: ReportFormat = Report.text,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair misspelt names where only one can be meant.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Check again whenever something changes.")] = False,
+    plugin: Plugins = None,
+) -> int:
+    """Find every mistake in graph files before anything runs."""
+    paths, plugins, as_json = graphs or [Path()], plugin or [], format is Report.json
+    if watch:
+        if fix:
+            raise typer.BadParameter("--fix and --watch do not go together")
+        from ragweave.cli.watching import watch_files
+
+        return watch_files(paths, plugins, as_json=as_json)
+    from ragweave.cli.checking import check_files
+
+    return check_files(paths, plugins, as_json=as_json, fix=fix)
+
+
+@app.command()
+@guarded
+def draw(
+    graph: GraphFile,
+    format: Annotated[
+        Style | None,
+        typer.Option("--format", help="By default what the name of --output says, else text.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A file instead of the terminal.")
+    ] = None,
+    plugin: Plugins = None,
+) -> int:
+    """Draw a graph: for the terminal, for Markdown (Mermaid), or as a picture (SVG)."""
+    from ragweave.cli.showing import draw_graph
+
+    return draw_graph(graph, format.value if format else None, output, plugin or [])
+
+
+@app.command()
+@guarded
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="A file instead of the terminal.")
+    ] = None,
+    plugin: Plugins = None,
+) -> int:
+    """Print the JSON schema of graph files, with which editors complete and check them."""
+    from ragweave.cli.showing import print_schema
+
+    return print_schema(output, plugin or [])
+
+
+@app.command()
+@guarded
+def nodes(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TYPE]",
+            help="A type, such as generator; or a kind of resource, such as models.",
+            show_default=False,
+        ),
+    ] = None,
+    format: ReportFormat = Report.text,
+    plugin: Plugins = None,
+) -> int:
+    """List the node types, or say all about one: settings, what it reads and writes, an example."""
+    from ragweave.cli.listing import list_types
+
+    return list_types(name, plugin or [], as_json=format is Report.json)
+
+
+@app.command()
+@guarded
+def explain(
+    code: Annotated[
+        str | None,
+        typer.Argument(metavar="[CODE]", help="The code of a problem, such as RW205.", show_default=False),
+    ] = None,
+) -> int:
+    """Explain a problem's code, with a wrong and a right example; without one, list all codes."""
+    from ragweave.cli.listing import explain_code
+
+    return explain_code(code)

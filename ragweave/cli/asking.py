@@ -1,0 +1,239 @@
+"""`ragweave ask`: one question to a graph or to a folder of documents; the answer as it comes, then its sources."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragweave.cli.answers import as_data, write_outputs
+from ragweave.cli.graphs import load_plugins, open_graph
+from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of
+from ragweave.cli.live import LiveText
+from ragweave.cli.terminal import confirm, is_terminal, note, one_line, say
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.events import Event
+    from ragweave.orchestrator.graph import Graph, Result
+    from ragweave.orchestrator.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line says: the question, `KEY=VALUE` inputs and how to go about them."""
+
+    question: str | None
+    inputs: tuple[str, ...] = ()
+    thread: str = ""
+    yes: bool = False
+    plugins: tuple[str, ...] = ()
+    as_json: bool = False
+
+
+def ask_graph(graph: str | None, asked: Asked) -> int:
+    """Ask a graph file. A missing index is built if the user agrees. Raises RagweaveError."""
+    from ragweave.orchestrator.errors import InputError
+
+    if graph is None:
+        raise InputError(
+            "there is nothing to ask", hint='ragweave ask GRAPH "QUESTION", or ragweave ask --docs FOLDER "QUESTION"'
+        )
+    path = Path(graph)
+    if asked.question is None and not asked.inputs and not path.exists() and not path.suffix:
+        raise InputError(
+            f"{graph!r} is not a graph file",
+            hint='ragweave ask GRAPH "QUESTION", or ragweave ask --docs FOLDER "QUESTION"',
+        )
+    opened = open_graph(path, asked.plugins)
+    inputs = inputs_of(opened, asked, f"ragweave ask {graph}")
+    jobs = jobs_of(opened.checked, opened.resources)
+    for job in jobs:
+        if is_missing(job):
+            _offer(job, opened, f"ragweave index {graph}", agreed=asked.yes)
+    return _run(opened, inputs, asked, [job.documents for job in jobs])
+
+
+def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
+    """Ask a folder of documents, through a graph of three nodes; its index is brought up to date before."""
+    from ragweave.orchestrator.errors import InputError
+
+    if asked.question is not None:
+        raise InputError("with --docs there is no graph file", hint='ragweave ask --docs FOLDER "QUESTION"')
+    if question is None:
+        raise InputError("the question is missing", hint=f'ragweave ask --docs {documents} "QUESTION"')
+    load_plugins(asked.plugins)
+    graph = graph_of_docs(documents)
+    index = default_index(documents)
+    build(Job("documents", documents, index, "minilm"), graph.resources, quiet=True)
+    return _run(graph, {"question": question}, asked, [documents])
+
+
+def graph_of_docs(documents: Path) -> Graph:
+    """The graph behind `--docs`: retrieve, rerank, answer."""
+    from ragweave.orchestrator.environment import read_dotenv
+    from ragweave.orchestrator.graph import Graph
+
+    endpoint = {name: f"${{env:CHAT_{name.upper()}:-}}" for name in ("model", "base_url", "api_key")}
+    graph = Graph(
+        name="documents",
+        inputs={"question": "str"},
+        outputs=["answer"],
+        models={"chat": {"type": "auto", **endpoint}},
+        retrievers={
+            "documents": {"type": "hybrid", "index": str(default_index(documents)), "documents": str(documents)}
+        },
+        nodes={
+            "retrieve": {"type": "retriever", "retriever": "documents", "top_k": 20},
+            "rerank": {"type": "reranker", "top_k": 5},
+            "answer": {"type": "generator", "model": "chat", "prompt": "answer_with_citations", "retry": 2},
+        },
+        edges=["start -> retrieve -> rerank -> answer -> end"],
+    )
+    graph.resources.environ = {**read_dotenv(Path()), **os.environ}
+    return graph
+
+
+def inputs_of(graph: Graph, asked: Asked, command: str) -> dict[str, Any]:
+    """The inputs of a run. Raises InputError for one that is unknown, ill-formed or missing, naming all that are."""
+    from ragweave.orchestrator.errors import InputError
+
+    declared = graph.plan.spec.inputs
+    values: dict[str, Any] = {}
+    for text in asked.inputs:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise InputError(f"--input is KEY=VALUE, found {text!r}")
+        if name in values:
+            raise InputError(f"the input {name!r} is given twice")
+        values[name] = _value(value, declared[name].type if name in declared else None)
+    if asked.question is not None:
+        texts = [name for name, key in declared.items() if str(key.type) == "str"]
+        name = "question" if "question" in declared or len(texts) != 1 else texts[0]
+        if name in values:
+            raise InputError(f"the input {name!r} is given twice: as the question and by --input")
+        values[name] = asked.question
+    missing = [name for name, key in declared.items() if not key.has_default and name not in values]
+    if missing and not values.keys() - declared.keys():
+        needed = ", ".join(f"{name!r} ({declared[name].type})" for name in missing)
+        rest = " ".join(
+            ['"QUESTION"'] * ("question" in missing) + [f"--input {n}=…" for n in missing if n != "question"]
+        )
+        raise InputError(
+            f"{graph.name!r} needs the input{'s' if len(missing) > 1 else ''} {needed}", hint=f"{command} {rest}"
+        )
+    return values
+
+
+def _value(text: str, kind: Type | None) -> Any:
+    """A value as its type wants it: text as it is, all else as JSON where it is JSON."""
+    if kind is None or str(kind) == "str":
+        return text
+    with contextlib.suppress(ValueError):
+        return json.loads(text)
+    return text
+
+
+def _offer(job: Job, graph: Graph, command: str, *, agreed: bool) -> None:
+    """Build a missing index, if the user agrees. Raises IndexUnusable with the command to run."""
+    from ragweave.orchestrator.errors import IndexUnusable
+
+    if not agreed and not confirm(f"There is no index of {job.documents} yet. Build it now?"):
+        raise IndexUnusable(f"there is no index for the retriever {job.name!r} yet", hint=f"run `{command}`")
+    build(job, graph.resources, quiet=True)
+
+
+def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequence[Path]) -> int:
+    live = LiveText() if is_terminal(sys.stdout) and not asked.as_json else None
+    graph.resources.notice = live.notice if live is not None else note
+    result = asyncio.run(_ask(graph, inputs, asked.thread, live))
+    if result is None:
+        return 1
+    if asked.as_json:
+        say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
+    else:
+        write_outputs(result.outputs, folders, already=live is not None)
+    return 0
+
+
+async def _ask(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveText | None) -> Result | None:
+    """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
+    async with graph:
+        try:
+            result = await _streamed(graph, inputs, thread, live)
+            while result.status == "parked":
+                answers = _answers(result)
+                if answers is None:
+                    return None
+                result = await graph.aresume(result.run_id, answers=answers)
+        except BaseException:
+            if live is not None:
+                live.change("")
+            raise
+        if live is not None:
+            from ragweave.cli.answers import main_text
+
+            live.change(main_text(result.outputs))
+            live.finish()
+    return result
+
+
+async def _streamed(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveText | None) -> Result:
+    if live is None:
+        return await graph.arun(thread_id=thread, **inputs)
+    speaking = ""
+    result: Result | None = None
+    async with contextlib.aclosing(graph.stream(thread_id=thread, **inputs)) as events:
+        async for event in events:
+            if event.kind == "token" and _is_output(graph, event):
+                if event.path != speaking:
+                    speaking = event.path
+                    live.change("")
+                live.add(event.text)
+            elif event.kind == "reset" and event.path == speaking:
+                live.change("")
+            elif event.kind == "started":
+                live.status(event.node)
+            elif event.kind in ("run_done", "run_parked"):
+                result = event.data["result"]
+    assert result is not None
+    return result
+
+
+def _is_output(graph: Graph, event: Event) -> bool:
+    """True if what a node says is (part of) what the graph gives: not a draft, not a note to itself."""
+    node = event.frame.partition("#")[0] or event.node
+    bound = graph.checked.nodes.get(node)
+    return bound is not None and bool(bound.written.keys() & set(graph.plan.spec.outputs))
+
+
+def _answers(result: Result) -> dict[str, Any] | None:
+    """What the user answers to what a parked run asks; None if nobody is there."""
+    if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
+        for path, ask in result.asks.items():
+            note(f"{path} asks: {one_line(ask.question)}")
+        note("the run is parked: ask again on a terminal to answer")
+        return None
+    answers: dict[str, Any] = {}
+    for path, ask in result.asks.items():
+        sys.stderr.write(f"{one_line(ask.question)} ")
+        sys.stderr.flush()
+        text = sys.stdin.readline()
+        if not text:
+            return None
+        answers[path] = _answer(text.strip(), ask.answer_schema.get("type"))
+    return answers
+
+
+def _answer(text: str, kind: Any) -> Any:
+    if kind == "boolean":
+        return text.lower() in ("y", "yes", "true", "1")
+    if kind in ("integer", "number", "array", "object"):
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+    return text

@@ -1,0 +1,118 @@
+"""Graph files as the commands find and open them, with the plugins that belong to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.bound import Checked
+    from ragweave.orchestrator.graph import Graph
+
+_MARK = b"schema: ragweave/"
+_SUFFIXES = (".yaml", ".yml")
+
+
+def graph_files(paths: Sequence[Path]) -> list[Path]:
+    """The files among the paths, and for each folder the graph files below it. Raises RagweaveError for one without any."""
+    from ragweave.orchestrator.errors import RagweaveError
+
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = [file for file in _walk(path) if _is_graph(file)]
+        if not found:
+            raise RagweaveError(
+                f"there is no graph file in {str(path)!r}", hint="one is a .yaml file that has `schema: ragweave/v1`"
+            )
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _walk(folder: Path) -> list[Path]:
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith(".") or entry.name in ("node_modules", "__pycache__"):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            found += _walk(entry)
+        elif entry.suffix.lower() in _SUFFIXES:
+            found.append(entry)
+    return found
+
+
+def _is_graph(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(65536)
+    except OSError:
+        return False
+    return any(line.startswith(_MARK) for line in head.removeprefix(b"\xef\xbb\xbf").splitlines())
+
+
+def load_plugins(plugins: Sequence[str], graph: Path | None = None) -> None:
+    """Register what plugins define: those of `--plugin`, and those that the pyproject.toml beside or above a graph names.
+
+    Raises PluginError.
+    """
+    from ragweave.orchestrator import registry
+
+    folder = (graph.parent if graph is not None else Path()).resolve()
+    for home in (folder, *folder.parents):
+        if (home / "pyproject.toml").is_file():
+            registry.load_plugins(_declared(home / "pyproject.toml"), home)
+            break
+    registry.load_plugins(plugins, Path.cwd())
+
+
+@cache
+def _declared(path: Path) -> tuple[str, ...]:
+    import tomllib
+
+    from ragweave.orchestrator.errors import PluginError
+
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("ragweave", {})
+    except (OSError, ValueError) as error:
+        raise PluginError(f"{str(path)!r} cannot be read: {error}") from None
+    plugins = table.get("plugins", []) if isinstance(table, dict) else []
+    if not (isinstance(plugins, list) and all(isinstance(plugin, str) for plugin in plugins)):
+        raise PluginError(f"{str(path)!r}: tool.ragweave.plugins must be a list of names, found {plugins!r}")
+    return tuple(plugins)
+
+
+def check_file(path: Path, plugins: Sequence[str] = ()) -> Checked:
+    """A graph file with everything that is wrong with it. Raises GraphError if it cannot be read, PluginError."""
+    from ragweave.orchestrator.check import check
+    from ragweave.orchestrator.resources import Resources
+
+    refuse_folder(path)
+    load_plugins(plugins, path)
+    from ragweave.orchestrator.graph import read_file
+
+    spec, problems, environ = read_file(path)
+    return check(spec, problems, Resources(spec.resources.values(), folder=spec.folder, environ=environ))
+
+
+def open_graph(path: Path, plugins: Sequence[str] = ()) -> Graph:
+    """A graph that can be run. Raises GraphError, PluginError."""
+    from ragweave.orchestrator.graph import Graph
+
+    refuse_folder(path)
+    load_plugins(plugins, path)
+    return Graph.load(path)
+
+
+def refuse_folder(path: Path) -> None:
+    """Raise RagweaveError if a folder stands where a graph file should, naming the graphs in it."""
+    if not path.is_dir():
+        return
+    from ragweave.orchestrator.errors import RagweaveError
+
+    inside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES and _is_graph(file)]
+    there = f"; there is: {', '.join(str(file) for file in inside[:5])}" if inside else ""
+    raise RagweaveError(f"{str(path)!r} is a folder, not a graph file{there}")

@@ -1,0 +1,202 @@
+"""`ragweave index`: documents into an index that retrievers search, with progress for whoever watches."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragweave.cli.files import near
+from ragweave.cli.graphs import check_file, load_plugins
+from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.bound import Checked
+    from ragweave.orchestrator.contracts import Embedder
+    from ragweave.orchestrator.resources import Resources
+    from ragweave.retrievers.indexing import IndexReport, Progress
+
+FOLDER = ".ragweave"
+WORDS_ONLY = "words only: pip install 'ragweave[local]' adds search by meaning"
+_SHOWN = 10
+_GRAPHS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Documents and the index that is made of them. `embedder` is a resource's name; `none` if words are enough."""
+
+    name: str
+    documents: Path
+    index: Path
+    embedder: str
+
+
+def index_target(target: Path, to: Path | None, embedder: str | None, plugins: Sequence[str]) -> int:
+    """Index what a graph's retrievers declare, or a folder of documents."""
+    from ragweave.orchestrator.errors import RagweaveError
+    from ragweave.orchestrator.resources import Resources
+
+    if target.suffix.lower() in _GRAPHS and not target.is_dir():
+        if to is not None:
+            raise RagweaveError("--to goes with a folder of documents; a graph file says itself where its index is")
+        checked, resources = check_graph(target, plugins)
+        jobs = jobs_of(checked, resources)
+        if not jobs:
+            raise RagweaveError(
+                f"{str(target)!r} has no retriever with documents to index",
+                hint="give one `documents: FOLDER`, or run `ragweave index FOLDER --to INDEX`",
+            )
+    else:
+        load_plugins(plugins)
+        resources = Resources(folder=Path(), notice=note)
+        jobs = [Job("", target, to or default_index(target), "minilm")]
+    for job in jobs:
+        build(Job(job.name, job.documents, job.index, embedder or job.embedder), resources)
+    return 0
+
+
+def check_graph(path: Path, plugins: Sequence[str]) -> tuple[Checked, Resources]:
+    """A graph without mistakes, and its resources before any is built. Raises GraphError."""
+    from ragweave.orchestrator.environment import read_dotenv
+    from ragweave.orchestrator.errors import GraphError
+    from ragweave.orchestrator.resources import Resources
+
+    checked = check_file(path, plugins)
+    if not checked.ok:
+        raise GraphError(checked.problems)
+    spec = checked.spec
+    environ = {**read_dotenv(spec.folder), **os.environ}
+    return checked, Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
+
+
+def jobs_of(checked: Checked, resources: Resources) -> list[Job]:
+    """What there is to index for a graph: its `hybrid` retrievers that say where their documents are."""
+    from ragweave.orchestrator.environment import resolve
+    from ragweave.retrievers.hybrid import Hybrid
+
+    jobs = []
+    for (kind, name), spec in checked.spec.resources.items():
+        if kind == "retrievers" and spec.type == "hybrid":
+            retriever = Hybrid(**resolve(spec.settings, resources.environ, f"{kind}.{name}"))
+            if retriever.documents is not None:
+                documents = resources.folder / Path(retriever.documents).expanduser()
+                index = resources.folder / Path(retriever.index).expanduser()
+                jobs.append(Job(name, documents, index, retriever.embedder if retriever.weight > 0 else "none"))
+    return jobs
+
+
+def is_missing(job: Job) -> bool:
+    """True if the index was never built."""
+    from ragweave.retrievers import generations
+
+    return not generations.exists(job.index)
+
+
+def default_index(documents: Path) -> Path:
+    """Where the index of a folder (or file) of documents goes: into `.ragweave` beside them, or the user's cache."""
+    home = documents if documents.is_dir() else documents.parent
+    name = "index" if documents.is_dir() else f"index-{documents.stem}"
+    if os.access(home / FOLDER if (home / FOLDER).exists() else home, os.W_OK):
+        return home / FOLDER / name
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "ragweave" / hashlib.sha256(os.fsencode(documents.resolve())).hexdigest()[:16] / name
+
+
+def build(job: Job, resources: Resources, *, quiet: bool = False) -> IndexReport:
+    """Bring one index up to date and say what came of it; if `quiet`, only where something has changed."""
+    from ragweave.retrievers.indexing import build_index
+
+    embedder = None if job.embedder == "none" else _embedder(job.embedder, resources)
+    with _progress() as progress:
+        report = build_index(job.documents, job.index, embedder, progress)
+    _ignore_in_git(job.index)
+    changed = report.added or report.changed or report.deleted
+    if quiet and not changed:
+        return report
+    for line in summary(job, report):
+        (note if quiet else say)(line)
+    return report
+
+
+def _embedder(name: str, resources: Resources) -> Embedder | None:
+    """The embedder; None where its packages are not installed, which the summary then says."""
+    from ragweave.orchestrator.errors import MissingExtra
+
+    try:
+        found: Embedder = resources.get("embedders", name)
+    except MissingExtra:
+        return None
+    return found
+
+
+def summary(job: Job, report: IndexReport) -> Iterator[str]:
+    """What was indexed, and then what was not, with reasons."""
+    counts = [("added", report.added), ("changed", report.changed), ("deleted", report.deleted)]
+    parts = [f"{count:,} {word}" for word, count in [*counts, ("unchanged", report.unchanged)] if count]
+    if report.skipped:
+        parts.append(f"{len(report.skipped):,} skipped")
+    how = f"embedder {report.embedder}" if report.embedder is not None else WORDS_ONLY
+    if report.embedder is None and job.embedder == "none":
+        how = "words only"
+    yield (
+        f"{near(job.documents)} -> {near(job.index)}: {plural(report.files, 'file')} ({', '.join(parts)}), "
+        f"{plural(report.chunks, 'passage')}, {how}, {report.seconds:.1f} s"
+    )
+    for title, files in (("skipped", report.skipped), ("note", report.notes)):
+        for file in files[:_SHOWN]:
+            yield f"  {title}: {one_line(file.source)}: {one_line(file.reason)}"
+        if len(files) > _SHOWN:
+            yield f"  {title}: … and {len(files) - _SHOWN:,} more"
+
+
+def _ignore_in_git(index: Path) -> None:
+    """Keep an index in a `.ragweave` folder out of version control: it is made anew from what is in there."""
+    if index.parent.name == FOLDER:
+        ignore = index.parent / ".gitignore"
+        with contextlib.suppress(OSError):
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+
+
+_PHASES = {"read": ("reading", "files"), "embed": ("embedding", "passages"), "write": ("writing", "")}
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Progress], None] | None]:
+    """What shows progress: a bar with rate and time left on a terminal, nothing elsewhere."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]}"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {}
+
+        def show(progress: Progress) -> None:
+            word, unit = _PHASES.get(progress.phase, (progress.phase, ""))
+            if progress.phase not in tasks:
+                for task in tasks.values():
+                    bars.update(task, visible=False)
+                tasks[progress.phase] = bars.add_task(word, total=progress.total, unit=unit, rate="")
+            task = tasks[progress.phase]
+            speed = next(one.speed for one in bars.tasks if one.id == task)
+            rate = f"{speed:,.0f}/s" if speed else ""
+            bars.update(task, completed=progress.done, total=progress.total, rate=rate)
+
+        yield show
