@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ragweave.orchestrator.models.extraction.questions import Clause, alternatives, clauses, content
-from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer
+from ragweave.orchestrator.models.extraction.scoring import Candidate, Passage, Scorer
 from ragweave.orchestrator.models.extraction.words import related, stem, stems, weight
 from ragweave.orchestrator.values import Document, Message
 
@@ -28,6 +28,7 @@ _FOLLOWS_UP = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|there|one)\b|^(?:and|but|so|what about|how about)\b",
     re.IGNORECASE,
 )
+_SPELLED = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LOOKED_AT = 3
 """Passages of the first hop whose names may lead on."""
 _BEST = 2
@@ -45,6 +46,17 @@ class Step:
     found: str = ""
     document: str = ""
     leads_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """A name that may lead on, and the passage that holds it."""
+
+    name: str
+    passage: Passage
+    linked: bool
+    """A link names a document: it is asked for by its name alone."""
+    score: float
 
 
 def split(question: str, history: Sequence[Message] = ()) -> list[str]:
@@ -74,14 +86,14 @@ def in_context(question: str, history: Sequence[Message]) -> str:
 def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str] = ()) -> tuple[list[Step], list[str]]:
     """What the first passages say on each part of the question, and queries for the names in them that lead on.
 
-    Names are links and capitalised words that the question does not hold; a query is such a name with the words of the
-    question's parts that its passage leaves open.
+    Names are links and capitalised words that the question does not hold; a query is such a name, with the words of the
+    question that its passage leaves open.
     """
     asked = [*clauses(question), *(clause for text in missing for clause in clauses(text))]
     scorer = Scorer(documents[:_LOOKED_AT])
     known = stems(question)
     steps: list[Step] = []
-    leads: list[tuple[float, str, str]] = []
+    leads: list[_Lead] = []
     for place, clause in enumerate(asked):
         found = scorer.candidates(clause, place)
         names = list(_names(found, known))
@@ -91,13 +103,14 @@ def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str
                 question=clause.text,
                 found=best.segment.text if best else "",
                 document=best.passage.document.id if best else "",
-                leads_to=names[0][1] if names else "",
+                leads_to=names[0].name if names else "",
             )
         )
-        leads += [(score, name, _left_open(clause, found)) for score, name in names]
+        leads += names
     queries: dict[str, str] = {}
-    for _, name, left in sorted(leads, key=lambda lead: -lead[0]):
-        queries.setdefault(name.casefold(), f"{name}: {left}".rstrip(": "))
+    for lead in sorted(leads, key=lambda lead: -lead.score):
+        left = "" if lead.linked else _left_open(question, lead.passage)
+        queries.setdefault(lead.name.casefold(), f"{lead.name}: {left}".rstrip(": "))
     return steps, _distinct([*missing, *queries.values()])
 
 
@@ -129,7 +142,7 @@ def _relative(question: str) -> Iterator[str]:
             yield f"{match['noun'].strip()} {match['clause'].strip()}"
 
 
-def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[tuple[float, str]]:
+def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
     """Names that the question does not hold, with their weight: links of the passages, then capitalised names of the best segments."""
     asked = frozenset(known)
     topic = max((candidate.topic for candidate in found), default=0.0) * _NEAR_TOPIC
@@ -150,14 +163,15 @@ def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[tuple[f
                 }
                 if new and words not in said:
                     said.add(words)
-                    yield candidate.score + (_LINKED if pattern is _LINK else 0.0) + 0.5 * candidate.topic, name.strip()
+                    score = candidate.score + (_LINKED if pattern is _LINK else 0.0) + 0.5 * candidate.topic
+                    yield _Lead(name.strip(), candidate.passage, pattern is _LINK, score)
 
 
-def _left_open(clause: Clause, found: Sequence[Candidate]) -> str:
-    """The clause's words that its best segment does not hold, as the question spells them."""
-    held = found[0].passage.own(found[0].place) | found[0].passage.title if found else frozenset()
-    left = [word for word in re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", clause.text) if weight(stem(word)) > 0.3]
-    return " ".join(word for word in left if not any(related(stem(word), other) for other in held))
+def _left_open(question: str, passage: Passage) -> str:
+    """The question's words that a passage does not hold anywhere, as the question spells them."""
+    left = [word for word in _SPELLED.findall(question) if weight(stem(word)) > 0.3]
+    held = passage.vocabulary
+    return " ".join(dict.fromkeys(word for word in left if not any(related(stem(word), other) for other in held)))
 
 
 def _distinct(queries: Iterable[str]) -> list[str]:
