@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from ragweave.orchestrator.contracts import Uses
+from ragweave.orchestrator.node import FunctionNode, Node
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.bound import Member
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] | None, resources: Resources) -> str:
-    """A hash of the node's type and settings, the resources that it names, and what it reads (R16)."""
+    """A hash of the node's type, code and settings, of the resources that it names, of what it reads and how what it
+    writes is called (R16)."""
     node = member.node
     named = {}
     for name, info in type(node).model_fields.items():
@@ -33,12 +36,40 @@ def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] |
     if item is not None:
         read[item[0]] = plain(item[1])
     text = json.dumps(
-        [type(node).__module__, node.type_name or type(node).__qualname__, plain(node), named, read],
+        [
+            type(node).__module__,
+            node.type_name or type(node).__qualname__,
+            _code(node),
+            plain(node),
+            named,
+            read,
+            dict(member.writes),
+        ],
         sort_keys=True,
         ensure_ascii=True,
         default=str,
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code(node: Node) -> Any:
+    """What a node does, as far as its own code says: an edited function is another function."""
+    function: Any = node.function if isinstance(node, FunctionNode) else type(node).__call__
+    code = getattr(function, "__code__", None)
+    inside = [repr(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
+    return [_instructions(code) if code is not None else "", repr(getattr(function, "__defaults__", None)), inside]
+
+
+def _instructions(code: CodeType) -> Any:
+    constants = [
+        _instructions(one)
+        if isinstance(one, CodeType)
+        else sorted(map(repr, one))
+        if isinstance(one, frozenset)
+        else repr(one)
+        for one in code.co_consts
+    ]
+    return [code.co_code.hex(), list(code.co_names), constants]
 
 
 def plain(value: Any) -> Any:

@@ -1,8 +1,9 @@
 """Events: what happens in a run, in order. The journal is a list of them; a stream shows them as they come.
 
-in the journal        run_started, entered, item, finished, asked, answered, effect_started, effect_finished,
+in the journal        run_started, entered, item, item_failed, finished, asked, answered, cached, used, abandoned,
+                      effect_started, effect_finished, effect_ended,
                       run_done, run_failed, run_cancelled, run_parked, run_resumed
-in the stream only    started, token, reset, retry, fallback, skipped, abandoned
+in the stream only    started, token, reset, retry, fallback, skipped
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 JOURNALED = frozenset(
     (
-        "run_started", "entered", "item", "finished", "asked", "answered", "effect_started", "effect_finished",
+        "run_started", "entered", "item", "item_failed", "finished", "asked", "answered", "cached", "used", "abandoned",
+        "effect_started", "effect_finished", "effect_ended",
         "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
     )
 )  # fmt: skip
@@ -29,7 +31,7 @@ class Event:
 
     `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of
     `finished`, `item` and `effect_finished` are the writes by state key; `finished` also has the index of the `route`
-    taken and the `origin` mask of what was written.
+    taken and the `origin` mask of what was written. An effect that `effect_ended` did not happen; `used` counts tokens.
     """
 
     __slots__ = ("data", "frame", "item", "kind", "member", "node", "origin", "route", "visit")
@@ -88,3 +90,8 @@ def call_path(frame: str, node: str, visit: int, item: int | None = None, member
     if item is not None:
         path += f"[{item}]"
     return f"{path}/{member}" if member else path
+
+
+def asking(path: str) -> str:
+    """The path at which the run asks about the effect at `path`, apart from what the node itself asks there."""
+    return f"{path}!"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.answers import check_answers
-from ragweave.orchestrator.errors import RunError
+from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.events import Event
-from ragweave.orchestrator.fold import fold_all, standing
+from ragweave.orchestrator.fold import fold, fold_all, standing
 from ragweave.orchestrator.ledger import Ledger, Ready
-from ragweave.orchestrator.run import Run, new_run_id
-from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.run import Parked, Run, new_run_id
+from ragweave.orchestrator.stores import RunRecord, Status
 from ragweave.orchestrator.stream import Sink
-from ragweave.orchestrator.walker import CallFailed, Walker, describe, first_state
-from ragweave.orchestrator.wrappers import Parked
+from ragweave.orchestrator.waiting import uninterrupted
+from ragweave.orchestrator.walker import CallFailed, RunCancelled, Walker, describe, first_state
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
@@ -45,23 +44,26 @@ class Execution:
 
     async def resume(self, answers: Mapping[str, Any]) -> Result:
         """Go on from the journal. `answers` are by call path."""
-        async with self.graph._threads.turn(self.thread_id):
-            plan = self.graph.plan
-            snapshot = fold_all(plan, await self.graph.store.events(self.run_id))
+        graph = self.graph
+        async with graph._threads.turn(self.thread_id or f"\0{self.run_id}"):
+            record = await graph.store.record(self.run_id)
+            if record is None or record.status == "done" or self.run_id in graph._active:
+                status = "gone" if record is None else record.status
+                raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
+            snapshot = fold_all(graph.plan, await graph.store.events(self.run_id))
+            if "" not in snapshot.frames:
+                raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
             check_answers(snapshot.asks, answers)
-            run = Run(self.run_id, self.thread_id, self.graph.store, self.sink)
-            run.journal(Event("run_resumed"))
-            for path, answer in answers.items():
-                run.journal(Event("answered", data={"path": path, "answer": answer}))
-            snapshot = fold_all(plan, await self.graph.store.events(self.run_id))
-            await self.graph.store.end(self.run_id, "running")
-            run.answers, run.finished_items = snapshot.answers, snapshot.items
-            run.effect_results = {path: writes for path, writes in snapshot.effects.items() if writes is not None}
+            run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+            given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
+            for event in (Event("run_resumed"), *given):
+                run.journal(event)
+                snapshot = fold(snapshot, event)
+            await graph.store.end(self.run_id, "running")
             frames = standing(snapshot)
             ledger, ready = frames.pop("")
-            run.children = frames
-            final = snapshot.frames[""].final
-            return await self._execute(run, ledger, [(1, dict(final))] if final is not None else ready)
+            run.restore(snapshot, frames)
+            return await self._execute(run, ledger, ready)
 
     async def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """The events of a new run. Raises RunError after the last one if it fails."""
@@ -80,8 +82,7 @@ class Execution:
             sink.close()
             if not task.done():
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+                await uninterrupted(asyncio.wait({task}))
 
     async def _watched(self, inputs: Mapping[str, Any], sink: Sink) -> None:
         try:
@@ -100,14 +101,15 @@ class Execution:
     async def _execute(self, run: Run, ledger: Ledger, ready: Ready) -> Result:
         graph = self.graph
         walker = Walker(graph.plan, run, graph.resources, ledger=ledger)
-        task = asyncio.current_task()
-        if task is not None:
-            graph._active[self.run_id] = (asyncio.get_running_loop(), task)
+        graph._active[self.run_id] = (asyncio.get_running_loop(), walker)
         try:
             outcome = await walker.execute(ready, self.deadline)
         except asyncio.CancelledError:
             await self._end(run, Event("run_cancelled"), "cancelled")
             raise
+        except RunCancelled as cancelled:
+            await self._end(run, Event("run_cancelled"), "cancelled")
+            raise RunError(str(cancelled), run_id=self.run_id, status="cancelled") from None
         except CallFailed as failure:
             cause = failure.__cause__ or failure
             data = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
@@ -122,13 +124,21 @@ class Execution:
 
         if isinstance(outcome, Parked):
             result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
-            await self._end(run, Event("run_parked", data={"result": result}), "parked")
+            await self._end(run, Event("run_parked"), "parked", result)
         else:
             result = Result(outcome, "done", self.run_id, self.thread_id, {}, run.usage)
-            await self._end(run, Event("run_done", data={"result": result}), "done")
+            await self._end(run, Event("run_done", data={"outputs": outcome}), "done", result)
         return result
 
-    async def _end(self, run: Run, event: Event, status: Any) -> None:
-        run.journal(event)
+    async def _end(self, run: Run, event: Event, status: Status, result: Result | None = None) -> None:
+        """Journal how the run ended, and show it to whoever listens, with the Result."""
+        run.append(event.record())
+        if run.sink is not None:
+            shown = {**event.data, "result": result} if result is not None else event.data
+            run.sink.push(Event(event.kind, data=shown))
+        await uninterrupted(self._settle(run, status))
+
+    async def _settle(self, run: Run, status: Status) -> None:
         await run.flush()
+        run.close()
         await self.graph.store.end(self.run_id, status)

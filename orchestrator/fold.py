@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.events import Event, call_path
+from ragweave.orchestrator.events import Event, asking, call_path
 from ragweave.orchestrator.ledger import Ledger, Ready
 from ragweave.orchestrator.plan import Plan, Step, Way
 from ragweave.orchestrator.state import State
+from ragweave.orchestrator.values import Usage
 from ragweave.orchestrator.walker import first_state, written
 
 
@@ -33,12 +35,13 @@ class Snapshot:
     status: str = "new"
     frames: Mapping[str, Frame] = field(default_factory=dict)
     items: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
-    """By call path of a mapped node, the writes of finished items."""
+    """By call path of a mapped node, the writes of finished items; None for an item that failed and is left out."""
     asks: Mapping[str, Any] = field(default_factory=dict)
     """By call path, the Asks that nobody has answered."""
     answers: Mapping[str, list[Any]] = field(default_factory=dict)
     effects: Mapping[str, Any] = field(default_factory=dict)
     """By call path of an effect that has started: its writes, or None while its outcome is not known."""
+    usage: Usage = NO_USAGE
 
 
 def due(snapshot: Snapshot) -> list[str]:
@@ -64,14 +67,16 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if kind == "run_started":
         return replace(snapshot, status="running", frames={"": _entered(snapshot.plan, event.data["inputs"])})
     if kind == "entered":
-        plan = _nested_plan(snapshot, event)
-        return replace(snapshot, frames={**snapshot.frames, event.path + "/": _entered(plan, event.data["inputs"])})
+        return _nested(snapshot, event)
     if kind == "finished":
         return _finished(snapshot, event)
-    if kind == "item":
+    if kind in ("item", "item_failed"):
         path = call_path(event.frame, event.node, event.visit)
-        done: dict[int, Any] = {**snapshot.items.get(path, {}), event.item or 0: event.data}
+        writes = event.data if kind == "item" else None
+        done: dict[int, Any] = {**snapshot.items.get(path, {}), event.item or 0: writes}
         return replace(snapshot, items={**snapshot.items, path: done})
+    if kind == "used":
+        return replace(snapshot, usage=snapshot.usage + Usage(**event.data))
     if kind == "asked":
         return replace(snapshot, asks={**snapshot.asks, event.data["path"]: event.data["ask"]})
     if kind == "answered":
@@ -79,26 +84,54 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         asks = {other: ask for other, ask in snapshot.asks.items() if other != path}
         given = [*snapshot.answers.get(path, []), event.data["answer"]]
         return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
-    if kind in ("effect_started", "effect_finished"):
-        return replace(
-            snapshot, effects={**snapshot.effects, event.path: event.data if kind == "effect_finished" else None}
-        )
+    if kind.startswith("effect_"):
+        return _effect(snapshot, event)
     if kind.startswith("run_"):
         return replace(snapshot, status="running" if kind == "run_resumed" else kind.removeprefix("run_"))
     return snapshot
 
 
 def standing(snapshot: Snapshot) -> dict[str, tuple[Ledger, Ready]]:
-    """By frame, an independent ledger and what is due, for walkers that go on from here."""
-    return {
-        frame: (one.ledger.copy(), [(node, dict(state)) for node, state in one.due.items()])
-        for frame, one in snapshot.frames.items()
-    }
+    """By frame, an independent ledger and what is due, for walkers that go on from here; `end` where it was reached."""
+    found = {}
+    for name, frame in snapshot.frames.items():
+        ready = frame.due if frame.final is None else {1: frame.final}
+        found[name] = (frame.ledger.copy(), [(node, dict(state)) for node, state in ready.items()])
+    return found
 
 
-def _entered(plan: Plan, inputs: Mapping[str, Any]) -> Frame:
+def _entered(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> Frame:
     ledger = Ledger(plan)
-    return Frame(plan, ledger, dict(ledger.start(first_state(plan, inputs))))
+    left = dict(ledger.start(first_state(plan, inputs, origins)))
+    return Frame(plan, ledger, left, left.pop(1, None))
+
+
+def _nested(snapshot: Snapshot, event: Event) -> Snapshot:
+    """A graph starts in a frame; what is known of an earlier start of it there, of which a retry made an end, goes."""
+    name = event.path + "/"
+    frame = _entered(_nested_plan(snapshot, event), event.data["inputs"], event.data["origins"])
+    return replace(
+        snapshot,
+        frames={**_without(snapshot.frames, name), name: frame},
+        items=_without(snapshot.items, name),
+        asks=_without(snapshot.asks, name),
+        answers=_without(snapshot.answers, name),
+    )
+
+
+def _without(known: Mapping[str, Any], frame: str) -> dict[str, Any]:
+    return {path: value for path, value in known.items() if not path.startswith(frame)}
+
+
+def _effect(snapshot: Snapshot, event: Event) -> Snapshot:
+    """A decision to repeat an effect holds for one repetition: the next time, people are asked again."""
+    effects = dict(snapshot.effects)
+    if event.kind == "effect_ended":
+        effects.pop(event.path, None)
+        return replace(snapshot, effects=effects)
+    effects[event.path] = event.data if event.kind == "effect_finished" else None
+    answers = {path: given for path, given in snapshot.answers.items() if path != asking(event.path)}
+    return replace(snapshot, effects=effects, answers=answers)
 
 
 def _nested_plan(snapshot: Snapshot, event: Event) -> Plan:
@@ -145,13 +178,14 @@ def _finished(snapshot: Snapshot, event: Event) -> Snapshot:
     mine = call_path(event.frame, event.node, event.visit)
     frames = {other: one for other, one in snapshot.frames.items() if not _inside(other, mine)}
     frames[event.frame] = Frame(frame.plan, ledger, left, final)
-    items = {path: done for path, done in snapshot.items.items() if path != mine}
-    return replace(snapshot, frames=frames, items=items)
+    items = {path: done for path, done in snapshot.items.items() if path != mine and not _inside(path, mine)}
+    asks = {path: ask for path, ask in snapshot.asks.items() if path != mine and not _inside(path, mine)}
+    return replace(snapshot, frames=frames, items=items, asks=asks)
 
 
-def _inside(frame: str, call: str) -> bool:
-    """True if a frame belongs to this call, one of its items or one of its members."""
-    return frame.startswith(call) and frame[len(call) : len(call) + 1] in ("/", "[")
+def _inside(path: str, call: str) -> bool:
+    """True if a path belongs to this call: one of its items or members, a frame or a call in it."""
+    return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")
 
 
 def _way(step: Step, event: Event) -> Way:
@@ -159,4 +193,4 @@ def _way(step: Step, event: Event) -> Way:
     for way in ways:
         if way.index == event.route:
             return way
-    raise JournalError(f"the journal names route {event.data['route']} of {step.name!r}, which it does not have")
+    raise JournalError(f"the journal names route {event.route} of {step.name!r}, which it does not have")

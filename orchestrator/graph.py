@@ -177,9 +177,7 @@ class Graph:
                 group.create_task(work())
         return results
 
-    def resume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None
-    ) -> Result:
+    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None) -> Result:
         """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
         from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
 
@@ -276,7 +274,7 @@ def read_file(path: Path, plugins: Sequence[str] = ()) -> tuple[Spec, list[Probl
     except OSError as error:
         near = sorted(other.name for other in folder.glob("*.y*ml")) if folder.is_dir() else []
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        problem = Problem("RW101", f"the file {reason}" + (f"; there is: {', '.join(near)}" if near else ""), str(path))
+        problem = Problem("RW129", f"the file {reason}" + (f"; there is: {', '.join(near)}" if near else ""), str(path))
         raise GraphError([problem]) from None
     spec, problems = load_text(data, file=str(path), folder=folder)
     return spec, problems, {**read_dotenv(folder), **os.environ}

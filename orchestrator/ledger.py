@@ -41,12 +41,14 @@ class Ledger:
         """If a list, nodes that are skipped are added to it."""
 
     def copy(self) -> Ledger:
-        """An independent copy; states are shared, for they are never changed in place."""
+        """An independent copy, its waiting states too: a walker that goes on with one writes into it."""
         other = Ledger.__new__(Ledger)
         other.plan = self.plan
         other.need = self.need[:]
         other.edges = bytearray(self.edges)
-        other.arrived = {node: list(states) for node, states in self.arrived.items()}
+        other.arrived = {
+            node: [(edge, dict(state)) for edge, state in arrivals] for node, arrivals in self.arrived.items()
+        }
         other.bounds = self.bounds[:]
         other.visits = self.visits[:]
         other.on_skip = self.on_skip

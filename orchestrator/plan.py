@@ -11,15 +11,19 @@ from typing import Any
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.bound import BoundNode, Checked, Member
 from ragweave.orchestrator.condition import Condition
+from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import GraphError, NodeError
+from ragweave.orchestrator.events import Event, call_path
 from ragweave.orchestrator.node import FunctionNode
+from ragweave.orchestrator.run import Parked, Runner
 from ragweave.orchestrator.shape import Shape
 from ragweave.orchestrator.spec import Spec
 from ragweave.orchestrator.state import Merge, origin_bit
 from ragweave.orchestrator.structure import Structure
 from ragweave.orchestrator.types import Type, instance_check
-from ragweave.orchestrator.values import Ask
-from ragweave.orchestrator.wrappers import Parked, Runner, wrapped
+from ragweave.orchestrator.values import Ask, Usage
+from ragweave.orchestrator.waiting import failure_of, in_thread
+from ragweave.orchestrator.wrappers import wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +246,13 @@ def _reach(shape: Shape, steps: Sequence[Step]) -> list[int]:
 def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
     step.bound = bound
     own = bound.members[0]
-    step.origin = origin_bit(own.node.origin)
+    step.origin = _origin(bound)
     step.nested = any(member.node.nested for member in bound.members)
     step.reads = tuple((key, True) for key in sorted(bound.required)) + tuple(
         (key, False) for key in sorted(bound.optional)
     )
     step.logs = frozenset(bound.written) & plan.logs
-    step.runner = wrapped(bound, [_caller(member, plan) for member in bound.members])
+    step.runner = wrapped(bound, [_caller(bound, member, plan) for member in bound.members])
     function = _async_function(own)
     plain = own.policies
     if (
@@ -281,38 +285,80 @@ def _async_function(member: Member) -> Callable[..., Any] | None:
     return function if inspect.iscoroutinefunction(function) else None
 
 
-def _caller(member: Member, plan: Plan) -> Runner:
-    """One plain call of a member: state keys to parameters, result to state keys."""
-    import asyncio  # the plan itself needs no event loop
+def _origin(bound: BoundNode) -> int:
+    """Whose words a node may add (R9): its own and its fallbacks'; of a graph, those of all its nodes."""
+    mask = 0
+    for member in bound.members:
+        mask |= origin_bit(member.node.origin)
+        inner = getattr(member.node, "plan", None) if member.node.nested else None
+        if isinstance(inner, Plan):
+            for step in inner.steps:
+                mask |= step.origin
+    return mask
 
+
+def _caller(bound: BoundNode, member: Member, plan: Plan) -> Runner:
+    """One plain call of a member: state keys to parameters, result to state keys."""
     node = member.node
     function: Any = node.function if isinstance(node, FunctionNode) else node.__call__
     is_async = inspect.iscoroutinefunction(function)
-    inline = node.inline
+    inline, nested, wants_context = node.inline, node.nested, node.wants_context
     arguments = tuple(member.reads.items())
-    wants_context = node.wants_context
+    sources = dict(member.reads)
+    if bound.policies.map is not None:
+        sources[bound.policies.map.as_] = bound.policies.map.over
     written = _written(member, plan)
     always = frozenset(name for name, write in member.signature.writes.items() if write.certain)
     shown = node.type_name or type(node).__name__
 
-    async def call(values: Mapping[str, Any], ctx: Any) -> Any:
+    async def call(values: Mapping[str, Any], ctx: Context) -> Any:
+        if ctx.run is not None and ctx.path in ctx.run.pending:
+            return Parked([(ctx.path, ctx.run.pending[ctx.path])])
         keywords = {parameter: values[key] for parameter, key in arguments if key in values}
         if ctx.item_value is not None:
             keywords[ctx.item_value[0]] = ctx.item_value[1]
-        if wants_context:
-            keywords["ctx"] = ctx
-        if is_async:
-            result = await function(**keywords)
-        elif inline:
-            result = function(**keywords)
-        else:
-            result = await asyncio.to_thread(function, **keywords)
-            if inspect.isawaitable(result):
-                result = await result
+        before = ctx.used
+        try:
+            if nested:
+                result = await node.enter(keywords, ctx, _origins(ctx, sources))  # type: ignore[attr-defined]
+            else:
+                if wants_context:
+                    keywords["ctx"] = ctx
+                if is_async or inline:
+                    result = function(**keywords)
+                else:
+                    result = await in_thread(function, keywords)
+                if inspect.isawaitable(result):
+                    result = await result
+        except BaseException as error:
+            if isinstance(error, Exception):
+                raise
+            raise failure_of(shown, error) from error
+        finally:
+            if ctx.used is not before:
+                _note_usage(ctx, before)
         accepted = accept(shown, result, written, always)
         return Parked([(ctx.path, accepted)]) if isinstance(accepted, Ask) else accepted
 
     return call
+
+
+def _origins(ctx: Context, sources: Mapping[str, str]) -> dict[str, int]:
+    """The origins of what a graph is given, by the names of its inputs."""
+    known = ctx.run.origins.get(call_path(ctx.frame, ctx.node, ctx.visit), {}) if ctx.run is not None else {}
+    return {parameter: known.get(key, 0) for parameter, key in sources.items()}
+
+
+def _note_usage(ctx: Context, before: Usage) -> None:
+    """Journal what a call has used, so that a resumed run knows of it."""
+    if ctx.run is not None:
+        used = ctx.used
+        data = {
+            "calls": used.calls - before.calls,
+            "input_tokens": used.input_tokens - before.input_tokens,
+            "output_tokens": used.output_tokens - before.output_tokens,
+        }
+        ctx.run.append(Event("used", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member).record())
 
 
 def accept(

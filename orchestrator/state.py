@@ -140,10 +140,18 @@ def read(state: Mapping[str, Entry], key: str, merges: Mapping[str, Merge]) -> A
         return entry.value
     if entry.__class__ is Log:
         return entry
+    merge = merges.get(key)
+    if merge is None:
+        raise MergeFailed(f"{key!r} has {len(entry)} parallel writes and no merge")  # type: ignore[arg-type]
+    return merged(merge, key, [write.value for write in entry])  # type: ignore[union-attr]
+
+
+def merged(merge: Merge, key: str, values: list[Any]) -> Any:
+    """What a merge makes of these values. Raises MergeFailed, which names the key."""
     try:
-        return merges[key]([write.value for write in entry])  # type: ignore[union-attr]
-    except KeyError:
-        raise MergeFailed(f"{key!r} has {len(entry)} parallel writes and no merge") from None  # type: ignore[arg-type]
+        return merge(values)
+    except Exception as error:
+        raise MergeFailed(f"the merge of {len(values)} values of {key!r} failed: {error}") from error
 
 
 def origin_of(entry: Entry) -> int:

@@ -53,11 +53,8 @@ class Sink:
         if not self._events:
             return None
         event = self._events.popleft()
-        while self._writers and len(self._events) < CAPACITY:
-            waiter = self._writers.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
+        if self._writers and len(self._events) < CAPACITY:
+            self._wake_one()
         return event
 
     async def more(self) -> bool:
@@ -84,7 +81,13 @@ class Sink:
 
     def _pass_on(self, waiter: asyncio.Future[None]) -> None:
         """A writer that was woken and cancelled at once hands its turn to the next."""
-        if waiter.done() and not waiter.cancelled() and self._writers:
-            following = self._writers.popleft()
-            if not following.done():
-                following.set_result(None)
+        if waiter.done() and not waiter.cancelled():
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Give a free place to the writer that has waited longest; those that were cancelled do not wait any more."""
+        while self._writers:
+            waiter = self._writers.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -12,27 +11,17 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.bound import BoundNode, Member
 from ragweave.orchestrator.cache import cache_key
 from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.effects import effectful
 from ragweave.orchestrator.errors import CallTimeout, NodeError, is_transient
 from ragweave.orchestrator.events import Event
 from ragweave.orchestrator.policies import CachePolicy, MapPolicy
-from ragweave.orchestrator.state import MergeFailed
+from ragweave.orchestrator.run import Parked, Runner
+from ragweave.orchestrator.state import merged
 from ragweave.orchestrator.values import Ask
+from ragweave.orchestrator.waiting import cancelled_from_outside, stop
 
-Runner = Callable[[Mapping[str, Any], Context], Awaitable[Any]]
-"""Values by state key and a context in, values by state key (or an Ask, or Parked) out."""
-
-GRACE = 5.0
-"""Seconds that a cancelled call has to end; then it is abandoned and reported."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-
-
-class Parked:
-    """What a call gives when parts of it wait for people: (path, Ask) pairs."""
-
-    __slots__ = ("asks",)
-
-    def __init__(self, asks: Sequence[tuple[str, Ask]]) -> None:
-        self.asks = tuple(asks)
+"""Seconds before the first further attempt, and the most before any; a Retry-After is kept whatever it says."""
 
 
 def wrapped(bound: BoundNode, callers: Sequence[Runner]) -> Runner:
@@ -54,7 +43,7 @@ def _attempts(member: Member, call: Runner) -> Runner:
     if policies.cache is not None:
         call = cached(call, policies.cache, member)
     if member.node.effects != "none":
-        call = effectful(call, policies.timeout or GRACE)
+        call = effectful(call, member)
     return call
 
 
@@ -67,27 +56,21 @@ def timed(call: Runner, seconds: float) -> Runner:
             done, _ = await asyncio.wait({task}, timeout=seconds)
         except asyncio.CancelledError:
             await stop([task], ctx)
+            if _succeeded(task):
+                return task.result()
             raise
         if not done:
             await stop([task], ctx)
-            raise CallTimeout(f"{ctx.path} took longer than {seconds:g} s")
+            if not _succeeded(task):
+                raise CallTimeout(f"{ctx.path} took longer than {seconds:g} s")
         return task.result()
 
     return run
 
 
-async def stop(tasks: Sequence[asyncio.Future[Any]], ctx: Context) -> None:
-    """Cancel calls and wait until they have ended; one that ignores it is abandoned after 5 s and reported."""
-    for task in tasks:
-        task.cancel()
-    if not tasks:
-        return
-    done, pending = await asyncio.wait(tasks, timeout=GRACE)
-    for task in done:
-        if not task.cancelled():
-            task.exception()
-    for _ in pending:
-        await ctx.tell("abandoned", reason=f"still running {GRACE:g} s after it was cancelled")
+def _succeeded(task: asyncio.Future[Any]) -> bool:
+    """True if a call has a result; one that could not be cancelled counts as any other."""
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 def retried(call: Runner, retries: int) -> Runner:
@@ -99,7 +82,7 @@ def retried(call: Runner, retries: int) -> Runner:
             try:
                 return await call(values, ctx)
             except Exception as error:
-                if attempt == retries or not is_transient(error):
+                if attempt == retries or not is_transient(error) or cancelled_from_outside():
                     raise
                 pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)
                 asked = error.retry_after if isinstance(error, NodeError) else None
@@ -120,7 +103,7 @@ def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
         key = cache_key(member, values, ctx.item_value, ctx.resources)
         hit = await ctx.run.store.cached(key)
         if hit is not None:
-            await ctx.tell("cached")
+            ctx.run.journal(Event("cached", ctx.frame, ctx.node, ctx.visit, {}, ctx.item, ctx.member))
             return hit
         result = await call(values, ctx)
         if isinstance(result, Mapping):
@@ -130,49 +113,22 @@ def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
     return run
 
 
-def effectful(call: Runner, seconds: float) -> Runner:
-    """Journal an effect before and after; once started, a cancel lets it finish within its timeout (R18, R21)."""
-
-    async def run(values: Mapping[str, Any], ctx: Context) -> Any:
-        if ctx.run is None:
-            return await call(values, ctx)
-        here = (ctx.frame, ctx.node, ctx.visit)
-        ctx.run.journal(Event("effect_started", *here, {}, ctx.item, ctx.member))
-        await ctx.run.flush()
-        task = asyncio.ensure_future(call(values, ctx))
-        try:
-            result = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            ctx.run.extend_grace(seconds)
-            await asyncio.wait({task}, timeout=seconds)
-            if task.done() and not task.cancelled() and task.exception() is None:
-                ctx.run.journal(Event("effect_finished", *here, task.result(), ctx.item, ctx.member))
-            else:
-                task.cancel()
-            raise
-        if isinstance(result, Mapping):
-            ctx.run.journal(Event("effect_finished", *here, result, ctx.item, ctx.member))
-        return result
-
-    async def once(values: Mapping[str, Any], ctx: Context) -> Any:
-        known = ctx.run.effect_results.get(ctx.path) if ctx.run is not None else None
-        return known if known is not None else await run(values, ctx)
-
-    return once
-
-
 def with_fallback(variants: Sequence[Runner]) -> Runner:
-    """The first variant that succeeds, in order; if all fail, the last error, with the earlier ones as notes."""
+    """The first variant that succeeds, in order; if all fail, the last error, with the earlier ones as notes.
+
+    A resumed run goes on with the variant in which it stood.
+    """
+    last = len(variants) - 1
 
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
         failures: list[str] = []
-        for member, variant in enumerate(variants):
+        for member in range(_stood(ctx, last), last + 1):
             inner = ctx.inner(member=member)
             try:
-                return await variant(values, inner)
+                return await variants[member](values, inner)
             except Exception as error:
                 await inner.withdraw(str(error))
-                if member == len(variants) - 1:
+                if member == last or cancelled_from_outside():
                     for failure in failures:
                         error.add_note(f"before that: {failure}")
                     raise
@@ -183,33 +139,62 @@ def with_fallback(variants: Sequence[Runner]) -> Runner:
     return run
 
 
+def _stood(ctx: Context, last: int) -> int:
+    """The last member in which the run stood when it was resumed; 0 if it did not."""
+    for member in range(last, 0, -1):
+        if ctx.run is not None and ctx.run.stood_in(ctx.inner(member=member).path):
+            return member
+    return 0
+
+
 def raced(variants: Sequence[Runner]) -> Runner:
-    """All variants at once; the first success wins and the others are cancelled; if all fail, the last error."""
+    """All variants at once; the first success wins and the others are cancelled. If none succeeds, what they ask; if
+    none asks either, the last error. A resumed run goes on with those that asked."""
 
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
         contexts = [ctx.inner(member=member) for member in range(len(variants))]
+        if ctx.run is not None:
+            contexts = [inner for inner in contexts if ctx.run.stood_in(inner.path)] or contexts
         tasks: dict[asyncio.Future[Any], Context] = {
-            asyncio.ensure_future(variant(values, inner)): inner
-            for variant, inner in zip(variants, contexts, strict=True)
+            asyncio.ensure_future(variants[inner.member](values, inner)): inner for inner in contexts
         }
-        pending: set[asyncio.Future[Any]] = set(tasks)
-        failure: BaseException | None = None
         try:
-            while pending:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in sorted(done, key=lambda one: tasks[one].member):
-                    failure = task.exception()
-                    if failure is None:
-                        for loser, inner in tasks.items():
-                            if loser is not task:
-                                await inner.withdraw("another was first")
-                        return task.result()
-                    await tasks[task].withdraw(str(failure))
+            winner, failure, asks = await _first(tasks)
         finally:
-            await stop(list(pending), ctx)
+            await stop([task for task in tasks if not task.done()], ctx)
+        for task, inner in tasks.items():
+            if task is not winner and not _asks(task):
+                await inner.withdraw("another was first" if winner is not None else str(failure))
+        if winner is not None:
+            return winner.result()
+        if asks:
+            return Parked(asks)
         raise failure or AssertionError("unreachable")
 
     return run
+
+
+async def _first(
+    tasks: Mapping[asyncio.Future[Any], Context],
+) -> tuple[asyncio.Future[Any] | None, BaseException | None, list[tuple[str, Ask]]]:
+    """Wait for the first success: the task, or else the last error and all asks."""
+    failure: BaseException | None = None
+    asks: list[tuple[str, Ask]] = []
+    pending = set(tasks)
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in sorted(done, key=lambda one: tasks[one].member):
+            if task.exception() is not None:
+                failure = task.exception()
+            elif _asks(task):
+                asks.extend(task.result().asks)
+            else:
+                return task, None, []
+    return None, failure, asks
+
+
+def _asks(task: asyncio.Future[Any]) -> bool:
+    return _succeeded(task) and isinstance(task.result(), Parked)
 
 
 def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
@@ -220,45 +205,64 @@ def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
         items = list(values[policy.over])
         results: list[Any] = [None] * len(items)
         known = ctx.run.finished_items.get(ctx.path, {}) if ctx.run is not None else {}
+        if all(at in known and known[at] is None for at in range(len(items))):
+            known = {}  # the node failed because all items did: it is called again as a whole
         waiting = iter([at for at in range(len(items)) if at not in known])
         for at, writes in known.items():
             results[at] = writes
-        failures: list[Exception] = []
+        failures: dict[int, Exception] = {}
+        contexts: list[Context] = []
 
         async def work() -> None:
             for at in waiting:
                 inner = ctx.inner(item=at, value=(policy.as_, items[at]))
+                contexts.append(inner)
                 try:
                     results[at] = await call(values, inner)
                 except Exception as error:
-                    failures.append(error)
-                    if not policy.skip_failed:
+                    failures[at] = error
+                    if not policy.skip_failed or cancelled_from_outside():
                         raise
                     await inner.withdraw(str(error))
-                    continue
-                if ctx.run is not None and isinstance(results[at], Mapping):
-                    ctx.run.journal(Event("item", ctx.frame, ctx.node, ctx.visit, results[at], at))
+                    await _journal(ctx, Event("item_failed", ctx.frame, ctx.node, ctx.visit, _told(error), at))
+                else:
+                    if isinstance(results[at], Mapping):
+                        await _journal(ctx, Event("item", ctx.frame, ctx.node, ctx.visit, results[at], at))
+                if cancelled_from_outside():
+                    raise asyncio.CancelledError
 
-        await _all([work() for _ in range(min(policy.max_concurrency, len(items)))], ctx)
-        if failures and len(failures) == len(items):
-            raise failures[0]
+        try:
+            await _all([work() for _ in range(min(policy.max_concurrency, len(items)))], ctx)
+            if items and all(result is None for result in results):
+                raise failures[min(failures)]
+        except Exception as error:
+            for inner in contexts:
+                await inner.withdraw(str(error))
+            raise
         asks = [ask for result in results if isinstance(result, Parked) for ask in result.asks]
         return Parked(asks) if asks else _collected(results, keys, merge)
 
     return run
 
 
+def _told(error: Exception) -> dict[str, Any]:
+    return {"error": str(error)}
+
+
+async def _journal(ctx: Context, event: Event) -> None:
+    """Append an event, and show it to whoever listens, who may be slow: items can be many."""
+    if ctx.run is None:
+        return
+    ctx.run.append(event.record())
+    if ctx.run.sink is not None:
+        await ctx.run.sink.put(event)
+
+
 def _collected(results: Sequence[Any], keys: Sequence[str], merge: Callable[[list[Any]], Any] | None) -> dict[str, Any]:
     writes: dict[str, Any] = {}
     for key in keys:
         found = [result[key] for result in results if result is not None and key in result]
-        if merge is None:
-            writes[key] = found
-            continue
-        try:
-            writes[key] = merge(found)
-        except Exception as error:
-            raise MergeFailed(f"the merge of {len(found)} values of {key!r} failed: {error}") from error
+        writes[key] = found if merge is None else merged(merge, key, found)
     return writes
 
 
@@ -269,7 +273,7 @@ async def _all(workers: Sequence[Awaitable[None]], ctx: Context) -> None:
         return
     tasks = [asyncio.ensure_future(worker) for worker in workers]
     try:
-        with contextlib.suppress(ValueError):
+        if tasks:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         await stop([task for task in tasks if not task.done()], ctx)

@@ -46,10 +46,13 @@ class GraphNode(Node, type="graph"):
         plan: Plan = self._graph.plan
         return plan
 
-    async def __call__(
-        self, *, ctx: Context, **inputs: Any
-    ) -> Mapping[str, Any]:
+    async def __call__(self, *, ctx: Context, **inputs: Any) -> Mapping[str, Any]:
         """The outputs of the inner graph."""
+        return await self.enter(inputs, ctx, {})
+
+    async def enter(self, inputs: Mapping[str, Any], ctx: Context, origins: Mapping[str, int]) -> Mapping[str, Any]:
+        """Run the inner graph in the caller's run, or go on with it; `origins` are those of its inputs. Gives its
+        outputs, or Parked."""
         from ragweave.orchestrator.walker import Walker, first_state  # they import the plan, which imports nodes
 
         graph: Graph = self._load(ctx.resources or Resources())
@@ -63,11 +66,17 @@ class GraphNode(Node, type="graph"):
             ledger, ready = known
         else:
             values = check_inputs(graph.plan, inputs)
-            run.journal(Event("entered", ctx.frame, ctx.node, ctx.visit, {"inputs": values}, ctx.item, ctx.member))
+            data = {"inputs": values, "origins": origins}
+            run.entered(frame)
+            run.journal(Event("entered", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member))
             ledger = Ledger(graph.plan)
-            ready = ledger.start(first_state(graph.plan, values))
+            ready = ledger.start(first_state(graph.plan, values, origins))
         walker = Walker(graph.plan, run, graph.resources, frame, ledger)
-        outcome: Any = await walker.execute(ready)
+        try:
+            outcome: Any = await walker.execute(ready)
+        except Exception:
+            ctx.emitted += 1  # whatever was streamed within is withdrawn with this attempt
+            raise
         return outcome  # type: ignore[no-any-return]
 
     def _load(self, resources: Resources) -> Graph:
@@ -75,6 +84,19 @@ class GraphNode(Node, type="graph"):
             from ragweave.orchestrator.graph import Graph  # a graph holds nodes, and this node holds a graph
 
             path = (resources.folder / self.path).resolve()
-            self._graph = Graph.load(path)
-            resources.put("graphs", str(path), self._graph)
+            loaded = resources.built("graphs", str(path))
+            if loaded is None:
+                loaded = _Loaded(Graph.load(path))
+                resources.put("graphs", str(path), loaded)
+            self._graph = loaded.graph
         return self._graph  # type: ignore[no-any-return]
+
+
+class _Loaded:
+    """A graph file among the resources of the graph that names it, with which it is closed."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    async def close(self) -> None:
+        await self.graph.aclose()
