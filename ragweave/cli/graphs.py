@@ -16,7 +16,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 def graph_files(paths: Sequence[Path]) -> list[Path]:
-    """The files among the paths, and for each folder the graph files below it. Raises RagweaveError for one without any."""
+    """The files among the paths, and the graph files below the folders. Raises RagweaveError if a folder has none."""
     from ragweave.orchestrator.errors import RagweaveError
 
     files: list[Path] = []
@@ -55,7 +55,7 @@ def _is_graph(file: Path) -> bool:
 
 
 def load_plugins(plugins: Sequence[str], graph: Path | None = None) -> None:
-    """Register what plugins define: those of `--plugin`, and those that the pyproject.toml beside or above a graph names.
+    """Register what plugins define: those of `--plugin`, and those of the pyproject.toml beside or above the graph.
 
     Raises PluginError.
     """

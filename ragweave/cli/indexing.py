@@ -113,8 +113,14 @@ def build(job: Job, resources: Resources, *, quiet: bool = False) -> IndexReport
     from ragweave.retrievers.indexing import build_index
 
     embedder = None if job.embedder == "none" else _embedder(job.embedder, resources)
-    with _progress() as progress:
-        report = build_index(job.documents, job.index, embedder, progress)
+    is_new = not job.index.exists()
+    try:
+        with _progress() as progress:
+            report = build_index(job.documents, job.index, embedder, progress)
+    except BaseException:
+        if is_new and is_missing(job):
+            _remove_empty(job.index)
+        raise
     _ignore_in_git(job.index)
     changed = report.added or report.changed or report.deleted
     if quiet and not changed:
@@ -148,11 +154,24 @@ def summary(job: Job, report: IndexReport) -> Iterator[str]:
         f"{near(job.documents)} -> {near(job.index)}: {plural(report.files, 'file')} ({', '.join(parts)}), "
         f"{plural(report.chunks, 'passage')}, {how}, {report.seconds:.1f} s"
     )
-    for title, files in (("skipped", report.skipped), ("note", report.notes)):
-        for file in files[:_SHOWN]:
-            yield f"  {title}: {one_line(file.source)}: {one_line(file.reason)}"
-        if len(files) > _SHOWN:
-            yield f"  {title}: … and {len(files) - _SHOWN:,} more"
+    yield from _listed("skipped", [(file.source, file.reason) for file in report.skipped])
+    yield from _listed("note", report.notes)
+
+
+def _listed(title: str, files: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for source, reason in files[:_SHOWN]:
+        yield f"  {title}: {one_line(source)}: {one_line(reason)}"
+    if len(files) > _SHOWN:
+        yield f"  {title}: … and {len(files) - _SHOWN:,} more"
+
+
+def _remove_empty(index: Path) -> None:
+    """Leave no folder behind that was made for an index that came to nothing."""
+    with contextlib.suppress(OSError):
+        (index / "lock").unlink()
+        index.rmdir()
+        if index.parent.name == FOLDER:
+            index.parent.rmdir()
 
 
 def _ignore_in_git(index: Path) -> None:
@@ -174,7 +193,7 @@ def _progress() -> Iterator[Callable[[Progress], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
@@ -186,7 +205,7 @@ def _progress() -> Iterator[Callable[[Progress], None] | None]:
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {}
+        tasks: dict[str, TaskID] = {}
 
         def show(progress: Progress) -> None:
             word, unit = _PHASES.get(progress.phase, (progress.phase, ""))

@@ -148,7 +148,7 @@ def _write_rows(rows: Iterable[Sequence[str]], indent: str = "") -> None:
 
 
 def explain_code(code: str | None) -> int:
-    """Say what a problem's code means, or list all codes. Raises RagweaveError with the nearest code for an unknown one."""
+    """Say what a problem's code means, or list all codes. Raises RagweaveError for an unknown one."""
     from ragweave.orchestrator.codes import codes, explain
     from ragweave.orchestrator.errors import RagweaveError, did_you_mean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 import unicodedata
 from typing import TextIO
 
@@ -46,7 +47,8 @@ def say(text: str = "") -> None:
 
 def note(text: str) -> None:
     """A line beside what was asked for: on the other stream, so that the output can be used by programs."""
-    sys.stderr.write(paint(text, "dim", sys.stderr) + "\n")
+    lines = textwrap.wrap(text, width(sys.stderr) - 1) if is_terminal(sys.stderr) else [text]
+    sys.stderr.write("".join(paint(line, "dim", sys.stderr) + "\n" for line in lines))
     sys.stderr.flush()
 
 

@@ -35,7 +35,7 @@ def watch_files(paths: Sequence[Path], plugins: Sequence[str], *, as_json: bool)
 
 
 def stamps(paths: Sequence[Path]) -> dict[Path, tuple[int, int]]:
-    """When each file was changed that a check may read: graphs, plugins, prompts and settings, in the graphs' folders."""
+    """When each file was changed that a check may read: graphs, plugins, prompts, settings beside the graphs."""
     found = {}
     for path in _read_by(paths):
         try:
