@@ -39,7 +39,7 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
         checked.keys.setdefault(ERROR, FAILURE)
     check_conditions(findings, checked, table, silent)
     if sound:
-        sets = key_sets(spec, shape, nodes, table)
+        sets = key_sets(checked, shape, table)
         flow = Flow(shape, structure, sets.effects)
         check_definite(findings, spec, sets, flow, nodes, silent)
         check_parallel(findings, spec, sets, flow, nodes, silent)

@@ -66,14 +66,13 @@ class Conditions:
         message = error.message
         if message.startswith("undeclared reference to "):
             return self._undeclared(text, names, message.split("'")[1], offset)
-        overload = _OVERLOAD.match(message)
+        overload = _OVERLOAD.search(message)
         if overload is not None:
             return _mismatch(text, overload[1], overload[2].split(", "), offset)
         if message.startswith("the condition gives "):
-            kind = _SHOWN.get(message.split()[3].rstrip(","), message.split()[3].rstrip(","))
-            return Trouble(
-                "RW424", f"the condition {text!r} is a {kind}, not true or false; compare it with something", 0
-            )
+            kind = message.split()[3].rstrip(",")
+            shown = _an(_SHOWN.get(kind, kind))
+            return Trouble("RW424", f"the condition {text!r} is {shown}, not true or false; compare it", 0)
         return _syntax(text, message, offset)
 
     def _undeclared(self, text: str, names: list[tuple[str, int]], missing: str, offset: int) -> Trouble:
@@ -217,11 +216,11 @@ def _syntax(text: str, message: str, offset: int) -> Trouble:
         return Trouble(
             "RW421", f"the condition {text!r} compares with '=='; '=' alone means nothing", single.start(), "=", "=="
         )
-    for match in re.finditer(r"\b(and|or|not|is)\b", _without_strings(text)):
-        operator = WORDS[match[1]]
-        return Trouble(
-            "RW421", f"{match[1]!r} is written {operator!r} in a condition", match.start(), match[1], operator
-        )
+    word = re.search(r"\b(and|or|not|is)\b", _without_strings(text))
+    if word is not None:
+        message = f"{word[1]!r} is written {WORDS[word[1]]!r} in a condition"
+        plain = word[1] in ("and", "or")  # an unquoted ! would be a tag of YAML
+        return Trouble("RW421", message, word.start(), *((word[1], WORDS[word[1]]) if plain else ()))
     reason = message.removeprefix("Syntax error: ").replace("<EOF>", "end of the condition")
     return Trouble("RW421", f"the condition {text!r} cannot be read: {reason}", offset)
 
@@ -256,7 +255,7 @@ def _mismatch(text: str, function: str, kinds: list[str], offset: int) -> Troubl
             "RW424", f"a {shown[0]} is never null; state keys that a condition may read always have a value", offset
         )
     if len(shown) == 1:
-        return Trouble("RW424", f"{operator!r} cannot take {_an(shown[0])}", max(offset - len(operator), 0))
+        return Trouble("RW424", f"{operator!r} cannot take {_an(shown[0])}", text.rfind(operator, 0, offset + 1))
     return Trouble("RW424", f"{operator!r} cannot take {' and '.join(shown)}; both sides must have one type", offset)
 
 

@@ -24,9 +24,8 @@ def check_keys(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], t
     blamed: set[str] = set()
     if table.whole:
         for key in table.readers:
-            if key not in table.writers and key not in faulty:
+            if key not in table.writers and _unwritten(findings, spec, table, key, blamed):
                 faulty.add(key)
-                _unwritten(findings, spec, table, key, blamed)
     faulty |= _types(findings, spec, table)
     for name, bound in nodes.items():
         _map(findings, table, name, bound, faulty)
@@ -37,8 +36,11 @@ def check_keys(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], t
     return faulty
 
 
-def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: set[str]) -> None:
-    """A key is read and never written: either its reader misspells it, or what should write it does."""
+def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: set[str]) -> bool:
+    """A key is read and never written: either its reader misspells it, or what should write it does.
+
+    False if nothing is said, because only conditions read it, which are compiled later, or optional parameters.
+    """
     mentions = table.readers[key]
     first = next((mention for mention in mentions if mention.explicit), mentions[0])
     suspect = _suspect(spec, table, key)
@@ -53,35 +55,29 @@ def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: s
             mention.mark,
             fix=(word, key),
         )
-        return
-    if first.node and not first.required and not any(mention.required for mention in mentions):
-        if first.explicit:
-            findings.add(
-                "RW201",
-                f"{first.who} reads {key!r}, which is never written{_candidates(key, table)}",
-                first.mark,
-                "warning",
-            )
-        return
+        return True
+    if not any(mention.required and not mention.condition for mention in mentions) and not first.explicit:
+        return False
+    if all(mention.condition for mention in mentions):
+        return False
     if suspect is not None:
         blamed.add(suspect[0])
+    near = None if key == ERROR else closest(key, table.writers)
     if key == ERROR:
         way_out = "; only a node that some on_error names may read it"
-        near = None
     else:
-        near = closest(key, table.writers)
         way_out = f"; did you mean {near!r}?" if near else _way_out(key, first, table)
     also = [mention.who for mention in mentions if mention is not first]
     beside = f" (so does {also[0]}{f' and {len(also) - 1} more' if len(also) > 1 else ''})" if also else ""
-    verb = "names" if first.who.startswith("outputs") else "reads"
+    said = f"{first.who} reads {key!r}, which" if first.node else f"the output {key!r}"
+    surely_meant = near is not None and first.explicit and surely(key, list(table.writers)) == near
     findings.add(
         "RW201",
-        f"{first.who} {verb} {key!r}, which is never written{beside}{way_out}"
-        if verb == "reads"
-        else f"the output {key!r} is never written{beside}{way_out}",
+        f"{said} is never written{beside}{way_out}",
         first.mark,
-        fix=(key, near) if near and first.explicit and surely(key, list(table.writers)) else None,
+        fix=(key, near) if near is not None and surely_meant else None,
     )
+    return True
 
 
 def _suspect(spec: Spec, table: Usage, key: str) -> tuple[str, Mention, str] | None:
@@ -145,25 +141,36 @@ def _types(findings: Findings, spec: Spec, table: Usage) -> set[str]:
             if mention.type is not None and not assignable(mention.type, kind):
                 faulty.add(key)
                 writer = table.writers[key][0].who if key in table.writers else f"state.{key}"
-                near = _of_type(mention.type, table)
                 findings.add(
                     "RW203",
-                    f"{mention.who} reads {key!r} as {mention.type}, but {writer} writes it as {kind}"
-                    f"{near}; rename it with reads or writes",
+                    f"{mention.who} reads {key!r} as {mention.type}, but {writer} writes it as {kind}; "
+                    f"{_other_type(mention.type, kind, table)}",
                     mention.mark,
                 )
     return faulty
 
 
-def _of_type(kind: Type, table: Usage) -> str:
-    fitting = [key for key, other in table.types.items() if other == kind and key in table.writers]
-    return f" ({quoted(fitting[:4], 'or')} {'is' if len(fitting) == 1 else 'are'} {kind})" if fitting else ""
+def _other_type(wanted: Type, found: Type, table: Usage) -> str:
+    if found.word == "list" and found.item is not None and assignable(wanted, found.item):
+        return "map over it to make a call per item, or rename it with reads or writes"
+    fitting = [key for key, other in table.types.items() if other == wanted and key in table.writers]
+    known = f" ({quoted(fitting[:4], 'or')} {'is' if len(fitting) == 1 else 'are'} {wanted})" if fitting else ""
+    return f"rename it with reads or writes{known}"
 
 
 def _map(findings: Findings, table: Usage, name: str, bound: BoundNode, faulty: set[str]) -> None:
     """R15: `over` is a list whose items fit the parameter `as`."""
     policy = bound.policies.map
-    if policy is None or policy.over in faulty:
+    if policy is None:
+        return
+    merge = registry.find("merges", policy.merge) if policy.merge is not None else None
+    if merge is not None and policy.merge is not None:
+        for written, result in bound.written.items():
+            reason = misfit(policy.merge, merge, result)
+            if reason:
+                mark = findings.spec.value_mark("nodes", name, "map", "merge")
+                findings.add("RW206", f"{name!r} maps and writes {written!r}: merge {policy.merge!r} {reason}", mark)
+    if policy.over in faulty:
         return
     kind = table.types.get(policy.over)
     parameter = bound.members[0].signature.reads.get(policy.as_)

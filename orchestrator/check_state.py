@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ragweave.orchestrator.bound import BoundNode
+from ragweave.orchestrator.bound import BoundNode, Checked
 from ragweave.orchestrator.check_conditions import names_in, place_in
 from ragweave.orchestrator.check_places import Findings, quoted
 from ragweave.orchestrator.conflicts import Conflict, Parallels, conflicts
@@ -35,8 +35,9 @@ class KeySets:
         return [number for number in range(len(self.keys)) if bits >> number & 1]
 
 
-def key_sets(spec: Spec, shape: Shape, nodes: Mapping[str, BoundNode], table: Usage) -> KeySets:
-    """Number the keys and turn every node's reads and writes into sets."""
+def key_sets(checked: Checked, shape: Shape, table: Usage) -> KeySets:
+    """Number the keys and turn every node's reads and writes into sets. Conditions that do not compile read nothing."""
+    spec, nodes = checked.spec, checked.nodes
     keys = tuple(dict.fromkeys([*spec.inputs, *spec.state, *table.writers, *table.readers]))
     bit = {key: 1 << number for number, key in enumerate(keys)}
 
@@ -47,12 +48,12 @@ def key_sets(spec: Spec, shape: Shape, nodes: Mapping[str, BoundNode], table: Us
         return found
 
     given = [*spec.inputs, *(key.name for key in spec.state.values() if key.has_default or key.accumulate)]
-    effects, required, optional, conditions = [], [], [], []
+    conditions = [0] * len(shape.names)
+    for (node, _), condition in checked.conditions.items():
+        conditions[node] |= together(condition.keys)
+    effects, required, optional = [], [], []
     for name in shape.names:
         bound = nodes.get(name)
-        exits = spec.exits.get(name)
-        whens = [route.when for route in exits.routes if route.when is not None] if exits is not None else []
-        conditions.append(together({key.split(".")[0] for when in whens for key, _ in names_in(when)}))
         if name in (START, END):
             effects.append(Effect(together(given), together(given)) if name == START else Effect())
             required.append(together(spec.outputs) if name == END else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ragweave.orchestrator.dataflow import Effect
@@ -111,35 +111,45 @@ def conflicts(
     for key in keys:
         bit = 1 << key
         writers = [node for node, effect in enumerate(effects) if (effect.possible | effect.failed) & bit]
-        readers = [node for node, wanted in enumerate(reads) if wanted & bit]
-        if len(writers) < 2 or not readers:
+        beside = _unordered(writers, parallels)
+        if not beside:
             continue
-        pairs = _unordered(writers, parallels)
-        arrives = {node: _arrivals(shape, effects, node, bit) for node in {node for pair in pairs for node in pair}}
-        for reader in readers:
-            for one, other in pairs:
-                if not (arrives[one] >> reader & 1 and arrives[other] >> reader & 1):
-                    continue
-                fork = parallels.fork(one, other)
-                if fork is not None:
-                    found.append(Conflict(key, reader, (one, other), fork))
-                    break
+        arrivals = {node: _arrivals(shape, effects, node, bit) for node in beside}
+        for reader, wanted in enumerate(reads):
+            if wanted & bit:
+                arrived = [node for node in beside if arrivals[node] >> reader & 1]
+                pair = _first_pair(arrived, beside, parallels)
+                if pair is not None:
+                    found.append(Conflict(key, reader, pair[:2], pair[2]))
     return found
 
 
-def _unordered(writers: Sequence[int], parallels: Parallels) -> list[tuple[int, int]]:
-    """The pairs of writers that no forward path orders, in the order of the graph."""
+def _unordered(writers: Sequence[int], parallels: Parallels) -> dict[int, int]:
+    """Writers to which no forward path orders some other, with the set of these."""
     every = 0
     for node in writers:
         every |= 1 << node
-    ranked = sorted(writers, key=lambda node: parallels.structure.rank[node])
-    pairs = []
+    beside = dict.fromkeys(writers, 0)
     later = every
-    for position, node in enumerate(ranked):
+    for node in sorted(writers, key=lambda node: parallels.structure.rank[node]):
         later &= ~(1 << node)
-        if later & ~parallels.reach[node]:
-            pairs += [(node, other) for other in ranked[position + 1 :] if not parallels.reach[node] >> other & 1]
-    return sorted((min(pair), max(pair)) for pair in pairs)
+        apart = later & ~parallels.reach[node]
+        beside[node] |= apart
+        while apart:
+            lowest = apart & -apart
+            beside[lowest.bit_length() - 1] |= 1 << node
+            apart ^= lowest
+    return {node: others for node, others in beside.items() if others}
+
+
+def _first_pair(arrived: Sequence[int], beside: Mapping[int, int], parallels: Parallels) -> tuple[int, int, int] | None:
+    """The first two of these writers that one node starts ways to, and that node."""
+    for position, one in enumerate(arrived):
+        for other in arrived[position + 1 :]:
+            fork = parallels.fork(one, other) if beside[one] >> other & 1 else None
+            if fork is not None:
+                return one, other, fork
+    return None
 
 
 def _arrivals(shape: Shape, effects: Sequence[Effect], writer: int, bit: int) -> int:

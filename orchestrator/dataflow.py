@@ -150,14 +150,14 @@ class _Search:
         self.bit = bit
         self.before = before
         self.brings: set[int] = set()
-        """The nodes from which a forward path to `node` leads through one that surely writes the key."""
+        """The nodes from which a forward path to `node` leads through one that surely has or writes the key."""
         for other in sorted(before - {node}, key=lambda other: -flow.structure.rank[other]):
             if any(self._route_brings(other, route) for route in flow.shape.routes[other]):
                 self.brings.add(other)
 
     def choice(self, node: int, *, reaching: bool) -> Gap | None:
         """The first route of a node that brings nothing, if another brings the key; `reaching` ones only, if asked."""
-        if node not in self.brings or (reaching and self.flow.at[node] & self.bit):
+        if node not in self.brings:
             return None
         for index, route in enumerate(self.flow.shape.routes[node]):
             if any(edge in self.flow.structure.back for edge in route.edges) or self._route_brings(node, route):
@@ -168,7 +168,8 @@ class _Search:
 
     def _route_brings(self, node: int, route: Route) -> bool:
         effect = self.flow.effects[node]
-        if (effect.failed if route.error else effect.certain) & self.bit and self._leads_on(route):
+        there = self.flow.at[node] | (effect.failed if route.error else effect.certain)
+        if there & self.bit and self._leads_on(route):
             return True
         return any(self._target(edge) in self.brings for edge in route.edges if edge not in self.flow.structure.back)
 

@@ -25,6 +25,7 @@ class Mention:
     type: Type | None = None
     node: str = ""
     required: bool = True
+    condition: bool = False
 
 
 @dataclass(slots=True)
@@ -61,23 +62,23 @@ def usage_of(spec: Spec, nodes: Mapping[str, BoundNode], findings: Findings) -> 
         if spec.nodes[name].policies.on_error is not None:
             mark = spec.value_mark("nodes", name, "on_error")
             table.write(ERROR, Mention(f"on_error of {name!r}", mark, False, FAILURE, name))
-    for source, text, key, mark in condition_reads(spec):
-        table.read(key, Mention(f"the condition {text!r} of {source!r}", mark, True, None, source))
+    for source, key, mark in condition_reads(spec):
+        table.read(key, Mention(f"a condition of {source!r}", mark, True, None, source, condition=True))
     for key in dict.fromkeys(spec.outputs):
         table.read(key, Mention(f"outputs {key!r}", findings.output(key), True))
     _types(table, spec)
     return table
 
 
-def condition_reads(spec: Spec) -> Iterator[tuple[str, str, str, Mark]]:
-    """(source, condition, key, place of the key) for every key that a `when` names."""
+def condition_reads(spec: Spec) -> Iterator[tuple[str, str, Mark]]:
+    """(source, key, place of the key) for every key that a `when` names."""
     for source, exits in spec.exits.items():
         for route in exits.routes:
             if route.when is None:
                 continue
             mark = spec.value_mark(*route.place, "when")
             for name, offset in names_in(route.when):
-                yield source, route.when, name.split(".")[0], place_in(spec.text, mark, route.when, offset)
+                yield source, name.split(".")[0], place_in(spec.text, mark, route.when, offset)
 
 
 def _node_writes(table: Usage, bound: BoundNode, findings: Findings) -> None:

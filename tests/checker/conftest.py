@@ -1,4 +1,4 @@
-"""The node types that play sketches are known in every test of this folder."""
+"""The node types of these tests are known in every test of this folder."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.checker.kinds import kinds
 from tests.reference.files import probes
 
 
 @pytest.fixture(autouse=True)
-def _probes() -> Iterator[None]:
-    with probes():
+def _kinds() -> Iterator[None]:
+    with probes(), kinds():
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from ragweave.orchestrator.conflicts import Conflict, conflicts
 from ragweave.orchestrator.dataflow import Effect, Flow
@@ -10,14 +11,15 @@ from ragweave.orchestrator.shape import Shape, make_shape
 from ragweave.orchestrator.structure import Structure, analyse
 from tests.reference.sketch import START, Sketch
 
-
 Row = tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]
 
 
 def shape_of_sketch(sketch: Sketch) -> Shape:
     """The shape that a file with these edges has."""
     order = {(edge.source, edge.target, edge.way): number for number, edge in enumerate(sketch.edges)}
-    exits: dict[str, list[Row]] = {START: [(sketch.start, None, None, False, tuple(order[START, target, 0] for target in sketch.start))]}
+    exits: dict[str, list[Row]] = {
+        START: [(sketch.start, None, None, False, tuple(order[START, target, 0] for target in sketch.start))]
+    }
     for name, step in sketch.steps.items():
         rows: list[Row] = []
         for number, way in enumerate(step.ways):
@@ -55,18 +57,19 @@ class Facts:
         failed = self.bits(["error"]) if step.on_error is not None else 0
         return Effect(self.bits(step.writes), self.bits((*step.writes, *step.maybe)), failed)
 
+    @cached_property
     def flow(self) -> Flow:
         """Definite keys."""
         return Flow(self.shape, self.structure, self.effects)
 
     def definite(self, name: str) -> tuple[str, ...]:
         """The keys that are surely there when a node starts."""
-        found = self.flow().at[self.node[name]]
+        found = self.flow.at[self.node[name]]
         return tuple(key for key, number in self.number.items() if found >> number & 1)
 
-    def conflicts(self, reads: dict[str, int] | None = None) -> list[Conflict]:
-        """Parallel writes; without `reads`, as if every node read every key."""
-        everything = (1 << len(self.number)) - 1
-        wanted = [everything if reads is None else reads.get(name, 0) for name in self.shape.names]
+    @cached_property
+    def conflicts(self) -> list[Conflict]:
+        """Parallel writes, as if every node read every key."""
+        wanted = [(1 << len(self.number)) - 1 for _ in self.shape.names]
         keys = [number for key, number in self.number.items() if key not in self.sketch.logs | self.sketch.merges]
         return conflicts(self.shape, self.structure, self.effects, wanted, keys)

@@ -57,9 +57,7 @@ async def test_a_failure_without_on_error_ends_both() -> None:
         sketch = reading_everything(with_writes(random, shape(random, 8)))
         victim = random.choice(list(sketch.steps))
         calm = random_script(seed, sketch, 0.0)
-        calm_sketch = replace(
-            sketch, steps={**sketch.steps, victim: replace(sketch.steps[victim], on_error=None)}
-        )
+        calm_sketch = replace(sketch, steps={**sketch.steps, victim: replace(sketch.steps[victim], on_error=None)})
         if calm_sketch.faults():
             continue
 

@@ -29,9 +29,9 @@ def errors_of(sketch: Sketch) -> list[Problem]:
 
 
 def violations(facts: Facts, outcome: Outcome) -> list[str]:
-    """Where a run contradicts the checker: a definite key that is absent, two newest writes where none were foreseen."""
-    flow = facts.flow()
-    foreseen = {(conflict.reader, conflict.key) for conflict in facts.conflicts()}
+    """Where a run contradicts the checker: a definite key is absent, or two newest writes meet unforeseen."""
+    flow = facts.flow
+    foreseen = {(conflict.reader, conflict.key) for conflict in facts.conflicts}
     found = [str(trouble) for trouble in outcome.trouble if trouble[0] in ("deadlock", "unbounded")]
     for (name, visit), state in outcome.seen.items():
         node = facts.node[name]
@@ -80,7 +80,7 @@ def wired(random: Random) -> Sketch:
     facts = Facts(sketch)
     lenient = random.random() < 0.3
     sketch = with_reads(random, sketch, lambda name, key: lenient or key in facts.definite(name))
-    flow = facts.flow()
+    flow = facts.flow
     steps = {}
     for name, step in sketch.steps.items():
         after = flow.after(facts.node[name])
@@ -125,8 +125,8 @@ def test_how_much_the_checker_refuses_needlessly() -> None:
         if not whole:
             continue
         facts = Facts(sketch)
-        flow = facts.flow()
-        foreseen = {(conflict.reader, conflict.key) for conflict in facts.conflicts()}
+        flow = facts.flow
+        foreseen = {(conflict.reader, conflict.key) for conflict in facts.conflicts}
         ran, missing, clashing = set[int](), set[tuple[int, int]](), set[tuple[int, int]]()
         for table in scripts:
             outcome = play(sketch, scripted(table))
@@ -159,7 +159,7 @@ def test_the_way_that_a_message_names_is_one_on_which_the_key_is_missing() -> No
         if not whole:
             continue
         facts = Facts(sketch)
-        flow = facts.flow()
+        flow = facts.flow
         outcomes = [play(sketch, scripted(table)) for table in scripts]
         for name in sketch.names[1:]:
             for key, number in facts.number.items():
