@@ -111,24 +111,25 @@ class _Reader:
 
     def block(self, item: Mapping[str, Any], place: Place) -> None:
         """A `from` with its `routes`."""
-        for key in item:
-            if key not in ROUTES_KEYS:
-                self.stray(item, key, place)
+        if "routes" not in item and any(key in ROUTE_KEYS for key in item):
+            self.stray(item, place)
+            return
+        item = self.report.known_keys(place, item, ROUTES_KEYS)
         source = self.source(item, place)
         routes = item.get("routes")
         if "routes" not in item:
-            if not any(key in ROUTE_KEYS or closest(str(key), ["routes"]) for key in item):
-                self.report.key(place, "RW113", f"{path(place)}: 'routes' is missing; write from: and routes:")
+            self.report.key(place, "RW113", f"{path(place)}: 'routes' is missing; write from: and routes:")
             return
         if not isinstance(routes, (list, tuple)):
             self.unreadable((*place, "routes"), "a list of routes", routes, "write '- {when: …, to: …}'")
             return
-        read = [self.route(entry, (*place, "routes", number)) for number, entry in enumerate(routes)]
+        entries = [self.entry(entry, (*place, "routes", number)) for number, entry in enumerate(routes)]
+        read = [self.route(entry, (*place, "routes", number)) for number, entry in enumerate(entries)]
         where = self.spec.mark(*place, "routes")
         if source == START:
             self.report.at(where, "RW120", "start has plain edges only; let it go to a node that has the routes")
             return
-        self.ends_open(routes, (*place, "routes"), source)
+        self.ends_open(entries, (*place, "routes"), source)
         if source is not None:
             self.take_routes(source, read, place)
 
@@ -155,15 +156,16 @@ class _Reader:
                 made.append(replace(route, targets=names, target_marks=marks, orders=orders))
         self.exits[source] = _Exit(mark, place, routes=made)
 
-    def route(self, entry: Any, place: Place) -> RouteSpec | None:
-        if not isinstance(entry, Mapping):
-            hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
-            self.unreadable(place, "a route", entry, hint)
+    def entry(self, entry: Any, place: Place) -> Mapping[str, Any] | None:
+        if isinstance(entry, Mapping):
+            return self.report.known_keys(place, entry, ROUTE_KEYS)
+        hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
+        self.unreadable(place, "a route", entry, hint)
+        return None
+
+    def route(self, entry: Mapping[str, Any] | None, place: Place) -> RouteSpec | None:
+        if entry is None:
             return None
-        for key in entry:
-            if key not in ROUTE_KEYS:
-                message = f"{path(place)}: unknown key {key!r}"
-                self.report.unknown_key((*place, key), "RW104", message, ROUTE_KEYS)
         when, bound = self.when(entry, place), self.bound(entry, place)
         if "to" not in entry:
             self.report.key(place, "RW113", f"{path(place)}: 'to' is missing: the node, or list of nodes, to go to")
@@ -221,13 +223,13 @@ class _Reader:
                     found.append((known, mark))
         return found
 
-    def ends_open(self, routes: Sequence[Any], place: Place, source: str | None) -> None:
+    def ends_open(self, routes: Sequence[Mapping[str, Any] | None], place: Place, source: str | None) -> None:
         """R1: the last route, and no other, has neither condition nor bound."""
         of = f" of {source!r}" if source else ""
         if not routes:
             self.report.key(place, "RW117", f"the routes{of} are empty; write at least '- {{to: end}}'")
             return
-        conditional = [not isinstance(entry, Mapping) or bool(set(entry) - {"to"}) for entry in routes]
+        conditional = [entry is None or bool(set(entry) - {"to"}) for entry in routes]
         for number, is_conditional in enumerate(conditional[:-1]):
             if not is_conditional:
                 line = self.spec.mark(*place, number).line
@@ -235,7 +237,7 @@ class _Reader:
                 message = f"this route{of} is never taken: the one before{at} has no condition; put that one last"
                 self.report.key((*place, number + 1), "RW118", message)
                 return
-        if conditional[-1] and isinstance(routes[-1], Mapping):
+        if conditional[-1] and routes[-1] is not None:
             rule = "must have neither 'when' nor 'max_iterations', so that there is always a way on"
             message = f"the last route{of} {rule}; add '- {{to: …}}'"
             self.report.key((*place, len(routes) - 1), "RW117", message)
@@ -256,18 +258,11 @@ class _Reader:
             return None
         return known
 
-    def stray(self, item: Mapping[str, Any], key: str, place: Place) -> None:
-        if key in ROUTE_KEYS and "routes" not in item:
-            said = [other for other in item if other in ROUTE_KEYS]
-            if key == said[0]:
-                hint = (
-                    f"write '{item.get('from', 'a')} -> {item.get('to', 'b')}'"
-                    if said == ["to"]
-                    else "put it under routes:"
-                )
-                self.report.key((*place, key), "RW113", f"{path(place)}: {key!r} belongs into a route; {hint}")
-            return
-        self.report.unknown_key((*place, key), "RW104", f"{path(place)}: unknown key {key!r}", ROUTES_KEYS)
+    def stray(self, item: Mapping[str, Any], place: Place) -> None:
+        """What belongs into a route stands beside `from`."""
+        said = [key for key in item if key in ROUTE_KEYS]
+        hint = f"write '{item.get('from', 'a')} -> {item['to']}'" if said == ["to"] else "put it under routes:"
+        self.report.key((*place, said[0]), "RW113", f"{path(place)}: {said[0]!r} belongs into a route; {hint}")
 
     def resolve(self, name: str, mark: Mark) -> str | None:
         """The node of this name; of a misspelt one the nearest, so that no other problem follows from it."""

@@ -73,10 +73,7 @@ def _key(report: Report, place: Place, entry: Any, allowed: tuple[str, ...]) -> 
         if entry is None and "merge" in allowed:
             return KeySpec(name, mark=mark)
         return KeySpec(name, _type(report, place, entry), mark=mark)
-    for key in entry:
-        if key not in allowed:
-            message = f"{path(place)}: unknown key {key!r}"
-            report.unknown_key((*place, key), "RW104", message, allowed)
+    entry = report.known_keys(place, entry, allowed)
     kind = _type(report, (*place, "type"), entry["type"]) if "type" in entry else None
     if "type" not in entry and "merge" not in allowed:
         report.key(place, "RW122", f"{path(place)}: 'type' is missing, such as str or list[Document]")

@@ -83,18 +83,10 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
 
 def _known_keys(report: Report, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data without unknown keys; those that were surely misspelt count as what was meant."""
-    found = {}
-    for key, value in data.items():
-        if key in LATER:
+    for key in LATER:
+        if key in data:
             report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
-        elif key in GRAPH_KEYS:
-            found[key] = value
-        else:
-            meant = report.unknown_key((str(key),), "RW104", f"unknown key {key!r}", GRAPH_KEYS)
-            if meant is not None and meant not in data:
-                found[meant] = value
-                report.spec.rename(str(key), meant)
-    return found
+    return report.known_keys((), data, GRAPH_KEYS)
 
 
 def _schema(report: Report, data: Mapping[str, Any], *, required: bool) -> None:
@@ -129,27 +121,28 @@ def _limits(report: Report, data: Mapping[str, Any]) -> None:
     if not isinstance(limits, Mapping):
         report.wrong_kind(("limits",), "a map", limits, "such as {deadline: 10m}")
         limits = {}
-    for key, value in limits.items():
-        if key != "deadline":
-            message = f"limits: unknown key {key!r}"
-            report.unknown_key(("limits", key), "RW104", message, ["deadline"])
-            continue
-        try:
-            deadline = seconds(value)
-        except ValueError:
-            deadline = 0
-        if value is None:
-            report.spec.deadline = None
-        elif isinstance(deadline, (int, float)) and not isinstance(deadline, bool) and deadline > 0:
-            report.spec.deadline = float(deadline)
-        else:
-            report.wrong_kind(("limits", "deadline"), "a time such as 10m or 90s", value)
+    limits = report.known_keys(("limits",), limits, ("deadline",))
+    if "deadline" in limits:
+        _deadline(report, limits["deadline"])
     durability = data.get("durability", report.spec.durability)
     if durability in DURABILITY:
         report.spec.durability = durability
     else:
         message = f"durability: {shown(durability)} is unknown"
         report.unknown(report.spec.value_mark("durability"), "RW105", message, str(durability), DURABILITY)
+
+
+def _deadline(report: Report, value: Any) -> None:
+    try:
+        deadline = seconds(value)
+    except ValueError:
+        deadline = 0
+    if value is None:
+        report.spec.deadline = None
+    elif isinstance(deadline, (int, float)) and not isinstance(deadline, bool) and deadline > 0:
+        report.spec.deadline = float(deadline)
+    else:
+        report.wrong_kind(("limits", "deadline"), "a time such as 10m or 90s", value)
 
 
 def _defaults(report: Report, data: Any) -> NodePolicies:

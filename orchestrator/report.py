@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal
 
@@ -55,6 +55,29 @@ class Report:
         """The same for a key of a map: one that stands there already cannot be meant."""
         free = [name for name in candidates if (*place[:-1], name) not in self.spec.marks]
         return self.unknown(self.spec.mark(*place), code, message, str(place[-1]), free)
+
+    def known_keys(self, place: Place, data: Mapping[str, Any], allowed: Sequence[str]) -> dict[str, Any]:
+        """The keys of a map that may stand there. Others are problems; the surely misspelt count as what was meant."""
+        found = {}
+        before = f"{path(place)}: " if place else ""
+        for key, value in data.items():
+            if key in allowed:
+                found[key] = value
+                continue
+            meant = self.unknown_key((*place, str(key)), "RW104", f"{before}unknown key {key!r}", allowed)
+            if meant is not None and meant not in data:
+                found[meant] = value
+                self.moved((*place, str(key)), (*place, meant), value)
+        return found
+
+    def moved(self, old: Place, new: Place, value: Any) -> None:
+        """What stands at `old` is found at `new` as well."""
+        for marks in (self.spec.marks, self.spec.value_marks):
+            if old in marks:
+                marks[new] = marks[old]
+        items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+        for key, item in items:
+            self.moved((*old, key), (*new, key), item)
 
     def wrong_kind(self, place: Place, expected: str, value: Any, hint: str = "", code: str = "RW105") -> None:
         """A value that is not what belongs here."""

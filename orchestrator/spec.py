@@ -108,11 +108,6 @@ class Spec:
     marks: dict[Place, Mark] = field(default_factory=dict)
     value_marks: dict[Place, Mark] = field(default_factory=dict)
 
-    def rename(self, old: str, new: str) -> None:
-        """What stands under the key `old` of the file is found under `new` as well."""
-        for marks in (self.marks, self.value_marks):
-            marks.update({(new, *place[1:]): mark for place, mark in list(marks.items()) if place[:1] == (old,)})
-
     def mark(self, *place: str | int) -> Mark:
         """Where this key stands, or the nearest thing around it."""
         while place and place not in self.marks:

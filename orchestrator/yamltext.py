@@ -185,11 +185,25 @@ class _Builder:
                 first = marks[inner]
                 again = f"the key {key!r} stands here again; it stands on line {first.line} already"
                 self.problem("RW101", again, event)
-                self.value(self.next(), (*place, key, "again"))
+                self.again(found, place, key)
                 continue
             marks[inner] = Mark(mark.line + 1, mark.column + 1)
             found[key] = self.value(self.next(), inner)
         return found
+
+    def again(self, found: dict[str, Any], place: Place, key: str) -> None:
+        """Read past the second value of a key. Of a section that stands twice, what only the second has counts too."""
+        hidden = (*place, key, -1)
+        value = self.value(self.next(), hidden)
+        first = found[key]
+        if place or not isinstance(first, dict) or not isinstance(value, dict):
+            return
+        depth = len(hidden)
+        for marks in (self.reading.marks, self.reading.value_marks):
+            for where in [where for where in marks if where[:depth] == hidden and len(where) > depth]:
+                if where[depth] not in first:
+                    marks[(key, *where[depth:])] = marks[where]
+        found[key] = {**first, **{name: item for name, item in value.items() if name not in first}}
 
     def refuse(self, event: Any, message: str) -> None:
         self.reading.readable = False

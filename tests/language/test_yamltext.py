@@ -123,10 +123,20 @@ def test_a_bomb_of_aliases_is_refused_before_it_grows() -> None:
 
 
 def test_the_first_of_two_keys_counts() -> None:
-    reading = read("a: {x: 1}\na: {y: 2}\nb: 1")
-    assert reading.data == {"a": {"x": 1}, "b": 1}
-    [problem] = reading.problems
-    assert str(problem) == "graph:2:1  RW101  the key 'a' stands here again; it stands on line 1 already"
+    reading = read("a: 1\na: 2\nb: {c: 1, c: {d: 2}}")
+    assert reading.data == {"a": 1, "b": {"c": 1}}
+    assert [str(problem) for problem in reading.problems] == [
+        "graph:2:1  RW101  the key 'a' stands here again; it stands on line 1 already",
+        "graph:3:11  RW101  the key 'c' stands here again; it stands on line 3 already",
+    ]
+
+
+def test_of_a_section_that_stands_twice_all_counts() -> None:
+    reading = read("a: {x: {y: 1}}\na: {x: {z: 2}, w: {v: 3}}\n")
+    assert reading.data == {"a": {"x": {"y": 1}, "w": {"v": 3}}}
+    assert reading.marks["a", "w", "v"] == Mark(2, 20)
+    assert ("a", "x", "z") not in reading.marks
+    assert len(reading.problems) == 1
 
 
 def test_without_the_c_parser_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
