@@ -59,7 +59,9 @@ class RerankerNode(Node, type="reranker"):
         reranker = await ctx.reranker(self.reranker)
         scores = await reranker.score(question, documents)
         parts = [query for query in dict.fromkeys(queries or ()) if query != question]
-        leaders = [_leader(await reranker.score(query, documents)) for query in parts]
+        # What the whole question found says little about its parts, so their leaders are chosen without that score.
+        plain = [document.model_copy(update={"score": 0.0}) for document in documents] if parts else []
+        leaders = [_leader(await reranker.score(query, plain)) for query in parts]
         kept = keep_leaders(scores, leaders, self.top_k)
         return {"documents": [documents[place].model_copy(update={"score": scores[place]}) for place in kept]}
 

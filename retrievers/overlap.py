@@ -76,8 +76,6 @@ def _named(rarity: dict[str, float], title: frozenset[str]) -> float:
 
 
 def _scaled(scores: Sequence[float]) -> list[float]:
-    """From 0 for the worst to 1 for the best; in the order given where a retriever gives no scores."""
+    """From 0 for the worst to 1 for the best; all 0 where a retriever tells none from another."""
     low, high = min(scores), max(scores)
-    if high <= low:
-        return [1.0 - place / len(scores) for place in range(len(scores))]
-    return [(score - low) / (high - low) for score in scores]
+    return [(score - low) / (high - low) if high > low else 0.0 for score in scores]
