@@ -68,13 +68,17 @@ _SHAPES = (
 
 def draw_svg(picture: Picture) -> str:
     """The drawing as the text of an SVG file."""
+    return "\n".join(_lines(picture, layout_of(picture))) + "\n"
+
+
+def layout_of(picture: Picture) -> Layout:
+    """Where everything stands, in pixels."""
     boxes = [_box_size(box, degree) for box, degree in zip(picture.boxes, degrees(picture), strict=True)]
-    labels = [lines_of(arrow.label, _LABEL_WIDTH) for arrow in picture.arrows]
-    layout = lay_out(picture, boxes, [_label_size(lines) for lines in labels], _METRICS)
-    return "\n".join(_lines(picture, layout, labels)) + "\n"
+    labels = [_label_size(lines_of(arrow.label, _LABEL_WIDTH)) for arrow in picture.arrows]
+    return lay_out(picture, boxes, labels, _METRICS)
 
 
-def _lines(picture: Picture, layout: Layout, labels: Sequence[Sequence[str]]) -> Iterator[str]:
+def _lines(picture: Picture, layout: Layout) -> Iterator[str]:
     width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
@@ -84,8 +88,9 @@ def _lines(picture: Picture, layout: Layout, labels: Sequence[Sequence[str]]) ->
     yield f"<style>{_SHAPES}{_rules(_LIGHT)}@media (prefers-color-scheme:dark){{{_rules(_DARK)}}}</style>"
     yield f'<rect class="ground" width="{width}" height="{height}" rx="8"/>'
     yield f'<g transform="translate({_MARGIN} {_MARGIN})">'
-    for arrow, line, label, words in zip(picture.arrows, layout.lines, layout.labels, labels, strict=True):
-        yield f'<g class="{arrow.kind}">' + _line(line) + (_label(label, words) if label is not None else "") + "</g>"
+    for arrow, line, label in zip(picture.arrows, layout.lines, layout.labels, strict=True):
+        words = _label(label, arrow.label) if label is not None else ""
+        yield f'<g class="{arrow.kind}">{_line(line)}{words}</g>'
     for box, place in zip(picture.boxes, layout.boxes, strict=True):
         yield _box(box, place)
     yield "</g>"
@@ -131,8 +136,8 @@ def _box(box: Box, place: Rectangle) -> str:
     return shape if box.is_mark else shape + f'<text class="type" x="{middle}" y="{y + 36}">{_text(box.caption)}</text>'
 
 
-def _label(place: Rectangle, lines: Sequence[str]) -> str:
-    middle = place.x + place.width // 2
+def _label(place: Rectangle, label: str) -> str:
+    middle, lines = place.x + place.width // 2, lines_of(label, _LABEL_WIDTH)
     words = "".join(
         f'<text class="words" x="{middle}" y="{place.y + 14 + _LABEL_LINE * row}">{_text(line)}</text>'
         for row, line in enumerate(lines)

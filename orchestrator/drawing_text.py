@@ -18,19 +18,23 @@ _DASHED = {"│": "┆", "─": "┄"}
 
 def draw_text(picture: Picture) -> str:
     """The drawing as lines of text, without trailing spaces."""
-    captions = [_caption(box) for box in picture.boxes]
-    labels = [lines_of(arrow.label, _LABEL_WIDTH) for arrow in picture.arrows]
-    boxes = [_box_size(text, degree) for text, degree in zip(captions, degrees(picture), strict=True)]
-    layout = lay_out(picture, boxes, [_label_size(lines) for lines in labels], _METRICS)
+    layout = layout_of(picture)
     canvas = _Canvas(layout)
-    for box, text, place in zip(picture.boxes, captions, layout.boxes, strict=True):
-        canvas.box(place, text, is_mark=box.is_mark)
+    for box, place in zip(picture.boxes, layout.boxes, strict=True):
+        canvas.box(place, _caption(box), is_mark=box.is_mark)
     for arrow, line in zip(picture.arrows, layout.lines, strict=True):
         canvas.line(line, is_dashed=arrow.kind in ("back", "error"))
-    for lines, label in zip(labels, layout.labels, strict=True):
+    for arrow, label in zip(picture.arrows, layout.labels, strict=True):
         if label is not None:
-            canvas.text(label, lines)
+            canvas.text(label, lines_of(arrow.label, _LABEL_WIDTH))
     return canvas.render()
+
+
+def layout_of(picture: Picture) -> Layout:
+    """Where everything stands, in characters."""
+    boxes = [_box_size(_caption(box), degree) for box, degree in zip(picture.boxes, degrees(picture), strict=True)]
+    labels = [_label_size(lines_of(arrow.label, _LABEL_WIDTH)) for arrow in picture.arrows]
+    return lay_out(picture, boxes, labels, _METRICS)
 
 
 def _caption(box: Box) -> str:
