@@ -84,7 +84,7 @@ def writing(index: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        _sweep(index)
+        _sweep(index, "draft-*")
         try:
             yield
         finally:
@@ -120,7 +120,7 @@ def new_generation(index: Path, manifest: dict[str, Any]) -> Iterator[Path]:
         raise cannot_write(index, error) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    _sweep(index)
+    _sweep(index, "generation-*", keep=target.name)
 
 
 def cannot_write(index: Path, error: OSError) -> IndexUnusable:
@@ -160,14 +160,10 @@ def _seal(draft: Path, manifest: dict[str, Any]) -> None:
         _sync_folder(folder)
 
 
-def _sweep(index: Path) -> None:
-    """Remove what is not current: drafts of writers that died, old generations. Those who have them open keep them."""
-    try:
-        name = (index / _POINTER).read_text(encoding="ascii").strip()
-    except OSError:
-        name = ""
-    for path in [*index.glob("draft-*"), *index.glob("generation-*")]:
-        if path.name != name:
+def _sweep(index: Path, pattern: str, keep: str = "") -> None:
+    """Remove the drafts of writers that died, or old generations. Those who have them open can still read them."""
+    for path in index.glob(pattern):
+        if path.name != keep:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -57,7 +57,8 @@ class Hybrid(Retriever, type="hybrid"):
         """Up to `top_k` passages, best first; scores are between 0 and 1. Blank queries find nothing."""
         if not query.strip() or top_k < 1:
             return []
-        return await asyncio.to_thread(self._search, query, top_k)
+        sound = query.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text to an embedder
+        return await asyncio.to_thread(self._search, sound, top_k)
 
     def _search(self, query: str, top_k: int) -> list[Document]:
         import numpy as np

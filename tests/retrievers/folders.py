@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +14,13 @@ import pytest
 
 from ragweave.orchestrator.contracts import Embedder
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data"
 """Data sets beside the repository; tests that need them are skipped where they are absent."""
 
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which is not part of the repository")
+needs_shared = pytest.mark.skipif(
+    not SHARED.is_dir(), reason="needs ../shared/data, which is not part of the repository"
+)
 
 
 class Letters(Embedder, type="letters"):
@@ -47,6 +52,21 @@ class Letters(Embedder, type="letters"):
                 digest = hashlib.blake2b(letters[place : place + 3].encode(), digest_size=2).digest()
                 vectors[row, int.from_bytes(digest, "big") % self.dimension] += 1
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+def fresh_python(code: str, *arguments: str, stdin: str = "") -> str:
+    """The last line that this code prints in a new process, started where `ragweave` can be imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        check=False,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:

@@ -10,9 +10,25 @@ from ragweave.retrievers.chunking import PASSAGE_TOKENS, estimate_tokens, labels
 from ragweave.retrievers.loading import SourceText
 
 LINES = st.sampled_from(
-    ["# A", "## B", "### C", "Title", "=====", "-----", "- item one", "  more of it", "2. second", "```", "~~~", "", "   "]
+    [
+        "# A",
+        "## B",
+        "### C",
+        "Title",
+        "=====",
+        "-----",
+        "- item one",
+        "  more of it",
+        "2. second",
+        "```",
+        "~~~",
+        "",
+        "   ",
+    ]
 ) | st.text(max_size=80)
-TEXTS = st.lists(LINES, max_size=60).map("\n".join) | st.text(max_size=500) | st.lists(LINES, max_size=20).map("\r\n".join)
+TEXTS = (
+    st.lists(LINES, max_size=60).map("\n".join) | st.text(max_size=500) | st.lists(LINES, max_size=20).map("\r\n".join)
+)
 
 
 def source(text: str, title: str = "Doc") -> SourceText:

@@ -51,16 +51,16 @@ def test_a_missing_folder_suggests_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "recipes").mkdir()
     with pytest.raises(InputError, match=r"folder '.*/recipies' does not exist; did you mean 'recipes'\?"):
         list(find_files(tmp_path / "recipies"))
-    with pytest.raises(InputError, match="does not exist$"):
+    with pytest.raises(InputError, match=r"does not exist$"):
         list(find_files(tmp_path / "no" / "where"))
 
 
 def test_front_matter_is_kept_as_plain_json() -> None:
     text = parsed(
-        "---\ntitle: 'Garam  Masala'\ndate: 2021-03-19\ntags: [spice, basic]\nodd: {1: !!set {b}, x: .inf}\n---\n\nMix.\n"
+        "---\ntitle: 'Garam  Masala'\ndate: 2021-03-19\ntags: [spice, a]\nodd: {1: !!set {b}, x: .inf}\n---\n\nMix.\n"
     )
     assert text.title == "Garam Masala"
-    assert text.metadata["tags"] == ["spice", "basic"]
+    assert text.metadata["tags"] == ["spice", "a"]
     assert text.metadata["date"] == "2021-03-19"
     assert json.loads(json.dumps(text.metadata, allow_nan=False)) == text.metadata
     assert text.text[text.body :] == "\nMix.\n"
@@ -163,7 +163,10 @@ def test_a_file_that_vanishes_is_skipped(tmp_path: Path) -> None:
     assert read(Found("a.md", tmp_path / "a.md")) == Skipped("a.md", "no such file or directory")
 
 
-@given(st.binary(max_size=400) | st.text(max_size=400).map(lambda text: f"---\n{text}\n---\nbody".encode("utf-8", "replace")))
+@given(
+    st.binary(max_size=400)
+    | st.text(max_size=400).map(lambda text: f"---\n{text}\n---\nbody".encode("utf-8", "replace"))
+)
 def test_any_bytes_are_read_or_skipped(data: bytes) -> None:
     text = parse("a.md", data)
     if isinstance(text, SourceText):

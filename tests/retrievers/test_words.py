@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.retrievers import words
+from tests.retrievers.folders import fresh_python
 
 PASSAGES = [
     ("Garam Masala", "Grind the spices."),
@@ -101,8 +99,7 @@ def test_a_read_only_index_can_be_searched() -> None:
         for path in folder.iterdir():
             path.chmod(0o444)
         folder.chmod(0o555)
-        done = subprocess.run(
-            [sys.executable, "-c", READ_ONLY, name], capture_output=True, text=True, timeout=30, env={**os.environ, "TMPDIR": "/tmp"}
-        )
-        folder.chmod(0o755)
-    assert (done.stdout.strip(), done.returncode) == ("[1]", 0), done.stderr
+        try:
+            assert fresh_python(READ_ONLY, name) == "[1]"
+        finally:
+            folder.chmod(0o755)
