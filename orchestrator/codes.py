@@ -10,7 +10,7 @@ from textwrap import fill
 
 from ragweave.orchestrator.errors import RagweaveError
 
-TABLES = ("codes_language", "codes_edges", "codes_settings", "codes_state", "codes_shape")
+TABLES = ("codes_language", "codes_edges", "codes_settings", "codes_state", "codes_shape", "codes_conditions")
 """The modules of this folder that hold codes, in the order of their numbers; each has a tuple `CODES`."""
 
 

@@ -8,8 +8,9 @@ CODES = (
     Code(
         "RW201",
         "a key that is never written",
-        "A node, a condition, map.over or the graph's outputs read a key that no input and no node writes. Often one of "
-        "the two names is misspelt. A node's own names are the parameters of its type; reads and writes rename them.",
+        "A node, a condition, map.over or the graph's outputs read a key that no input and no node writes. Often "
+        "one of the two names is misspelt. A node's own names are the parameters of its type; reads and writes "
+        "rename them.",
         """\
 outputs: [anwser]
 """,
@@ -20,8 +21,8 @@ outputs: [answer]
     Code(
         "RW202",
         "a key that may be unwritten",
-        "On some way to this node nothing writes the key; the message says which way. Give the key a default under "
-        "state, let a node before write it on every way, or lead that way around the reader.",
+        "On some way to this node nothing writes the key; the message says which way. Give the key a default "
+        "under state, let a node before write it on every way, or lead that way around the reader.",
         """\
 retrievers:
   recipes: {type: hybrid, index: .ragweave/recipes}
@@ -58,8 +59,8 @@ edges:
     Code(
         "RW203",
         "a key is read as another type than it has",
-        "What is written as one type is read as another, such as a list where one text is expected. Map the node over "
-        "the list, or read another key.",
+        "What is written as one type is read as another, such as a list where one text is expected. Map the node "
+        "over the list, or read another key.",
         """\
 retrievers:
   recipes: {type: hybrid, index: .ragweave/recipes}
@@ -103,9 +104,9 @@ edges:
     Code(
         "RW205",
         "two writers may run at the same time",
-        "Two nodes of which neither waits for the other write one key, and a later node reads it. Which value it gets "
-        "would be an accident. Say under state how they become one (merge: rrf, extend, union, first, last, …), or "
-        "rename one with writes.",
+        "Two nodes of which neither waits for the other write one key, and a later node reads it. Which value it "
+        "gets would be an accident. Say under state how they become one (merge: rrf, extend, union, first, last, "
+        "…), or rename one with writes.",
         """\
 retrievers:
   recipes: {type: hybrid, index: .ragweave/recipes}
@@ -181,8 +182,8 @@ edges:
     Code(
         "RW211",
         "a write that nothing reads",
-        "A node writes a key that no node, condition or output reads. This is only a warning; but a node whose work is "
-        "lost is often a node that was not joined, or a name that was misspelt.",
+        "A node writes a key that no node, condition or output reads. This is only a warning; but a node whose "
+        "work is lost is often a node that was not joined, or a name that was misspelt.",
         """\
 retrievers:
   recipes: {type: hybrid, index: .ragweave/recipes}
@@ -231,9 +232,33 @@ nodes:
     Code(
         "RW214",
         "a loop that repeats the same work",
-        "No node of the loop reads what an earlier round of it wrote, so each round does what the first did. A warning: "
-        "let a node read a verdict, or what is missing; or take the loop out and use retry.",
-        "",
-        "",
+        "No node of the loop reads what an earlier round of it wrote, so each round does what the first did. A "
+        "warning: let a node read a verdict, or what is missing; or take the loop out and use retry.",
+        """\
+nodes:
+  greet: {type: reply, text: Hello.}
+  wave: {type: reply, text: Bye.}
+edges:
+  - start -> greet -> wave
+  - from: wave
+    routes:
+      - {when: size(question) > 9, to: greet, max_iterations: 2}
+      - {to: end}
+""",
+        """\
+retrievers:
+  recipes: {type: hybrid, index: .ragweave/recipes}
+nodes:
+  plan: {type: decomposer}
+  find: {type: retriever, retriever: recipes, map: {over: queries, as: query, merge: rrf}}
+  answer: {type: generator}
+edges:
+  - start -> plan -> find
+  - from: find
+    routes:
+      - {when: size(documents) < 3, to: plan, max_iterations: 2}
+      - {to: answer}
+  - answer -> end
+""",
     ),
 )
