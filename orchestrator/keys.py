@@ -16,6 +16,11 @@ STATE_KEYS = ("type", "default", "merge", "accumulate", "description")
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
+def is_id(name: Any) -> bool:
+    """True if this can be the name of a node, a state key or a resource."""
+    return isinstance(name, str) and _ID.fullmatch(name) is not None
+
+
 def read_inputs(report: Report, data: Any) -> None:
     """Read `inputs` into the Spec."""
     if data is None:
@@ -67,7 +72,7 @@ def read_outputs(report: Report, data: Any) -> None:
 def _key(report: Report, place: Place, entry: Any, allowed: tuple[str, ...]) -> KeySpec:
     name = str(place[-1])
     mark = report.spec.mark(*place)
-    if not _ID.fullmatch(name):
+    if not is_id(name):
         report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter")
     if not isinstance(entry, Mapping):
         if entry is None and "merge" in allowed:

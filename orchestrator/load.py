@@ -10,9 +10,9 @@ from typing import Any
 from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.edges import edges_are_sound, read_edges, shape_of
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.keys import read_inputs, read_outputs, read_state
+from ragweave.orchestrator.keys import is_id, read_inputs, read_outputs, read_state
 from ragweave.orchestrator.node import RESERVED, Node
-from ragweave.orchestrator.policies import NodePolicies, seconds
+from ragweave.orchestrator.policies import NO_POLICIES, NodePolicies, seconds
 from ragweave.orchestrator.policytext import read_policies
 from ragweave.orchestrator.report import Report, path, shown, surely
 from ragweave.orchestrator.spec import NodeSpec, Place, Spec
@@ -29,7 +29,6 @@ GRAPH_KEYS = (
 LATER = ("approval", "budget")
 """Keys of a graph that have a meaning, but not in this version."""
 DURABILITY = ("async", "sync", "exit")
-_ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def load_text(text: str | bytes, *, file: str = "graph", folder: Path | None = None) -> tuple[Spec, list[Problem]]:
@@ -41,7 +40,7 @@ def load_text(text: str | bytes, *, file: str = "graph", folder: Path | None = N
     reading = read(text, file)
     spec = Spec(file, reading.text, folder or Path(), marks=reading.marks, value_marks=reading.value_marks)
     stem = Path(file).stem
-    spec.name = stem if _ID.fullmatch(stem) else spec.name
+    spec.name = stem if is_id(stem) else spec.name
     report = Report(spec, reading.problems)
     if reading.readable:
         _graph(report, reading.data, from_file=True)
@@ -150,7 +149,7 @@ def _defaults(report: Report, data: Any) -> NodePolicies:
     allowed = ("retry", "timeout", "cache")
     if not isinstance(data, Mapping):
         report.wrong_kind(place, "a map of policies", data, "such as {retry: 2, timeout: 30s}")
-        return NodePolicies()
+        return NO_POLICIES
     taken = {}
     for key, value in data.items():
         if key in allowed:
@@ -241,11 +240,8 @@ def _node(report: Report, name: str, entry: Any) -> NodeSpec:
             report.key((*place, key), "RW112", f"{path(place)}: {key!r} is not available in this version; delete it")
         else:
             settings[str(key)] = value
-    read = read_policies(report, policies, place) if policies else _NO_POLICIES
+    read = read_policies(report, policies, place) if policies else NO_POLICIES
     return NodeSpec(name, kind, settings, read, implementation, mark=mark)
-
-
-_NO_POLICIES = NodePolicies()
 
 
 def _no_type(report: Report, place: Place, entry: Mapping[str, Any]) -> None:
@@ -265,11 +261,6 @@ def _not_an_id(report: Report, place: Place, name: str) -> None:
     better = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
     hint = f", such as {better!r}" if name.isascii() and is_id(better) else ""
     report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter{hint}")
-
-
-def is_id(name: Any) -> bool:
-    """True if this can be the name of a node, a state key or a resource."""
-    return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
 def _is_implementation(thing: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.bound import BoundNode, Member
 from ragweave.orchestrator.errors import GraphError, RagweaveError
-from ragweave.orchestrator.load import is_id
+from ragweave.orchestrator.keys import is_id
 from ragweave.orchestrator.node import RESERVED, Node, Signature
 from ragweave.orchestrator.policies import NodePolicies
 from ragweave.orchestrator.policytext import read_policies
