@@ -81,7 +81,7 @@ def index(
     ] = None,
     plugin: Plugins = None,
 ) -> int:
-    """Index documents, or bring their index up to date: only what changed is read again."""
+    """Index documents, or bring their index up to date."""
     from ragweave.cli.indexing import index_target
 
     return index_target(target, to, embedder, plugin or [])
@@ -109,7 +109,7 @@ def ask(
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
 ) -> int:
-    """Ask a graph, or a folder of documents, a question; show the answer as it comes, then its sources."""
+    """Ask a question; see the answer and its sources."""
     from ragweave.cli.asking import Asked, ask_docs, ask_graph
 
     asked = Asked(question, tuple(inputs or ()), thread, yes, tuple(plugin or ()), format is Report.json)
@@ -132,7 +132,7 @@ def check(
     watch: Annotated[bool, typer.Option("--watch", help="Check again whenever something changes.")] = False,
     plugin: Plugins = None,
 ) -> int:
-    """Find every mistake in graph files before anything runs."""
+    """Find every mistake in graph files."""
     paths, plugins, as_json = graphs or [Path()], plugin or [], format is Report.json
     if watch:
         if fix:
@@ -158,7 +158,7 @@ def draw(
     ] = None,
     plugin: Plugins = None,
 ) -> int:
-    """Draw a graph: for the terminal, for Markdown (Mermaid), or as a picture (SVG)."""
+    """Draw a graph as text, Mermaid or SVG."""
     from ragweave.cli.showing import draw_graph
 
     return draw_graph(graph, format.value if format else None, output, plugin or [])
@@ -172,7 +172,7 @@ def schema(
     ] = None,
     plugin: Plugins = None,
 ) -> int:
-    """Print the JSON schema of graph files, with which editors complete and check them."""
+    """Print the JSON schema of graph files, for editors."""
     from ragweave.cli.showing import print_schema
 
     return print_schema(output, plugin or [])
@@ -192,7 +192,7 @@ def nodes(
     format: ReportFormat = Report.text,
     plugin: Plugins = None,
 ) -> int:
-    """List the node types, or say all about one: settings, what it reads and writes, an example."""
+    """List node types, or say all about one."""
     from ragweave.cli.listing import list_types
 
     return list_types(name, plugin or [], as_json=format is Report.json)
@@ -206,7 +206,7 @@ def explain(
         typer.Argument(metavar="[CODE]", help="The code of a problem, such as RW205.", show_default=False),
     ] = None,
 ) -> int:
-    """Explain a problem's code, with a wrong and a right example; without one, list all codes."""
+    """Explain the code of a problem, or list all codes."""
     from ragweave.cli.listing import explain_code
 
     return explain_code(code)

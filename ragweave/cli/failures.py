@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn, ParamSpec
 
+import typer
+
 from ragweave.cli.terminal import complain
 
 INTERRUPTED = 130
@@ -53,6 +55,8 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
         try:
             status = command(*args, **kwargs) or 0
             sys.stdout.flush()
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
         except BaseException as error:
             status = status_of(error)
         raise SystemExit(status)

@@ -90,7 +90,7 @@ def check_file(path: Path, plugins: Sequence[str] = ()) -> Checked:
     from ragweave.orchestrator.check import check
     from ragweave.orchestrator.resources import Resources
 
-    refuse_folder(path)
+    _refuse_what_is_no_file(path)
     load_plugins(plugins, path)
     from ragweave.orchestrator.graph import read_file
 
@@ -102,17 +102,20 @@ def open_graph(path: Path, plugins: Sequence[str] = ()) -> Graph:
     """A graph that can be run. Raises GraphError, PluginError."""
     from ragweave.orchestrator.graph import Graph
 
-    refuse_folder(path)
+    _refuse_what_is_no_file(path)
     load_plugins(plugins, path)
     return Graph.load(path)
 
 
-def refuse_folder(path: Path) -> None:
-    """Raise RagweaveError if a folder stands where a graph file should, naming the graphs in it."""
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise an error that names the nearest graph if there is no file, or the graphs in it if it is a folder."""
+    from ragweave.orchestrator.errors import GraphError, Problem, RagweaveError, did_you_mean
+
+    if not path.exists() and path.parent.is_dir():
+        beside = [file.name for file in path.parent.iterdir() if file.suffix.lower() in _SUFFIXES]
+        raise GraphError([Problem("RW129", f"the file does not exist{did_you_mean(path.name, beside)}", str(path))])
     if not path.is_dir():
         return
-    from ragweave.orchestrator.errors import RagweaveError
-
     inside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _SUFFIXES and _is_graph(file)]
     there = f"; there is: {', '.join(str(file) for file in inside[:5])}" if inside else ""
     raise RagweaveError(f"{str(path)!r} is a folder, not a graph file{there}")

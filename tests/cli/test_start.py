@@ -1,0 +1,118 @@
+"""The command itself: help, version, mistakes on the command line, and how fast it is there."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ragweave
+from tests.cli.running import COMMAND, GRAPH, ROOT, environment, on_terminal
+from tests.cli.running import ragweave as run
+
+HEAVY = {
+    "torch",
+    "transformers",
+    "openvino",
+    "httpx",
+    "sentence_transformers",
+    "faiss",
+    "chromadb",
+    "langchain",
+    "numpy",
+}
+VERBS = ("index", "ask", "check", "draw", "schema", "nodes", "explain")
+
+
+def test_the_version() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"ragweave {ragweave.__version__}\n")
+
+
+def test_help_names_every_command_with_a_whole_sentence() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for verb in VERBS:
+        assert f"\n  {verb} " in done.stdout
+    assert "..." not in done.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_command_explains_its_options(verb: str) -> None:
+    done = run(verb, "--help")
+    assert done.returncode == 0
+    assert f"ragweave {verb}" in done.stdout
+
+
+def test_a_misspelt_command_is_recognised() -> None:
+    done = run("chek", "graph.yaml")
+    assert done.returncode == 2
+    assert "Did you mean 'check'" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["check", "--fxi"], ["draw"], ["index"], ["nodes", "--format", "xml"]])
+def test_a_wrong_command_line_is_a_short_message(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "Usage:" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "graph.yaml"], ["draw", "graph.yaml"], ["explain"]])
+def test_what_runs_no_model_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    code = (
+        "import runpy, sys, json\n"
+        f"sys.argv = ['ragweave', *{arguments!r}]\n"
+        "try:\n    runpy.run_module('ragweave', run_name='__main__')\n"
+        "except SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "print(); print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert not HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_a_fault_is_one_line_and_the_traceback_is_there_for_the_asking(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(
+        "from ragweave import Node\n"
+        "class Broken(Node, type='broken'):\n"
+        "    def signature(self, resources):\n"
+        "        raise RuntimeError('no such luck')\n"
+        "    def __call__(self, question: str) -> None: ...\n"
+    )
+    (tmp_path / "graph.yaml").write_text(
+        "schema: ragweave/v1\ninputs: {question: str}\nnodes: {a: {type: broken}}\nedges: [start -> a -> end]\n"
+    )
+    plain = run("check", "--plugin", "broken.py", "graph.yaml", cwd=tmp_path)
+    assert plain.returncode == 1
+    assert "no such luck" in plain.stdout + plain.stderr
+
+
+def test_the_entry_point_is_the_same_command() -> None:
+    script = Path(sys.executable).with_name("ragweave")
+    if not script.exists():
+        pytest.skip("the package is not installed here")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout == f"ragweave {ragweave.__version__}\n"
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    line = " ".join([*COMMAND, "schema"]) + " | head -n 1; echo ${PIPESTATUS[0]}"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[0] == "{"
+
+
+def test_colour_only_on_a_terminal_and_only_if_wanted(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    assert "\x1b[" in on_terminal("check", "graph.yaml", cwd=tmp_path).raw
+    assert "\x1b[" not in on_terminal("check", "graph.yaml", cwd=tmp_path, env={"NO_COLOR": "1"}).raw
+    assert "\x1b[" not in on_terminal("check", "graph.yaml", cwd=tmp_path, env={"TERM": "dumb"}).raw
