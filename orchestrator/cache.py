@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from types import CodeType
+from types import CellType, CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -56,20 +56,29 @@ def _code(node: Node) -> Any:
     """What a node does, as far as its own code says: an edited function is another function."""
     function: Any = node.function if isinstance(node, FunctionNode) else type(node).__call__
     code = getattr(function, "__code__", None)
-    inside = [repr(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
-    return [_instructions(code) if code is not None else "", repr(getattr(function, "__defaults__", None)), inside]
+    inside = [*(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__closure__", None) or ())]
+    return [_instructions(code) if isinstance(code, CodeType) else "", [_fixed(value) for value in inside]]
+
+
+def _fixed(value: Any) -> Any:
+    """What a function was made with, as far as it cannot change."""
+    if isinstance(value, CellType):
+        try:
+            value = value.cell_contents
+        except ValueError:  # not filled yet
+            return ""
+    if value is None or isinstance(value, (str, bytes, int, float, bool)):
+        return repr(value)
+    return _instructions(value.__code__) if isinstance(value, FunctionType) else type(value).__qualname__
 
 
 def _instructions(code: CodeType) -> Any:
-    constants = [
-        _instructions(one)
-        if isinstance(one, CodeType)
-        else sorted(map(repr, one))
-        if isinstance(one, frozenset)
-        else repr(one)
-        for one in code.co_consts
-    ]
+    constants = [_instructions(one) if isinstance(one, CodeType) else _constant(one) for one in code.co_consts]
     return [code.co_code.hex(), list(code.co_names), constants]
+
+
+def _constant(value: Any) -> Any:
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value)  # sets have an order of their own
 
 
 def plain(value: Any) -> Any:

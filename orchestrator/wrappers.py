@@ -84,14 +84,21 @@ def retried(call: Runner, retries: int) -> Runner:
             except Exception as error:
                 if attempt == retries or not is_transient(error) or cancelled_from_outside():
                     raise
-                pause = min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5)
-                asked = error.retry_after if isinstance(error, NodeError) else None
                 await ctx.withdraw(str(error))
                 await ctx.tell("retry", attempt=attempt + 1, error=str(error))
-                await asyncio.sleep(pause if asked is None else max(asked, 0.0))
+                await asyncio.sleep(pause_after(attempt + 1, error))
         raise AssertionError("unreachable")
 
     return run
+
+
+def pause_after(attempt: int, error: Exception) -> float:
+    """Seconds to wait after the first, second, … attempt: what the other side asked for, else twice as long each time,
+    give or take half, so that many callers do not come back together."""
+    asked = error.retry_after if isinstance(error, NodeError) else None
+    if asked is not None:
+        return max(asked, 0.0)
+    return min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
 
 
 def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:

@@ -1,0 +1,90 @@
+"""What holds for every test: no network but this machine, and no task of ours that outlives its test."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_refused = False
+
+
+class NetworkRefused(RuntimeError):
+    """A test reached for a machine other than this one."""
+
+
+def _here(host: Any) -> bool:
+    """True for this machine: loopback addresses, its name, nothing at all (to listen)."""
+    if isinstance(host, bytes):
+        host = host.decode(errors="replace")
+    if host in (None, "", "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(str(host).split("%", 1)[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if not _refused:
+        return
+    if event in ("socket.connect", "socket.sendto"):
+        host = args[1][0] if isinstance(args[1], tuple) else None  # else a unix socket
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = args[0]
+    else:
+        return
+    if not _here(host):
+        raise NetworkRefused(f"a test reached for {host!r}; tests run without network, use a server on 127.0.0.1")
+
+
+sys.addaudithook(_audit)  # sees every socket, whoever opens it; it cannot be taken away, only told not to look
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> Iterator[None]:
+    global _refused
+    _refused = True
+    yield
+    _refused = False
+
+
+@pytest.fixture
+def network(_no_network: None) -> None:
+    """Lets one test out."""
+    global _refused
+    _refused = False
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left(request: pytest.FixtureRequest) -> None:
+    test = getattr(request.node, "obj", None)
+    test = getattr(getattr(test, "hypothesis", None), "inner_test", test)
+    if inspect.iscoroutinefunction(test):
+        request.getfixturevalue("_no_task_left")
+
+
+@pytest.fixture
+async def _no_task_left() -> AsyncIterator[None]:
+    yield
+    mine = asyncio.current_task()
+    for _ in range(100):
+        left = [task for task in asyncio.all_tasks() if task is not mine and _ours(task)]
+        if not left:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail(f"tasks outlive this test: {', '.join(str(task.get_coro()) for task in left)}")
+
+
+def _ours(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    path = Path(code.co_filename).resolve() if code is not None else None
+    return path is not None and path.is_relative_to(ROOT) and ".venv" not in path.parts

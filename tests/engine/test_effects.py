@@ -1,0 +1,410 @@
+"""Effects: done once, or asked about (R18, R21)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.errors import NodeError, RunError
+from ragweave.orchestrator.events import Event
+from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.node import node_type
+from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.stores.memory import MemoryStore
+from ragweave.orchestrator.values import Ask, Failure
+from tests.engine.steps import N, R, ask, build, events, finished, idle
+
+
+def effect(function: Callable[..., Any], *, idempotent: bool = False) -> Any:
+    return node_type(function, effects="external", idempotent=idempotent)
+
+
+async def crashed(graph: Graph, count: int, run_id: str = "crashed", **inputs: Any) -> str:
+    """A run of which only the first events of the newest run's journal are known, as after a kill."""
+    known = (await events(graph))[:count]
+    await graph.store.begin(RunRecord(run_id, "", graph.name, "running", inputs))
+    write = graph.store.writer(run_id)
+    for event in known:
+        write(event.record())
+    return run_id
+
+
+def kinds(journal: list[Event]) -> list[str]:
+    return [event.kind for event in journal]
+
+
+async def test_an_effect_is_journaled_before_and_after_and_both_are_flushed() -> None:
+    flushed: list[list[str]] = []
+
+    class Flushing(MemoryStore):
+        async def flush(self, run_id: str) -> None:
+            flushed.append(kinds(list(await self.events(run_id))))
+
+    async def pay(n: int) -> N:
+        assert flushed == [["run_started", "effect_started"]]
+        return {"n": n + 1}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end", store=Flushing())
+    await graph.arun(n=1)
+    assert flushed[1] == ["run_started", "effect_started", "effect_finished"]
+    assert kinds(await events(graph)) == ["run_started", "effect_started", "effect_finished", "finished", "run_done"]
+
+
+async def test_an_effect_that_happened_is_not_repeated_although_its_node_did_not_finish() -> None:
+    paid = 0
+
+    async def pay(n: int) -> N:
+        nonlocal paid
+        paid += 1
+        return {"n": n + 41}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 3)
+    assert (await graph.aresume(run_id))["n"] == 42
+    assert paid == 1
+
+
+async def test_an_idempotent_effect_of_unknown_outcome_is_repeated_with_the_same_key() -> None:
+    keys: list[str] = []
+
+    async def put(n: int, ctx: Context) -> N:
+        keys.append(ctx.key)
+        return {"n": n + 1}
+
+    graph = build({"put": effect(put, idempotent=True)}, "start -> put -> end")
+    await graph.arun(n=1)
+    assert (await graph.aresume(await crashed(graph, 2)))["n"] == 2
+    assert keys[1] == "crashed:put#1"
+
+
+def paying() -> tuple[Graph, list[str]]:
+    """A graph with an effect that writes, and what it was called with."""
+    calls: list[str] = []
+
+    async def pay(n: int, ctx: Context) -> N:
+        calls.append(ctx.path)
+        return {"n": n + 1}
+
+    return build({"pay": effect(pay)}, "start -> pay -> end"), calls
+
+
+async def test_one_of_unknown_outcome_makes_the_run_ask() -> None:
+    graph, calls = paying()
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    parked = await graph.aresume(run_id)
+    assert parked.status == "parked"
+    assert list(parked.asks) == ["pay#1!"]
+    assert parked.asks["pay#1!"].answer_schema == {"type": "string", "enum": ["repeat", "fail"]}
+    assert calls == ["pay#1"]
+
+
+async def test_repeat_calls_it_again() -> None:
+    graph, calls = paying()
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    await graph.aresume(run_id)
+    result = await graph.aresume(run_id, answers={"pay#1!": "repeat"})
+    assert (result.status, result["n"], calls) == ("done", 2, ["pay#1", "pay#1"])
+
+
+async def test_fail_fails_the_node() -> None:
+    graph, calls = paying()
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    await graph.aresume(run_id)
+    with pytest.raises(RunError, match="may or may not have happened") as caught:
+        await graph.aresume(run_id, answers={"pay#1!": "fail"})
+    assert type(caught.value.__cause__).__name__ == "Denied"
+    assert calls == ["pay#1"]
+
+
+async def test_other_answers_are_refused_and_the_run_stays_parked() -> None:
+    graph, _ = paying()
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    await graph.aresume(run_id)
+    with pytest.raises(NodeError, match="'skip' is not one of 'repeat', 'fail'"):
+        await graph.aresume(run_id, answers={"pay#1!": "skip"})
+    record = await graph.store.record(run_id)
+    assert record is not None
+    assert record.status == "parked"
+
+
+async def test_an_effect_that_writes_nothing_can_be_skipped() -> None:
+    sent: list[int] = []
+
+    async def send(n: int) -> None:
+        sent.append(n)
+
+    graph = build({"send": effect(send)}, "start -> send -> end")
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    parked = await graph.aresume(run_id)
+    assert parked.asks["send#1!"].answer_schema["enum"] == ["repeat", "skip", "fail"]
+    assert (await graph.aresume(run_id, answers={"send#1!": "skip"})).status == "done"
+    assert sent == [1]
+
+
+async def test_a_decision_to_repeat_holds_once() -> None:
+    graph, calls = paying()
+    await graph.arun(n=1)
+    run_id = await crashed(graph, 2)
+    await graph.aresume(run_id)
+    await graph.aresume(run_id, answers={"pay#1!": "repeat"})
+    journal = await events(graph, run_id)
+    again = kinds(journal).index("effect_started", kinds(journal).index("answered"))
+    await graph.store.begin(RunRecord("twice", "", graph.name, "running", {}))
+    for event in journal[: again + 1]:
+        graph.store.writer("twice")(event.record())
+    assert (await graph.aresume("twice")).status == "parked"
+    assert calls == ["pay#1", "pay#1"]
+
+
+async def test_a_timeout_leaves_the_outcome_unknown_so_the_run_asks() -> None:
+    slow = True
+
+    async def pay(n: int) -> N:
+        if slow:
+            await asyncio.Event().wait()
+        return {"n": n + 1}
+
+    graph = build(
+        {"pay": {"type": effect(pay), "timeout": 0.02, "on_error": "x"}, "x": idle},
+        "start -> pay -> end",
+        "x -> end",
+        outputs=[],
+    )
+    parked = await graph.arun(n=1)
+    assert list(parked.asks) == ["pay#1!"]
+    slow = False
+    assert (await graph.aresume(parked.run_id, answers={"pay#1!": "repeat"})).status == "done"
+    assert await finished(graph, parked.run_id) == ["pay#1"]
+
+
+async def test_an_idempotent_effect_is_tried_again_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    calls = 0
+
+    async def put(n: int) -> N:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            await asyncio.Event().wait()
+        return {"n": n + 1}
+
+    graph = build({"a": {"type": effect(put, idempotent=True), "timeout": 0.02, "retry": 1}}, "start -> a -> end")
+    assert (await graph.arun(n=1))["n"] == 2
+
+
+async def test_an_error_says_that_it_did_not_happen() -> None:
+    broken = True
+
+    async def pay(n: int) -> N:
+        if broken:
+            raise NodeError("card declined")
+        return {"n": n + 1}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    with pytest.raises(RunError, match="card declined") as caught:
+        await graph.arun(n=1)
+    broken = False
+    assert (await graph.aresume(caught.value.run_id))["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "asks"), [(ConnectionResetError(), True), (TimeoutError(), True), (ConnectionRefusedError(), False)]
+)
+async def test_a_lost_connection_leaves_the_outcome_unknown(error: Exception, asks: bool) -> None:
+    async def pay(n: int) -> N:
+        raise error
+
+    async def repair(error: Failure) -> R:
+        return {"r": error.type}
+
+    graph = build(
+        {"pay": {"type": effect(pay), "on_error": "x"}, "x": repair}, "start -> pay -> end", "x -> end", outputs=[]
+    )
+    assert (await graph.arun(n=1)).status == ("parked" if asks else "done")
+
+
+async def test_an_effect_that_asks_itself_is_not_asked_about() -> None:
+    calls = 0
+
+    async def pay(n: int, ctx: Context) -> N | Ask:
+        nonlocal calls
+        calls += 1
+        return {"n": n} if ctx.answers else ask("Pay?", "boolean")
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    parked = await graph.arun(n=1)
+    assert list(parked.asks) == ["pay#1"]
+    assert (await graph.aresume(parked.run_id, answers={"pay#1": True})).status == "done"
+    assert calls == 2
+
+
+async def test_the_answers_of_the_node_stay_apart_from_the_decision() -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    async def pay(n: int, ctx: Context) -> N | Ask:
+        seen.append(ctx.answers)
+        return {"n": n} if ctx.answers else ask("Pay?", "boolean")
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    parked = await graph.arun(n=1)
+    await graph.aresume(parked.run_id, answers={"pay#1": True})
+    journal = await events(graph, parked.run_id)
+    last_start = len(journal) - 1 - kinds(journal)[::-1].index("effect_started")
+    run_id = await crashed(graph, last_start + 1)
+    assert list((await graph.aresume(run_id)).asks) == ["pay#1!"]
+    assert (await graph.aresume(run_id, answers={"pay#1!": "repeat"})).status == "done"
+    assert seen == [(), (True,), (True,)]
+
+
+async def test_a_started_effect_is_let_finish_within_its_timeout_when_the_run_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    started, release = asyncio.Event(), asyncio.Event()
+    paid = 0
+
+    async def pay(n: int) -> N:
+        nonlocal paid
+        started.set()
+        await release.wait()
+        paid += 1
+        return {"n": n + 1}
+
+    graph = build({"pay": {"type": effect(pay), "timeout": 5}}, "start -> pay -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await started.wait()
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.1, release.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert kinds(await events(graph)) == [
+        "run_started", "effect_started", "effect_finished", "finished", "run_cancelled",
+    ]  # fmt: skip
+    record = (await graph.runs())[0]
+    assert (await graph.aresume(record.run_id))["n"] == 2
+    assert paid == 1
+
+
+async def test_an_effect_in_a_map_is_let_finish_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    started, release = asyncio.Event(), asyncio.Event()
+    sent: list[str] = []
+
+    async def send(item: str) -> R:
+        started.set()
+        await release.wait()
+        sent.append(item)
+        return {"r": item}
+
+    policy = {"over": "items", "as": "item", "max_concurrency": 2}
+    graph = build(
+        {"m": {"type": effect(send), "timeout": 5, "map": policy}},
+        "start -> m -> end",
+        inputs={"items": "list[str]"},
+        outputs=["r"],
+    )
+    task = asyncio.ensure_future(graph.arun(items=["a", "b", "c"]))
+    await started.wait()
+    task.cancel()
+    asyncio.get_running_loop().call_later(0.1, release.set)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(sent) == ["a", "b"]
+    run_id = (await graph.runs())[0].run_id
+    assert (await graph.aresume(run_id))["r"] == ["a", "b", "c"]
+    assert sorted(sent) == ["a", "b", "c"]
+
+
+async def test_an_effect_that_outlives_its_timeout_after_a_cancel_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    started = asyncio.Event()
+
+    async def pay(n: int) -> N:
+        started.set()
+        await asyncio.Event().wait()
+        return {"n": n}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    parked = await graph.aresume((await graph.runs())[0].run_id)
+    assert list(parked.asks) == ["pay#1!"]
+
+
+async def test_a_blocking_effect_counts_when_it_ends() -> None:
+    started, release = threading.Event(), threading.Event()
+    paid = 0
+
+    def pay(n: int) -> N:
+        nonlocal paid
+        started.set()
+        release.wait(5)
+        paid += 1
+        return {"n": n + 1}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await asyncio.to_thread(started.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0)
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await graph.aresume((await graph.runs())[0].run_id))["n"] == 2
+    assert paid == 1
+
+
+async def test_an_effect_that_was_cancelled_before_it_began_is_simply_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    flushing = asyncio.Event()
+
+    class Slow(MemoryStore):
+        async def flush(self, run_id: str) -> None:
+            if not flushing.is_set():
+                flushing.set()
+                await asyncio.Event().wait()
+
+    calls = 0
+
+    async def pay(n: int) -> N:
+        nonlocal calls
+        calls += 1
+        return {"n": n + 1}
+
+    graph = build({"pay": effect(pay)}, "start -> pay -> end", store=Slow())
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await flushing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert calls == 0
+    assert (await graph.aresume((await graph.runs())[0].run_id))["n"] == 2
+
+
+async def test_effects_of_a_loop_have_keys_of_their_own() -> None:
+    keys: list[str] = []
+
+    async def pay(n: int, ctx: Context) -> N:
+        keys.append(ctx.key.split(":")[1])
+        return {"n": n + 1}
+
+    graph = build(
+        {"pay": effect(pay)},
+        "start -> pay",
+        {"from": "pay", "routes": [{"when": "n < 3", "to": "pay", "max_iterations": 5}, {"to": "end"}]},
+    )
+    assert (await graph.arun(n=0))["n"] == 3
+    assert keys == ["pay#1", "pay#2", "pay#3"]
