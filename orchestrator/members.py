@@ -14,7 +14,7 @@ from ragweave.orchestrator.policies import NodePolicies
 from ragweave.orchestrator.policytext import read_policies
 from ragweave.orchestrator.report import path
 from ragweave.orchestrator.settings import Builder
-from ragweave.orchestrator.spec import NodeSpec, Place
+from ragweave.orchestrator.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.types import Type, assignable, list_of
 
 INHERITED = ("reads", "writes", "retry", "timeout", "cache")
@@ -81,9 +81,26 @@ def _defaulted(defaults: NodePolicies, own: NodePolicies, node: Node) -> NodePol
 
 def _may(node: Node, policy: str) -> bool:
     """R21: no cache on effects, no retry on effects that are not idempotent."""
-    if node.effects == "none":
+    if not has_effects(node):
         return True
-    return policy != "cache" and (policy != "retry" or node.idempotent)
+    return policy != "cache" and (policy != "retry" or (node.idempotent and not node.nested))
+
+
+def has_effects(node: Node) -> bool:
+    """True if a call of this node may have effects; a graph has those of its nodes and of their fallbacks."""
+    if not node.nested:
+        return node.effects != "none"
+    spec: Spec = node.plan.spec  # type: ignore[attr-defined]
+    return any(
+        (entry.node is not None and has_effects(entry.node))
+        or any(_class_effects(other.get("type")) for other in entry.policies.fallback)
+        for entry in spec.nodes.values()
+    )
+
+
+def _class_effects(kind: Any) -> bool:
+    found = registry.find("nodes", kind) if isinstance(kind, str) else kind
+    return getattr(found, "effects", "none") != "none"
 
 
 def _refuse_on_effects(builder: Builder, node: Node, own: NodePolicies, place: Place) -> None:
@@ -94,7 +111,7 @@ def _refuse_on_effects(builder: Builder, node: Node, own: NodePolicies, place: P
 
 
 def _refuse_effect_in_race(builder: Builder, node: Node, where: Place) -> None:
-    if node.effects != "none":
+    if has_effects(node):
         builder.report.key(
             where, "RW125", f"{path(where)}: a node with effects cannot race, since the losers are cancelled"
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.bound import BoundNode
 from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_data
+from ragweave.orchestrator.load import load_data, load_text
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.settings import bind
 from ragweave.orchestrator.types import Type, list_of
@@ -104,6 +106,30 @@ def test_defaults_are_policies_of_the_nodes_that_can_take_them() -> None:
     assert [policies[name].retry for name in "abc"] == [0, 0, 2]
     assert [policies[name].timeout for name in "abc"] == [9.0, 9.0, 9.0]
     assert [policies[name].cache is not None for name in "abc"] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("inner", "codes"),
+    [
+        ("{type: say, text: x, writes: {answer: receipt}}", []),
+        ("{type: save, reads: {answer: question}}", ["RW125", "RW125"]),
+        (
+            "{type: say, text: x, writes: {answer: receipt}, fallback: {type: pay, reads: {answer: question}, writes: {}}}",
+            ["RW125", "RW125"],
+        ),
+    ],
+)
+def test_a_graph_has_the_effects_of_its_nodes(tmp_path: Path, inner: str, codes: list[str]) -> None:
+    text = f"outputs: [receipt]\nnodes: {{a: {inner}}}\nedges: [start -> a -> end]\n"
+    (tmp_path / "inner.yaml").write_text(whole(text), encoding="utf-8")
+    spec, problems = load_text(
+        whole(
+            "nodes: {a: {type: graph, path: inner.yaml, retry: 1, cache: 1m}, b: {type: graph, path: inner.yaml}}\n"
+            "edges: [start -> a -> b -> end]\n"
+        )
+    )
+    assert not problems
+    assert [problem.code for problem in bind(spec, Resources(folder=tmp_path))[1]] == codes
 
 
 def test_the_environment_is_read_before_settings_are_judged() -> None:
