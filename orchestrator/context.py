@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
     from ragweave.orchestrator.run import Run
 
-NO_USAGE = Usage()
+NO_USAGE = Usage.model_construct()
 
 
 class Context:

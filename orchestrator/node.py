@@ -73,7 +73,9 @@ class Node(BaseModel):
     worker thread unless the class says `inline = True` (for those that never block).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True
+    )
 
     type_name: ClassVar[str] = ""
     effects: ClassVar[Effects] = "none"

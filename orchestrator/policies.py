@@ -39,7 +39,7 @@ Duration = Annotated[PositiveFloat, BeforeValidator(seconds, json_schema_input_t
 class Policy(BaseModel):
     """Frozen, and no key that is not declared."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 
 class MapPolicy(Policy):
@@ -78,3 +78,7 @@ class NodePolicies(Policy):
     )
     on_error: str | None = Field(None, description="The node to go to if this one finally fails; it may read `error`.")
     cache: CachePolicy | None = Field(None, description="Reuse the result of an equal call.")
+
+
+NO_POLICIES = NodePolicies.model_construct()
+"""Those of a node that gives none; made without a validator, which costs 20 ms to build."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.node import Node
-from ragweave.orchestrator.policies import NodePolicies
+from ragweave.orchestrator.policies import NO_POLICIES, NodePolicies
 from ragweave.orchestrator.types import Type
 
 Place = tuple[str | int, ...]
@@ -77,7 +77,7 @@ class NodeSpec:
     name: str
     type: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-    policies: NodePolicies = field(default_factory=NodePolicies)
+    policies: NodePolicies = NO_POLICIES
     implementation: Any = None
     """A function, Node class or Node given in Python instead of a type's name."""
     node: Node | None = None
@@ -101,7 +101,7 @@ class Spec:
     resources: dict[tuple[str, str], ResourceSpec] = field(default_factory=dict)
     nodes: dict[str, NodeSpec] = field(default_factory=dict)
     exits: dict[str, ExitSpec] = field(default_factory=dict)
-    defaults: NodePolicies = field(default_factory=NodePolicies)
+    defaults: NodePolicies = NO_POLICIES
     """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
     durability: str = "async"

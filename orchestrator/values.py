@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Value(BaseModel):
     """What state may hold besides plain JSON: frozen, without undeclared fields, compared by content."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Validators are built at their first use: a graph that needs no documents does not wait for theirs.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Document(Value):
@@ -150,7 +151,7 @@ class Failure(Value):
 class Ask(Value):
     """What a node returns to park its run until a person answers. `schema` is JSON schema of the answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     question: str
     answer_schema: Mapping[str, Any] = Field(default_factory=lambda: {"type": "string"}, alias="schema")
