@@ -114,8 +114,10 @@ def test_defaults_are_policies_of_the_nodes_that_can_take_them() -> None:
         ("{type: say, text: x, writes: {answer: receipt}}", []),
         ("{type: save, reads: {answer: question}}", ["RW125", "RW125"]),
         (
-            "{type: say, text: x, writes: {answer: receipt}, "
-            "fallback: {type: pay, reads: {answer: question}, writes: {}}}",
+            (
+                "{type: say, text: x, writes: {answer: receipt}, "
+                "fallback: {type: pay, reads: {answer: question}, writes: {}}}"
+            ),
             ["RW125", "RW125"],
         ),
     ],
