@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.answers import check_answers
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.events import Event
-from ragweave.orchestrator.fold import fold, fold_all, standing
 from ragweave.orchestrator.ledger import Ledger, Ready
 from ragweave.orchestrator.run import Parked, Run, new_run_id
 from ragweave.orchestrator.stores import RunRecord, Status
@@ -44,6 +42,9 @@ class Execution:
 
     async def resume(self, answers: Mapping[str, Any]) -> Result:
         """Go on from the journal. `answers` are by call path."""
+        from ragweave.orchestrator.answers import check_answers  # a run that starts anew needs neither
+        from ragweave.orchestrator.fold import fold, fold_all, standing
+
         graph = self.graph
         async with graph._threads.turn(self.thread_id or f"\0{self.run_id}"):
             record = await graph.store.record(self.run_id)
