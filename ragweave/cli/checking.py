@@ -67,11 +67,11 @@ def _show(path: Path, checked: Checked | None, problems: Sequence[Problem]) -> N
         return
     edges = len(checked.shape.edges) if checked.shape is not None else 0
     size = f"{plural(len(checked.spec.nodes), 'node')}, {plural(edges, 'edge')}"
+    heading = f"{paint(str(path), 'bold')}: {paint('ok', 'green')}"
     if problems:
-        write_problems(problems)
-        say(f"{path}: ok, with {count(problems)} ({size})")
+        write_problems(problems, heading=f"{heading}, with {count(problems)} ({size})")
     else:
-        say(f"{paint(str(path), 'bold')}: {paint('ok', 'green')} ({size})")
+        say(f"{heading} ({size})")
 
 
 def _mend(path: Path, plugins: Sequence[str], *, quiet: bool) -> None:

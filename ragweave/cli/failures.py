@@ -19,14 +19,6 @@ _BROKEN_PIPE = 141
 P = ParamSpec("P")
 
 
-class Stop(Exception):
-    """Ends a command with an exit status, after what there was to say has been said."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 def run() -> NoReturn:
     """Run the command line; every way out of it passes here."""
     for stream in (sys.stdout, sys.stderr):
@@ -66,8 +58,6 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
 
 def status_of(error: BaseException) -> int:
     """Say what went wrong, if that is news, and give the exit status."""
-    if isinstance(error, Stop):
-        return error.status
     if isinstance(error, SystemExit):
         raise error
     if isinstance(error, BrokenPipeError):

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[\w.$-]+|.")
 
 
-def write_problems(problems: Sequence[Problem], stream: TextIO | None = None) -> None:
-    """The problems of one file under a heading that counts them."""
+def write_problems(problems: Sequence[Problem], stream: TextIO | None = None, *, heading: str = "") -> None:
+    """The problems of one file under a heading, by default one that counts them."""
     stream = stream or sys.stdout
     file = problems[0].file if problems else "graph"
-    stream.write(f"{paint(file, 'bold', stream)}: {count(problems)}\n")
+    stream.write((heading or f"{paint(file, 'bold', stream)}: {count(problems)}") + "\n")
     source = _lines(file) if is_terminal(stream) else []
     places = max((cells(problem.place) for problem in problems), default=0)
     for problem in problems:

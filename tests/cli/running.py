@@ -11,7 +11,8 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,12 @@ def ragweave(
     return done
 
 
+@contextmanager
 def started(
     *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """The running command, with pipes."""
-    return subprocess.Popen(
+) -> Iterator[subprocess.Popen[str]]:
+    """The running command, with pipes; it is ended with the block, if it has not ended by itself."""
+    process = subprocess.Popen(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         env=environment(env),
@@ -78,6 +80,11 @@ def started(
         text=True,
         encoding="utf-8",
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @dataclass(frozen=True)
@@ -124,9 +131,8 @@ def on_terminal(
     return Seen(raw.decode("utf-8", "replace").replace("\r\n", "\n"), os.waitstatus_to_exitcode(status))
 
 
-def wait_until(is_so: object, timeout: float = 20) -> None:
-    """Wait for a condition, given as a function. Raises AssertionError if it stays false."""
-    assert callable(is_so)
+def wait_until(is_so: Callable[[], bool], timeout: float = 20) -> None:
+    """Wait until a condition holds. Raises AssertionError if it never does."""
     deadline = time.monotonic() + timeout
     while not is_so():
         assert time.monotonic() < deadline, "it never came true"
