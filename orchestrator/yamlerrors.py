@@ -62,7 +62,46 @@ def explain(error: Any, lines: Sequence[str]) -> Complaint:
     ):
         message += f"; the {opener} of line {context.line + 1}, column {context.column + 1} is still open"
     hint = _quoting(lines, line, column, None if context is None else context.line)
+    if not hint:
+        place = _culprit(str(error.problem), opener, context, lines, line, column)
+        if place[0] < line and opener is None:
+            message = "a ':' is missing here"
+        line, column = place
     return Complaint("RW100", f"{message}{hint}", line + 1, column + 1)
+
+
+def _culprit(
+    problem: str, opener: str | None, context: Any, lines: Sequence[str], line: int, column: int
+) -> tuple[int, int]:
+    """Where the text has to change, if the parser noticed it only on a later line."""
+    if problem == "could not find expected ':'" and context is not None:
+        return context.line, context.column
+    if opener == "quote" and context is not None and problem.startswith("found unexpected"):
+        return context.line, context.column
+    if opener is not None and context is not None:
+        depth = _indent(lines[context.line])
+        for number in range(context.line + 1, min(line, len(lines) - 1) + 1):
+            if lines[number].strip() and _indent(lines[number]) <= depth and lines[number].strip()[0] not in "]}#":
+                return _end_before(lines, number)
+        if not any(text.strip() for text in lines[line:]):
+            return _end_before(lines, line)
+    if problem.startswith("mapping values are not allowed") and line:
+        number, end = _end_before(lines, line)
+        if end and not re.search(r":(\s|$)|->", lines[number]):
+            return number, end
+    return line, column
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def _end_before(lines: Sequence[str], line: int) -> tuple[int, int]:
+    """The end of the last line before this one that is not blank or a comment."""
+    number = line - 1
+    while number > 0 and (not lines[number].strip() or lines[number].lstrip().startswith("#")):
+        number -= 1
+    return number, len(lines[number].rstrip())
 
 
 def _meaning(problem: str, character: str) -> str:
