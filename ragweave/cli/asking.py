@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.answers import as_data, write_outputs
+from ragweave.cli.files import near
 from ragweave.cli.graphs import load_plugins, open_graph
 from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of
 from ragweave.cli.live import LiveText
@@ -143,7 +144,7 @@ def _offer(job: Job, graph: Graph, command: str, *, agreed: bool) -> None:
     """Build a missing index, if the user agrees. Raises IndexUnusable with the command to run."""
     from ragweave.orchestrator.errors import IndexUnusable
 
-    if not agreed and not confirm(f"There is no index of {job.documents} yet. Build it now?"):
+    if not agreed and not confirm(f"There is no index of {near(job.documents)} yet. Build it now?"):
         raise IndexUnusable(f"there is no index for the retriever {job.name!r} yet", hint=f"run `{command}`")
     build(job, graph.resources, quiet=True)
 

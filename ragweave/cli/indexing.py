@@ -111,8 +111,11 @@ def default_index(documents: Path) -> Path:
 def build(job: Job, resources: Resources, *, quiet: bool = False) -> IndexReport:
     """Bring one index up to date and say what came of it; if `quiet`, only where something has changed."""
     from ragweave.retrievers.indexing import build_index
+    from ragweave.retrievers.loading import find_files
 
-    embedder = None if job.embedder == "none" else _embedder(job.embedder, resources)
+    # Loading a model takes longer than seeing that there is nothing to index, which build_index then says.
+    is_empty = next(find_files(job.documents), None) is None
+    embedder = None if job.embedder == "none" or is_empty else _embedder(job.embedder, resources)
     is_new = not job.index.exists()
     try:
         with _progress() as progress:
