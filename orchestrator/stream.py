@@ -31,11 +31,13 @@ class Sink:
             except asyncio.CancelledError:
                 self._pass_on(waiter)
                 raise
+        if self._closed:
+            await asyncio.sleep(0)  # nobody reads: let the cancel in that follows
         self.push(event)
 
     def push_if_room(self, event: Event) -> bool:
-        """Add an event if the queue is not full; False if it is."""
-        if len(self._events) >= CAPACITY:
+        """Add an event if there is room for it and somebody who reads; else False."""
+        if self._closed or len(self._events) >= CAPACITY:
             return False
         self.push(event)
         return True
