@@ -7,8 +7,9 @@ silent; ways through a graph are followed only if its shape is sound.
 from __future__ import annotations
 
 from ragweave.orchestrator.bound import Checked
+from ragweave.orchestrator.check_blind import blind_spots, known_nodes, without_echoes
 from ragweave.orchestrator.check_conditions import Conditions, Trouble, place_in
-from ragweave.orchestrator.check_keys import check_keys
+from ragweave.orchestrator.check_keys import check_keys, check_unused
 from ragweave.orchestrator.check_places import Findings
 from ragweave.orchestrator.check_shape import check_shape
 from ragweave.orchestrator.check_state import check_definite, check_loops, check_parallel, key_sets
@@ -19,6 +20,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.settings import bind
 from ragweave.orchestrator.spec import Spec
 from ragweave.orchestrator.structure import analyse
+from ragweave.orchestrator.types import JSON
 from ragweave.orchestrator.usage import ERROR, FAILURE, Usage, usage_of
 
 
@@ -27,25 +29,37 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
 
     `problems` are those that loading has found; they are part of the result.
     """
-    nodes, found = bind(spec, resources)
-    findings = Findings(spec, [*problems, *found])
+    bound, found = bind(spec, resources)
+    earlier = without_echoes([*problems, *found])
+    blind = blind_spots(spec, earlier)
+    nodes = known_nodes(spec, bound, blind)
+    findings = Findings(spec, earlier)
     shape = shape_of(spec)
     structure = analyse(shape)
-    sound = edges_are_sound(problems) and check_shape(findings, shape, structure)
+    sound = _edges_are_sure(problems) and check_shape(findings, shape, structure)
     table = usage_of(spec, nodes, findings)
-    silent = check_keys(findings, spec, nodes, table)
-    checked = Checked(spec, shape, structure, nodes, dict(table.types))
+    table.whole = table.whole and not blind.all_keys
+    silent = check_keys(findings, spec, nodes, table, blind.keys)
+    checked = Checked(spec, shape, structure, bound, dict(table.types))
     if ERROR in table.writers:
         checked.keys.setdefault(ERROR, FAILURE)
     check_conditions(findings, checked, table, silent)
     if sound:
-        sets = key_sets(checked, shape, table)
+        sets = key_sets(checked, nodes, shape, table)
         flow = Flow(shape, structure, sets.effects)
-        check_definite(findings, spec, sets, flow, nodes, silent)
-        check_parallel(findings, spec, sets, flow, nodes, silent)
+        check_definite(findings, spec, sets, flow, nodes, table, silent)
+        check_parallel(findings, spec, sets, flow, nodes, table, silent)
         check_loops(findings, sets, flow)
+    if table.whole:
+        check_unused(findings, spec, nodes, table)
     checked.problems = findings.sorted()
     return checked
+
+
+def _edges_are_sure(problems: list[Problem]) -> bool:
+    """True if all edges were read, and those to misspelt nodes count as what was meant without a doubt."""
+    guessed = any(problem.code == "RW114" and problem.fix is None for problem in problems)
+    return edges_are_sound(problems) and not guessed
 
 
 def check_conditions(findings: Findings, checked: Checked, table: Usage, silent: set[str]) -> None:
@@ -54,7 +68,7 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
     if shape is None:
         return
     number = {name: position for position, name in enumerate(shape.names)}
-    conditions = Conditions(checked.keys)
+    conditions = Conditions({**dict.fromkeys(table.writers, JSON), **checked.keys})
     for source, exits in spec.exits.items():
         for index, route in enumerate(exits.routes):
             if route.when is None:

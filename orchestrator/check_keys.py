@@ -18,36 +18,35 @@ MERGEABLE = {"sum": ("int", "float"), "min": ("int", "float", "str"), "max": ("i
 """The types that built-in merges of single values work on; merges of lists say it by their signature."""
 
 
-def check_keys(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], table: Usage) -> set[str]:
-    """Note misspelt, unused and mistyped keys. Returns those that later rules are silent about, being faulty."""
-    faulty: set[str] = set()
-    blamed: set[str] = set()
+def check_keys(
+    findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], table: Usage, doubted: set[str]
+) -> set[str]:
+    """Note misspelt and mistyped keys, but for the `doubted`. Returns those that later rules are silent about."""
+    faulty = set(doubted)
     if table.whole:
         for key in table.readers:
-            if key not in table.writers and _unwritten(findings, spec, table, key, blamed):
+            if key not in table.writers and key not in doubted and _unwritten(findings, table, key):
                 faulty.add(key)
     faulty |= _types(findings, spec, table)
     for name, bound in nodes.items():
         _map(findings, table, name, bound, faulty)
     for declared in spec.state.values():
         _merge(findings, table, declared)
-    if table.whole:
-        _unused(findings, spec, nodes, table, blamed)
     return faulty
 
 
-def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: set[str]) -> bool:
+def _unwritten(findings: Findings, table: Usage, key: str) -> bool:
     """A key is read and never written: either its reader misspells it, or what should write it does.
 
     False if nothing is said, because only conditions read it, which are compiled later, or optional parameters.
     """
     mentions = table.readers[key]
     first = next((mention for mention in mentions if mention.explicit), mentions[0])
-    suspect = _suspect(spec, table, key)
+    suspect = table.suspect(key)
     certain = len(mentions) > 1 or not first.explicit
     if suspect is not None and certain:
         word, mention, phrase = suspect
-        blamed.add(word)
+        table.blamed.add(word)
         findings.add(
             "RW201",
             f"{phrase} {word!r}, which nothing reads, and {key!r}, which {_readers(mentions)} {_reads(mentions)}, "
@@ -61,7 +60,7 @@ def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: s
     if all(mention.condition for mention in mentions):
         return False
     if suspect is not None:
-        blamed.add(suspect[0])
+        table.blamed.add(suspect[0])
     near = None if key == ERROR else closest(key, table.writers)
     if key == ERROR:
         way_out = "; only a node that some on_error names may read it"
@@ -78,18 +77,6 @@ def _unwritten(findings: Findings, spec: Spec, table: Usage, key: str, blamed: s
         fix=(key, near) if near is not None and surely_meant else None,
     )
     return True
-
-
-def _suspect(spec: Spec, table: Usage, key: str) -> tuple[str, Mention, str] | None:
-    """A name in the file near to `key` that nothing reads: an input, a rename, a declaration; and what it is called."""
-    unread = {}
-    for word, mentions in table.writers.items():
-        if word in table.readers or not mentions[0].explicit:
-            continue
-        mention = mentions[0]
-        unread[word] = (word, mention, f"{mention.who} writes" if mention.node else "the file declares")
-    near = closest(key, unread)
-    return unread[near] if near is not None else None
 
 
 def _readers(mentions: list[Mention]) -> str:
@@ -225,15 +212,15 @@ def misfit(name: str, merge: object, kind: Type) -> str:
     return f"works on {item}, but the key is {kind}; try first or last"
 
 
-def _unused(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], table: Usage, blamed: set[str]) -> None:
+def check_unused(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], table: Usage) -> None:
     """Warnings: what is declared or written for nobody."""
     for key in spec.inputs.values():
-        if key.name not in table.readers and key.name not in blamed:
+        if key.name not in table.readers and key.name not in table.blamed:
             near = did_you_mean(key.name, [word for word in table.readers if word not in spec.inputs])
             hint = near if near.startswith("; did") else "; remove it, or let a node read it"
             findings.add("RW213", f"the input {key.name!r} is never read{hint}", key.mark, "warning")
     for key in spec.state.values():
-        if key.name in blamed or key.name in table.readers:
+        if key.name in table.blamed or key.name in table.readers:
             continue
         if not any(mention.node for mention in table.writers.get(key.name, ())):
             candidates = [word for word in (*table.writers, *table.readers) if word != key.name]
@@ -243,7 +230,7 @@ def _unused(findings: Findings, spec: Spec, nodes: Mapping[str, BoundNode], tabl
                 "RW212", f"state.{key.name} is never used: no node reads or writes it{hint}", key.mark, "warning"
             )
     for name, bound in nodes.items():
-        unread = [word for word in bound.written if word not in table.readers and word not in blamed]
+        unread = [word for word in bound.written if word not in table.readers and word not in table.blamed]
         for word in unread:
             mention = next((item for item in table.writers[word] if item.node == name), None)
             if mention is not None and (mention.explicit or len(unread) == len(bound.written)):

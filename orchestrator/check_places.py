@@ -17,6 +17,8 @@ class Findings:
     def __init__(self, spec: Spec, problems: list[Problem]) -> None:
         self.spec = spec
         self.problems = list(problems)
+        self.told = 0
+        """How many problems were noted here."""
         self._seen = {(problem.line, problem.column, problem.message) for problem in problems}
 
     def add(
@@ -27,10 +29,19 @@ class Findings:
         if key in self._seen:
             return
         self._seen.add(key)
+        self.told += 1
         repair = None
         if fix is not None and fix[0] and mark.line and self._stands(mark, fix[0]):
             repair = Fix(mark.line, mark.column, *fix)
         self.problems.append(Problem(code, message, self.spec.file, mark.line, mark.column, severity, repair))
+
+    def withdraw(self, code: str, mark: Mark) -> None:
+        """Take back an earlier problem that follows from one that is known better now."""
+        self.problems = [
+            problem
+            for problem in self.problems
+            if problem.code != code or (problem.line, problem.column) != (mark.line, mark.column) or not mark.line
+        ]
 
     def has(self, *codes: str) -> bool:
         """True if a problem of one of these codes was noted."""

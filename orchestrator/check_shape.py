@@ -9,7 +9,7 @@ from ragweave.orchestrator.structure import Fault, Structure
 
 def check_shape(findings: Findings, shape: Shape, structure: Structure) -> bool:
     """Note every fault of shape. True if the rules about state can be looked at: nothing here would mislead them."""
-    before = len(findings.problems)
+    before = findings.told
     faults: dict[str, list[Fault]] = {}
     for fault in structure.faults:
         faults.setdefault(fault.kind, []).append(fault)
@@ -20,13 +20,13 @@ def check_shape(findings: Findings, shape: Shape, structure: Structure) -> bool:
     for fault in faults.get("two_entries", ()):
         cyclic.update(fault.edges)
         _two_entries(findings, shape, fault)
-    _bounds(findings, shape, structure, cyclic)
-    if len(findings.problems) == before:
+    _bounds(findings, shape, structure, cyclic, whole=not unreachable)
+    if findings.told == before and not findings.has("RW117"):
         _reachability(findings, shape, unreachable, stuck)
-    if len(findings.problems) == before:
-        for fault in (*faults.get("fork_leaves", ()), *faults.get("fork_open", ())):
+    if findings.told == before and not unreachable and not stuck:
+        for fault in faults.get("fork_leaves", ()) or faults.get("fork_open", ()):
             _fork(findings, shape, structure, fault)
-    return len(findings.problems) == before and not structure.faults
+    return findings.told == before and not structure.faults
 
 
 def _error_ways(findings: Findings, shape: Shape, structure: Structure) -> None:
@@ -112,8 +112,10 @@ def _endless(findings: Findings, shape: Shape, node: int) -> None:
 
 
 def _two_entries(findings: Findings, shape: Shape, fault: Fault) -> None:
-    bounded = [edge for edge in fault.edges if shape.routes[shape.edges[edge].source][shape.edges[edge].route].bound]
-    closing = shape.edges[(bounded or fault.edges)[-1]]
+    ways = {edge: shape.routes[shape.edges[edge].source][shape.edges[edge].route] for edge in fault.edges}
+    bounded = [edge for edge, way in ways.items() if way.bound is not None]
+    usual = [edge for edge, way in ways.items() if not way.error]
+    closing = shape.edges[(bounded or usual or fault.edges)[-1]]
     header = shape.names[closing.target]
     source = shape.names[closing.source]
     findings.add(
@@ -124,15 +126,18 @@ def _two_entries(findings: Findings, shape: Shape, fault: Fault) -> None:
     )
 
 
-def _bounds(findings: Findings, shape: Shape, structure: Structure, cyclic: set[int]) -> None:
-    """R3: a back edge is the only target of a route with max_iterations, and nothing else is bounded."""
+def _bounds(findings: Findings, shape: Shape, structure: Structure, cyclic: set[int], *, whole: bool) -> None:
+    """R3: a back edge is the only target of a route with max_iterations, and nothing else is bounded.
+
+    If the graph is not `whole`, what is missing may be what makes an edge go back.
+    """
     for node, routes in enumerate(shape.routes):
         for index, route in enumerate(routes):
             if route.error:
                 continue
             back = [shape.edges[edge] for edge in route.edges if edge in structure.back]
             if not back:
-                if route.bound is not None and not cyclic.intersection(route.edges):
+                if whole and route.bound is not None and not cyclic.intersection(route.edges):
                     _forward_bound(findings, shape, node, index)
                 continue
             _back_edge(findings, shape, node, index, back[0])
@@ -169,6 +174,8 @@ def _back_edge(findings: Findings, shape: Shape, node: int, index: int, edge: Ed
             mark,
         )
     elif route.bound is None:
+        if exits is not None and index + 1 < len(exits.routes) and route.when is None:
+            findings.withdraw("RW118", findings.spec.mark(*exits.routes[index + 1].place))
         findings.add(
             "RW407",
             f"`{name} -> {header}` goes back without max_iterations; say how often it may, such as max_iterations: 3",

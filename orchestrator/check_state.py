@@ -29,15 +29,17 @@ class KeySets:
     optional: tuple[int, ...]
     conditions: tuple[int, ...]
     """What the conditions of a node read, after its writes."""
+    logs: int = 0
+    """The keys that accumulate."""
 
     def numbers(self, bits: int) -> list[int]:
         """The keys of a set, by number."""
         return [number for number in range(len(self.keys)) if bits >> number & 1]
 
 
-def key_sets(checked: Checked, shape: Shape, table: Usage) -> KeySets:
+def key_sets(checked: Checked, nodes: Mapping[str, BoundNode], shape: Shape, table: Usage) -> KeySets:
     """Number the keys and turn every node's reads and writes into sets. Conditions that do not compile read nothing."""
-    spec, nodes = checked.spec, checked.nodes
+    spec = checked.spec
     keys = tuple(dict.fromkeys([*spec.inputs, *spec.state, *table.writers, *table.readers]))
     bit = {key: 1 << number for number, key in enumerate(keys)}
 
@@ -66,19 +68,28 @@ def key_sets(checked: Checked, shape: Shape, table: Usage) -> KeySets:
             effects.append(Effect(together(bound.certain), together(bound.written), bit.get(ERROR, 0)))
             required.append(together(bound.required))
             optional.append(together(bound.optional))
-    return KeySets(keys, tuple(effects), tuple(required), tuple(optional), tuple(conditions))
+    logs = together(key.name for key in spec.state.values() if key.accumulate)
+    return KeySets(keys, tuple(effects), tuple(required), tuple(optional), tuple(conditions), logs)
 
 
 def check_definite(
-    findings: Findings, spec: Spec, sets: KeySets, flow: Flow, nodes: Mapping[str, BoundNode], silent: set[str]
+    findings: Findings,
+    spec: Spec,
+    sets: KeySets,
+    flow: Flow,
+    nodes: Mapping[str, BoundNode],
+    table: Usage,
+    silent: set[str],
 ) -> None:
     """R10: required parameters, conditions and outputs read keys that are surely there."""
     shape = flow.shape
+    if not table.whole:
+        silent = silent | {key for key in sets.keys if key not in table.writers}
     for node in flow.structure.order:
         name = shape.names[node]
         for number in sets.numbers(sets.required[node] & ~flow.at[node]):
             key = sets.keys[number]
-            if key in silent:
+            if key in silent or _misspelt_writer(findings, table, key, f"{key} may be unwritten at {name}"):
                 continue
             gap = explain(flow, node, 1 << number)
             mark = findings.output(key) if name == END else read_mark(findings, nodes.get(name), name, key)
@@ -89,8 +100,22 @@ def check_definite(
         missing = sets.conditions[node] & ~flow.after(node)
         for number in sets.numbers(missing):
             key = sets.keys[number]
-            if key not in silent:
+            said = f"{key} may be unwritten when {name} decides"
+            if key not in silent and not _misspelt_writer(findings, table, key, said):
                 _condition_gap(findings, spec, flow, node, key, number)
+
+
+def _misspelt_writer(findings: Findings, table: Usage, key: str, said: str) -> bool:
+    """True if the fault is in a name near to the key that is written for nobody."""
+    suspect = table.suspect(key) if table.whole else None
+    if suspect is None:
+        return False
+    word, mention, phrase = suspect
+    if word not in table.blamed:
+        table.blamed.add(word)
+        message = f"{phrase} {word!r}, which nothing reads, and {said}; did you mean {key!r}?"
+        findings.add("RW202", message, mention.mark, fix=(word, key))
+    return True
 
 
 def read_mark(findings: Findings, bound: BoundNode | None, name: str, key: str) -> Mark:
@@ -150,7 +175,13 @@ def say(flow: Flow, gap: Gap) -> str:
 
 
 def check_parallel(
-    findings: Findings, spec: Spec, sets: KeySets, flow: Flow, nodes: Mapping[str, BoundNode], silent: set[str]
+    findings: Findings,
+    spec: Spec,
+    sets: KeySets,
+    flow: Flow,
+    nodes: Mapping[str, BoundNode],
+    table: Usage,
+    silent: set[str],
 ) -> None:
     """R12: a reader that two parallel writes of one key can reach needs a merge."""
     handled = {key.name for key in spec.state.values() if key.merge or key.accumulate} | silent
@@ -161,9 +192,8 @@ def check_parallel(
         for required, optional, condition in zip(sets.required, sets.optional, after, strict=True)
     )
     parallels = Parallels(flow.shape, flow.structure)
-    misnamed: set[str] = set()
     for conflict in conflicts(flow.shape, flow.structure, sets.effects, reads, numbers, parallels):
-        _conflict(findings, spec, sets, flow, nodes, conflict, misnamed)
+        _conflict(findings, spec, sets, flow, nodes, conflict, table)
 
 
 def _conflict(
@@ -173,7 +203,7 @@ def _conflict(
     flow: Flow,
     nodes: Mapping[str, BoundNode],
     conflict: Conflict,
-    misnamed: set[str],
+    table: Usage,
 ) -> None:
     key = sets.keys[conflict.key]
     writers = quoted([flow.shape.names[writer] for writer in conflict.writers])
@@ -184,8 +214,8 @@ def _conflict(
     ]
     near = surely(key, unused)
     if near is not None:
-        if near not in misnamed:
-            misnamed.add(near)
+        if near not in table.blamed:
+            table.blamed.add(near)
             findings.add(
                 "RW205",
                 f"state.{near} merges a key that nothing writes, while {writers} may run at the same time and both "
@@ -233,7 +263,7 @@ def _carried(sets: KeySets, flow: Flow, header: int, body: frozenset[int], numbe
         node = stack.pop()
         if (sets.required[node] | sets.optional[node]) >> number & 1:
             return True
-        if sets.effects[node].certain >> number & 1:
+        if (sets.effects[node].certain & ~sets.logs) >> number & 1:
             continue
         if sets.conditions[node] >> number & 1:
             return True

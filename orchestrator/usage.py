@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ragweave.orchestrator.bound import BoundNode
 from ragweave.orchestrator.check_conditions import names_in, place_in
 from ragweave.orchestrator.check_places import Findings
+from ragweave.orchestrator.errors import closest
 from ragweave.orchestrator.spec import Mark, Spec
 from ragweave.orchestrator.types import JSON, Type, assignable
 
@@ -36,6 +37,8 @@ class Usage:
     writers: dict[str, list[Mention]] = field(default_factory=dict)
     types: dict[str, Type] = field(default_factory=dict)
     whole: bool = True
+    blamed: set[str] = field(default_factory=set)
+    """Keys that a problem was about, so that nobody warns of their being unused."""
 
     def read(self, key: str, mention: Mention) -> None:
         """Note that a key is read."""
@@ -44,6 +47,19 @@ class Usage:
     def write(self, key: str, mention: Mention) -> None:
         """Note that a key is written."""
         self.writers.setdefault(key, []).append(mention)
+
+    def suspect(self, key: str) -> tuple[str, Mention, str] | None:
+        """A name near to `key` that the file spells and nothing reads, where it stands, and how to begin a sentence."""
+        unread = {}
+        for word, mentions in self.writers.items():
+            if word not in self.readers and mentions[0].explicit:
+                unread[word] = (
+                    word,
+                    mentions[0],
+                    f"{mentions[0].who} writes" if mentions[0].node else "the file declares",
+                )
+        near = closest(key, unread)
+        return unread[near] if near is not None else None
 
 
 def usage_of(spec: Spec, nodes: Mapping[str, BoundNode], findings: Findings) -> Usage:
