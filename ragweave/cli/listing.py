@@ -15,6 +15,8 @@ from ragweave.cli.terminal import paint, say, width
 if TYPE_CHECKING:
     from ragweave.orchestrator.catalogue import Setting, TypeEntry
 
+_LOOK_ALIKES = str.maketrans("OIL", "011")
+
 
 def list_types(name: str | None, plugins: Sequence[str], *, as_json: bool) -> int:
     """Show a table of types, or all about one of them. Raises PluginError with the nearest name for an unknown one."""
@@ -63,8 +65,8 @@ def _write_table(kind: str, entries: Sequence[TypeEntry]) -> None:
         say(f"there are no {kind} in this version")
     others = [other for other in registry.KINDS if other != kind and registry.names(other)]
     say()
-    first = f"ragweave nodes {entries[0].name}" if entries else "ragweave nodes TYPE"
-    say(paint(f"All about one: {first}. Other kinds: ragweave nodes {' | '.join(others)}", "dim"))
+    say(paint(f"All about one: ragweave nodes {entries[0].name if entries else 'TYPE'}", "dim"))
+    say(paint(f"Other kinds:   ragweave nodes {', '.join(others)}", "dim"))
 
 
 def _write_entry(entry: TypeEntry) -> None:
@@ -161,7 +163,8 @@ def explain_code(code: str | None) -> int:
     except RagweaveError:
         wanted = code.strip().upper()
         number = wanted if wanted.startswith("RW") else f"RW{wanted}"
-        near = did_you_mean(number, known)
+        looks_like = f"RW{number[2:].translate(_LOOK_ALIKES)}"
+        near = did_you_mean(looks_like, [looks_like] if looks_like in known else known)
         raise RagweaveError(
             f"there is no problem code {code!r}"
             + (near if "did you mean" in near else "; `ragweave explain` lists them")
