@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ragweave.retrievers.stored import StoredIndex, StoredSource
 
-_SLICE = 64
+_SLICE = 128
 
 
 @dataclass(frozen=True, slots=True)
