@@ -1,0 +1,480 @@
+"""Cancels, failures and deadlines: nothing starts any more, nothing is left running, what finished is kept (R18)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.errors import CallTimeout, NodeError, RunError
+from ragweave.orchestrator.node import node
+from ragweave.orchestrator.values import Ask
+from tests.engine.steps import Calls, Gate, N, R, ask, build, events, finished, idle, inc, routes, status
+
+
+def waiting(gate: Gate) -> Callable[..., Any]:
+    async def waits(n: int) -> N:
+        await gate.wait()
+        return {"n": n + 1}
+
+    return waits
+
+
+def ours() -> set[asyncio.Task[Any]]:
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+
+async def test_the_callers_cancel_ends_every_branch_before_it_comes_back() -> None:
+    gates = [Gate() for _ in range(5)]
+    names = [f"a{at}" for at in range(5)]
+    nodes = {name: waiting(gate) for name, gate in zip(names, gates, strict=True)}
+    graph = build(nodes, f"start -> {', '.join(names)} -> end", outputs=[])
+    task = asyncio.ensure_future(graph.arun(n=1))
+    for gate in gates:
+        await gate.started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert all(gate.cancelled.is_set() for gate in gates)
+    assert not ours()
+    assert await status(graph) == "cancelled"
+    assert [event.kind for event in await events(graph)] == ["run_started", "run_cancelled"]
+
+
+async def test_a_run_is_cancelled_by_its_id_and_its_caller_gets_a_run_error() -> None:
+    gate = Gate()
+    graph = build({"a": waiting(gate)}, "start -> a -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await gate.started.wait()
+    run_id = (await graph.runs())[0].run_id
+    assert await graph.cancel(run_id)
+    with pytest.raises(RunError, match=f"run {run_id} was cancelled") as caught:
+        await task
+    assert (caught.value.status, caught.value.run_id) == ("cancelled", run_id)
+    assert gate.cancelled.is_set()
+    assert not await graph.cancel(run_id)
+    gate.open()
+    assert (await graph.aresume(run_id))["n"] == 2
+
+
+async def test_cancelling_one_run_of_a_batch_leaves_the_others_alone() -> None:
+    gate = Gate()
+
+    async def waits(n: int) -> N:
+        if n == 1:
+            await gate.wait()
+        return {"n": n * 10}
+
+    graph = build({"a": waits}, "start -> a -> end")
+    task = asyncio.ensure_future(graph.abatch([{"n": at} for at in range(4)], max_concurrency=1))
+    await gate.started.wait()
+    (record,) = await graph.runs(status="running")
+    assert await graph.cancel(record.run_id)
+    results = await task
+    assert [result["n"] if not isinstance(result, RunError) else result.status for result in results] == [
+        0, "cancelled", 20, 30,
+    ]  # fmt: skip
+
+
+async def test_a_failure_cancels_the_other_branches_and_waits_for_them() -> None:
+    gate = Gate()
+    cleaned = False
+
+    async def waits(n: int) -> N:
+        nonlocal cleaned
+        try:
+            await gate.wait()
+        finally:
+            await asyncio.sleep(0)
+            cleaned = True
+        return {"n": n}
+
+    async def broken() -> None:
+        await gate.started.wait()
+        raise NodeError("broken")
+
+    graph = build({"a": waits, "b": broken, "c": idle}, "start -> a, b", "b -> c", "a, c -> end", outputs=[])
+    with pytest.raises(RunError, match="broken") as caught:
+        await graph.arun(n=1)
+    assert (caught.value.path, caught.value.status) == ("b#1", "failed")
+    assert cleaned
+    assert not ours()
+    assert await finished(graph) == []
+
+
+async def test_what_finishes_while_the_run_is_stopped_is_kept_but_nothing_follows() -> None:
+    gate = Gate()
+    calls = Calls()
+
+    async def stubborn(n: int) -> N:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            return {"n": n + 100}
+        return {"n": n}
+
+    async def broken() -> None:
+        await gate.started.wait()
+        raise NodeError("broken")
+
+    graph = build(
+        {"a": stubborn, "next": calls.node("next"), "b": broken}, "start -> a, b", "a -> next", "next, b -> end"
+    )
+    with pytest.raises(RunError):
+        await graph.arun(n=1)
+    assert await finished(graph) == ["a#1"]
+    assert not calls
+
+
+async def test_what_a_call_makes_of_its_cancel_is_no_failure_of_it() -> None:
+    gate = Gate()
+
+    async def converts(n: int) -> N:
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            raise ValueError("connection closed") from None
+        return {"n": n + 1}
+
+    graph = build({"a": {"type": converts, "on_error": "x"}, "x": idle}, "start -> a -> end", "x -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await gate.started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await finished(graph) == []
+    gate.open()
+    assert (await graph.aresume((await graph.runs())[0].run_id))["n"] == 2
+
+
+@pytest.mark.parametrize("policies", [{}, {"timeout": 60}, {"map": {"over": "ns", "as": "n"}}])
+async def test_a_second_cancel_does_not_leave_the_first_ones_work_behind(policies: dict[str, Any]) -> None:
+    gate, leaving, left = Gate(), asyncio.Event(), asyncio.Event()
+
+    async def slow_to_leave(n: int) -> None:
+        try:
+            await gate.wait()
+        finally:
+            await leaving.wait()
+            left.set()
+
+    graph = build(
+        {"a": {"type": slow_to_leave, **policies}},
+        "start -> a -> end",
+        inputs={"n": "int", "ns": "list[int]"},
+        outputs=[],
+    )
+    task = asyncio.ensure_future(graph.arun(n=1, ns=[1, 2]))
+    await gate.started.wait()
+    for _ in range(20):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    leaving.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert left.is_set()
+    assert not ours()
+
+
+async def test_a_nested_graph_is_cancelled_once_and_to_the_ground(tmp_path: Path) -> None:
+    gate, leaving = Gate(), asyncio.Event()
+    left: list[str] = []
+
+    async def deep(n: int, ctx: Context) -> N:
+        try:
+            await gate.wait()
+        finally:
+            await leaving.wait()
+            left.append(ctx.path)
+        return {"n": n}
+
+    (tmp_path / "one.yaml").write_text(
+        "schema: ragweave/v1\ninputs: {n: int}\noutputs: [n]\nnodes: {d: {type: t_deep}}\nedges: [start -> d -> end]\n"
+    )
+    (tmp_path / "two.yaml").write_text(
+        "schema: ragweave/v1\ninputs: {n: int}\noutputs: [n]\n"
+        "nodes: {g: {type: graph, path: one.yaml}}\nedges: [start -> g -> end]\n"
+    )
+
+    async def broken() -> None:
+        await gate.started.wait()
+        raise NodeError("broken")
+
+    with registry.scope():
+        node(name="t_deep")(deep)
+        graph = build({"g": {"type": "graph", "path": str(tmp_path / "two.yaml")}, "b": broken}, "start -> g, b -> end")
+        task = asyncio.ensure_future(graph.arun(n=1))
+        await gate.cancelled.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        leaving.set()
+        with pytest.raises((asyncio.CancelledError, RunError)):
+            await task
+    assert left == ["g#1/g#1/d#1"]
+    assert not ours()
+
+
+async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
+    release, ended = asyncio.Event(), asyncio.Event()
+    calls = 0
+
+    async def deaf(n: int) -> N:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            return {"n": n + 1}
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        ended.set()
+        return {"n": 100}
+
+    graph = build({"a": deaf, "b": inc}, "start -> a -> b -> end")
+    with pytest.raises(RunError, match=r"deadline of 0\.02 s"):
+        await graph.arun(n=1, deadline=0.02)
+    assert [event.kind for event in await events(graph)] == ["run_started", "abandoned", "run_failed"]
+    run_id = (await graph.runs())[0].run_id
+    result = await graph.aresume(run_id)
+    assert result["n"] == 3
+    journal = await events(graph, run_id)
+    release.set()
+    await ended.wait()
+    await asyncio.sleep(0)
+    assert await events(graph, run_id) == journal
+    assert await finished(graph) == ["a#1", "b#1"]
+
+
+async def test_a_blocking_call_is_waited_for_and_then_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
+    release = threading.Event()
+
+    def stuck(n: int) -> N:
+        release.wait(5)
+        return {"n": n}
+
+    graph = build({"a": stuck}, "start -> a -> end")
+    try:
+        with pytest.raises(RunError, match="deadline"):
+            await graph.arun(n=1, deadline=0.02)
+        assert [event.kind for event in await events(graph)] == ["run_started", "abandoned", "run_failed"]
+    finally:
+        release.set()
+
+
+async def test_a_blocking_call_that_ends_in_time_is_kept() -> None:
+    started, release = threading.Event(), threading.Event()
+    calls = 0
+
+    def slow(n: int) -> N:
+        nonlocal calls
+        calls += 1
+        started.set()
+        release.wait(5)
+        return {"n": n + 1}
+
+    graph = build({"a": slow, "b": inc}, "start -> a -> b -> end")
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await asyncio.to_thread(started.wait, 5)
+    task.cancel()
+    await asyncio.sleep(0)
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await finished(graph) == ["a#1"]
+    assert (await graph.aresume((await graph.runs())[0].run_id))["n"] == 3
+    assert calls == 1
+
+
+async def test_a_blocking_call_that_waits_for_a_thread_is_not_begun_after_a_cancel() -> None:
+    release = threading.Event()
+    begun: list[int] = []
+    started = threading.Semaphore(0)
+
+    def blocks(item: int) -> R:
+        begun.append(item)
+        started.release()
+        release.wait(5)
+        return {"r": ""}
+
+    graph = build(
+        {"m": {"type": blocks, "map": {"over": "items", "as": "item", "max_concurrency": 100}}},
+        "start -> m -> end",
+        inputs={"items": "list[int]"},
+        outputs=["r"],
+    )
+    task = asyncio.ensure_future(graph.arun(items=list(range(100))))
+    await asyncio.to_thread(started.acquire, timeout=5)
+    task.cancel()
+    for _ in range(10):  # until it has reached every item
+        await asyncio.sleep(0)
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert 1 <= len(begun) < 100
+
+
+async def test_the_default_deadline_is_the_graphs() -> None:
+    gate = Gate()
+    graph = build({"a": waiting(gate)}, "start -> a -> end", limits={"deadline": "20ms"})
+    with pytest.raises(RunError, match=r"the deadline of 0\.02 s has passed") as caught:
+        await graph.arun(n=1)
+    assert isinstance(caught.value.__cause__, CallTimeout)
+    assert gate.cancelled.is_set()
+    assert await status(graph) == "failed"
+    assert build({"a": inc}, "start -> a -> end").plan.spec.deadline == 600.0
+
+
+async def test_a_caller_may_give_another_deadline() -> None:
+    gate = Gate()
+    graph = build({"a": waiting(gate)}, "start -> a -> end", limits={"deadline": "20ms"})
+    asyncio.get_running_loop().call_later(0.06, gate.open)
+    assert (await graph.arun(n=1, deadline=5))["n"] == 2
+
+
+async def test_a_deadline_reaches_into_nested_graphs_and_theirs_does_not_count(tmp_path: Path) -> None:
+    gate = Gate()
+    (tmp_path / "inner.yaml").write_text(
+        "schema: ragweave/v1\nlimits: {deadline: 1ms}\ninputs: {n: int}\noutputs: [n]\n"
+        "nodes: {w: {type: t_waits}}\nedges: [start -> w -> end]\n"
+    )
+    with registry.scope():
+        node(name="t_waits")(waiting(gate))
+        graph = build({"g": {"type": "graph", "path": str(tmp_path / "inner.yaml")}}, "start -> g -> end")
+        with pytest.raises(RunError, match=r"0\.03 s"):
+            await graph.arun(n=1, deadline=0.03)
+        assert gate.cancelled.is_set()
+        asyncio.get_running_loop().call_later(0.03, gate.open)
+        assert (await graph.arun(n=1))["n"] == 2
+
+
+async def test_parked_time_counts_toward_no_deadline_and_a_resume_has_one_of_its_own() -> None:
+    gate = Gate()
+
+    async def asks(n: int, ctx: Context) -> N | Ask:
+        if not ctx.answers:
+            return ask("n?", "integer")
+        await gate.wait()
+        return {"n": ctx.answers[0]}
+
+    graph = build({"a": asks}, "start -> a -> end", limits={"deadline": "30ms"})
+    parked = await graph.arun(n=1)
+    await asyncio.sleep(0.05)
+    with pytest.raises(RunError, match=r"0\.03 s"):
+        await graph.aresume(parked.run_id, answers={"a#1": 7})
+    gate.open()
+    assert (await graph.aresume(parked.run_id, deadline=5))["n"] == 7
+
+
+class Loose(BaseException):
+    """What no call should raise."""
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), Loose("loose"), asyncio.CancelledError(), StopIteration()])
+@pytest.mark.parametrize("way", ["async", "context", "thread", "inline"])
+async def test_whatever_a_call_raises_is_its_own_failure(error: BaseException, way: str) -> None:
+    async def direct(n: int) -> N:
+        raise error
+
+    async def in_context(n: int, ctx: Context) -> N:
+        raise error
+
+    def blocking(n: int) -> N:
+        raise error
+
+    kind: Any = {"async": direct, "context": in_context, "thread": blocking, "inline": blocking}[way]
+    if way == "inline":
+        from ragweave.orchestrator.node import node_type
+
+        kind = node_type(blocking, inline=True)
+    graph = build({"a": {"type": kind, "on_error": "x"}, "x": idle}, "start -> a -> end", "x -> end", outputs=[])
+    assert (await graph.arun(n=1)).status == "done"
+    assert await finished(graph) == ["a#1", "x#1"]
+    alone = build({"a": kind}, "start -> a -> end")
+    with pytest.raises(RunError) as caught:
+        await alone.arun(n=1)
+    assert caught.value.path == "a#1"
+
+
+async def test_a_call_that_awaits_something_cancelled_fails_alone() -> None:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.cancel()
+
+    async def awaits(n: int) -> N:
+        await future
+        return {"n": n}
+
+    async def spare(n: int) -> N:
+        return {"n": n + 1}
+
+    for policies in ({"fallback": [{"type": spare}]}, {"race": [{"type": spare}]}):
+        graph = build({"a": {"type": awaits, **policies}}, "start -> a -> end")
+        assert (await graph.arun(n=1))["n"] == 2
+
+
+async def test_a_merge_that_fails_at_the_outputs_fails_the_run() -> None:
+    async def one() -> N:
+        return {"n": 1}
+
+    with registry.scope():
+        registry.add("merges", "t_broken", lambda values: values[0] / 0)
+        graph = build({"a": one, "b": one}, "start -> a, b -> end", inputs={}, state={"n": {"merge": "t_broken"}})
+        with pytest.raises(RunError, match="the merge of 2 values of 'n' failed") as caught:
+            await graph.arun()
+    assert caught.value.path == "end"
+    assert await status(graph) == "failed"
+
+
+async def test_a_merge_that_fails_at_a_reader_is_the_readers_failure() -> None:
+    async def one() -> N:
+        return {"n": 1}
+
+    with registry.scope():
+        registry.add("merges", "t_missing", lambda values: {}[values[0]])
+        graph = build(
+            {"a": one, "b": one, "c": {"type": inc, "on_error": "x"}, "x": idle},
+            "start -> a, b -> c -> end",
+            "x -> end",
+            inputs={},
+            outputs=[],
+            state={"n": {"merge": "t_missing"}},
+        )
+        await graph.arun()
+    (written,) = [event.data["error"] for event in await events(graph) if event.path == "c#1"]
+    assert written.message == "the merge of 2 values of 'n' failed: 1"
+
+
+async def test_an_endless_loop_of_calls_that_never_wait_still_sees_its_deadline() -> None:
+    graph = build({"a": inc}, "start -> a", routes("a", ("n >= 0", "a", 10_000_000), (None, "end")))
+    with pytest.raises(RunError, match="deadline"):
+        await graph.arun(n=0, deadline=0.05)
+
+
+async def test_a_store_that_is_slow_to_end_a_run_is_waited_for_when_the_caller_leaves() -> None:
+    from ragweave.orchestrator.stores import Status
+    from ragweave.orchestrator.stores.memory import MemoryStore
+
+    class Slow(MemoryStore):
+        async def end(self, run_id: str, status: Status) -> None:
+            await asyncio.sleep(0.02)
+            await super().end(run_id, status)
+
+    gate = Gate()
+    graph = build({"a": waiting(gate)}, "start -> a -> end", store=Slow())
+    task = asyncio.ensure_future(graph.arun(n=1))
+    await gate.started.wait()
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await status(graph) == "cancelled"
