@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import sys
+
+# Not `typing.TYPE_CHECKING`: a Ctrl-C while `typing` is imported here would be a traceback.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:
@@ -11,6 +16,10 @@ def main() -> NoReturn:
     0: done; 1: what was asked for cannot be had, and the last line says why; 2: the command is not understood;
     130: Ctrl-C.
     """
-    from ragweave.cli.failures import run
+    try:
+        from ragweave.cli.failures import run
 
-    run()
+        run()
+    except KeyboardInterrupt:  # so early, or so often, that nobody else has caught it
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)

@@ -24,7 +24,11 @@ def run() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    leave(_status())
+    status = _status()
+    if status == INTERRUPTED:
+        with contextlib.suppress(OSError):
+            sys.stderr.write("\ninterrupted\n" if sys.stderr.isatty() else "interrupted\n")
+    leave(status)
 
 
 def _status() -> int:
@@ -57,14 +61,12 @@ def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
 
 
 def status_of(error: BaseException) -> int:
-    """Say what went wrong, if that is news, and give the exit status."""
+    """Say what went wrong and give the exit status."""
     if isinstance(error, SystemExit):
         raise error
     if isinstance(error, BrokenPipeError):
         return _BROKEN_PIPE
     if isinstance(error, KeyboardInterrupt):
-        with contextlib.suppress(OSError):
-            sys.stderr.write("\ninterrupted\n" if sys.stderr.isatty() else "interrupted\n")
         return INTERRUPTED
     if os.environ.get("RAGWEAVE_DEBUG"):
         import traceback

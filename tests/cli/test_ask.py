@@ -213,6 +213,15 @@ def test_ctrl_c_ends_a_question_at_once(indexed: Path) -> None:
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
 
 
+def test_ctrl_c_on_a_terminal_leaves_no_half_answer(indexed: Path) -> None:
+    with OpenAIServer([Reply("Tea steeps for a long time.", pace=0.3)]) as server:
+        with_model(indexed, ENDPOINT.replace("URL", server.url))
+        seen = on_terminal("ask", "graph.yaml", TEA, cwd=indexed, typed=("steeps", "\x03"), env={"NO_COLOR": "1"})
+    assert seen.status == 130
+    assert seen.raw.endswith("\ninterrupted\n")
+    assert "steeps" not in seen.raw.rpartition("\x1b[J")[2]
+
+
 def test_a_model_cannot_move_the_cursor(indexed: Path) -> None:
     with OpenAIServer([Reply(chunks=["Red\x1b[31m ", "bell\x07 ", "over\rwritten."])]) as server:
         with_model(indexed, ENDPOINT.replace("URL", server.url))

@@ -79,19 +79,38 @@ def test_what_runs_no_model_loads_nothing_heavy(tmp_path: Path, arguments: list[
 
 
 def test_a_fault_is_one_line_and_the_traceback_is_there_for_the_asking(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
     (tmp_path / "broken.py").write_text(
-        "from ragweave import Node\n"
-        "class Broken(Node, type='broken'):\n"
-        "    def signature(self, resources):\n"
-        "        raise RuntimeError('no such luck')\n"
-        "    def __call__(self, question: str) -> None: ...\n"
+        "import ragweave.orchestrator.drawing_text as text\n"
+        "def broken(picture):\n    raise ZeroDivisionError('no\\nluck')\n"
+        "text.draw_text = broken\n"
     )
-    (tmp_path / "graph.yaml").write_text(
-        "schema: ragweave/v1\ninputs: {question: str}\nnodes: {a: {type: broken}}\nedges: [start -> a -> end]\n"
+    command = ("draw", "--plugin", "broken.py", "graph.yaml")
+    done = run(*command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: ZeroDivisionError: no luck (this is a fault of ragweave or of a plugin; RAGWEAVE_DEBUG=1 shows where)\n"
     )
-    plain = run("check", "--plugin", "broken.py", "graph.yaml", cwd=tmp_path)
-    assert plain.returncode == 1
-    assert "no such luck" in plain.stdout + plain.stderr
+    told = subprocess.run(
+        [*COMMAND, *command],
+        cwd=tmp_path,
+        env=environment({"RAGWEAVE_DEBUG": "1"}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback (most recent call last)" in told.stderr
+    assert told.stderr.endswith(done.stderr)
+
+
+def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / "broken.py").write_text("import no_such_module\n")
+    done = run("check", "--plugin", "broken.py", "graph.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: plugin 'broken.py' cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'\n"
+    )
 
 
 def test_the_entry_point_is_the_same_command() -> None:
