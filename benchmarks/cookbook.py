@@ -27,6 +27,7 @@ from rich.table import Table
 from ragweave.orchestrator.contracts import ChatRequest
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.models.extractive import Extractive
+from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Answer, Document
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,11 +76,12 @@ def main(
     set: Annotated[str, typer.Option(help=f"Which questions: {', '.join([*FILES, *ELSEWHERE])}.")] = "cookbook",  # noqa: A002
     show: Annotated[bool, typer.Option(help="Print every question with its answer, not only the tables.")] = False,
     quick: Annotated[bool, typer.Option(help="Leave out the comparison of retrievers.")] = False,
+    words: Annotated[bool, typer.Option(help="For sets from elsewhere: the model without its embedder.")] = False,
     write: Annotated[bool, typer.Option(help="Write the tables into the example's README.")] = False,
 ) -> None:
     """Print how good the answers are. Ends with an error if the cookbook misses a goal."""
     if set in ELSEWHERE:
-        raise typer.Exit(elsewhere(set, show))
+        raise typer.Exit(elsewhere(set, show, words))
     if set not in FILES:
         raise typer.BadParameter(f"unknown set {set!r}; there are {', '.join([*FILES, *ELSEWHERE])}")
     rows = read(EXAMPLE / FILES[set])
@@ -223,15 +225,17 @@ class Case:
     supporting: list[str] = field(default_factory=list)
 
 
-def elsewhere(name: str, show: bool) -> int:
+def elsewhere(name: str, show: bool, words: bool) -> int:
     """Print how the model alone does on a set of encyclopedia questions."""
     folder = SHARED / name
     if not (folder / "queries.jsonl").is_file():
         console.print(f"the set {name!r} is not here: it is read from {os.path.relpath(folder, ROOT)}, which does not exist")
         return 1
     cases = list(load(name, folder))
+    model = Extractive(embedder=None if words else "minilm")
+    model.open(Resources())
     start = time.perf_counter()
-    answers = [asyncio.run(answer_alone(case)) for case in cases]
+    answers = [asyncio.run(answer_alone(model, case)) for case in cases]
     took = (time.perf_counter() - start) / len(cases)
     console.print(alone_table(name, cases, answers, took))
     if show:
@@ -287,10 +291,10 @@ def _words(text: str) -> list[str]:
     return [word.stem for word in words(text)]
 
 
-async def answer_alone(case: Case) -> Answer:
+async def answer_alone(model: Extractive, case: Case) -> Answer:
     """What the model says to a question and its passages."""
     text, confidence = "", 0.0
-    async for chunk in Extractive().stream(ChatRequest(messages=(), question=case.question, documents=case.documents)):
+    async for chunk in model.stream(ChatRequest(messages=(), question=case.question, documents=case.documents)):
         text += chunk.text
         confidence = chunk.confidence if chunk.confidence is not None else confidence
     return Answer(text=text, confidence=confidence)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ragweave.orchestrator.models.extraction.questions import Clause, alternatives, clauses, content
+from ragweave.orchestrator.models.extraction.questions import alternatives, clauses, content
 from ragweave.orchestrator.models.extraction.scoring import Candidate, Passage, Scorer
 from ragweave.orchestrator.models.extraction.words import related, stem, stems, weight
 from ragweave.orchestrator.values import Document, Message
@@ -66,7 +66,7 @@ def split(question: str, history: Sequence[Message] = ()) -> list[str]:
     queries = [asked]
     parts = clauses(asked)
     if len(parts) > 1 or (parts[0].frame and not parts[0].choices):
-        queries += [_standing(part) for part in parts]
+        queries += [part.standing for part in parts]
     queries += list(_comparison(asked))
     queries += list(_relative(asked))
     return _distinct(queries)
@@ -112,14 +112,6 @@ def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str
         left = "" if lead.linked else _left_open(question, lead.passage)
         queries.setdefault(lead.name.casefold(), f"{lead.name}: {left}".rstrip(": "))
     return steps, _distinct([*missing, *queries.values()])
-
-
-def _standing(clause: Clause) -> str:
-    """A clause as a query; one with few words of its own is given those of the rest of the question."""
-    own = [word for word in clause.terms if weight(word) == 1.0]
-    if len(own) > 1 or not clause.frame:
-        return clause.text
-    return f"{clause.frame}: {clause.text}"
 
 
 def _comparison(question: str) -> Iterator[str]:
@@ -169,7 +161,7 @@ def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
 
 def _left_open(question: str, passage: Passage) -> str:
     """The question's words that a passage does not hold anywhere, as the question spells them."""
-    left = [word for word in _SPELLED.findall(question) if weight(stem(word)) > 0.3]
+    left = [word for word in _SPELLED.findall(question) if weight(stem(word)) == 1.0]
     held = passage.vocabulary
     return " ".join(dict.fromkeys(word for word in left if not any(related(stem(word), other) for other in held)))
 

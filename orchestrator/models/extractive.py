@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, PrivateAttr
 
-from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
-from ragweave.orchestrator.errors import ModelError
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, Embedder, EmbedderName
+from ragweave.orchestrator.errors import MissingExtra, ModelError
 from ragweave.orchestrator.models.extraction.selection import Selection, select
 from ragweave.orchestrator.models.extraction.wording import paragraphs
 from ragweave.orchestrator.values import Document, Usage
 
 UNKNOWN = "I do not know: the sources do not say."
+if TYPE_CHECKING:
+    from ragweave.orchestrator.resources import Resources
+
 _PIECES = re.compile(r"\S+\s*")
 _QUESTION = re.compile(r"(?:^|\n)\s*(?:question|query|q|user)\s*:\s*(?P<question>.+?)\s*$", re.IGNORECASE | re.DOTALL)
 
@@ -29,6 +33,19 @@ class Extractive(ChatModel, type="extractive"):
     """
 
     max_sentences: PositiveInt = Field(4, description="Sentences or lines to quote at most.")
+    embedder: EmbedderName | None = Field(
+        "minilm", description="Compares meanings; without one, or where it is not installed, words alone decide."
+    )
+
+    _embedder: Any = PrivateAttr(default=None)
+
+    def open(self, resources: Resources) -> None:
+        """Find the embedder; that it is not installed is said once."""
+        if self.embedder is not None:
+            try:
+                self._embedder = resources.get("embedders", self.embedder)
+            except MissingExtra as error:
+                resources.say(f"{error}: the model 'extractive' goes by words alone")
 
     def cites(self) -> bool:
         """True: every quote is marked."""
@@ -42,10 +59,18 @@ class Extractive(ChatModel, type="extractive"):
                 hint="give this node a model with an endpoint, such as {type: openai}",
             )
         question, documents = _asked(request)
-        selection = await asyncio.to_thread(select, question, documents, self.max_sentences)
+        similar = self._similar if self._embedder is not None else None
+        selection = await asyncio.to_thread(select, question, documents, self.max_sentences, similar)
         for piece in _PIECES.findall(spoken(selection)):
             yield ChatChunk(text=piece)
         yield ChatChunk(usage=Usage(calls=1), finish="stop", confidence=selection.confidence)
+
+
+    def _similar(self, text: str, others: Sequence[str]) -> list[float]:
+        """The cosines of texts to the first one."""
+        embedder: Embedder = self._embedder
+        vectors = embedder.embed([text, *others])
+        return [float(value) for value in vectors[1:] @ vectors[0]]
 
 
 def spoken(selection: Selection) -> str:

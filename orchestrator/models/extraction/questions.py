@@ -64,7 +64,7 @@ _AMOUNTS: tuple[tuple[re.Pattern[str], tuple[Kind, ...]], ...] = tuple(
     (re.compile(pattern), kinds)
     for pattern, kinds in (
         (
-            r"\bhow (?:hot|cold|warm)\b|\b(?:what|which) (?:\w+ )?temperature|\btemperature\b.*\b(?:what|which)\b",
+            r"\bhow (?:hot|cold|warm)\b|\b(?:what|which) (?:\w+ )?(?:temperature|degrees?)\b|\btemperature\b.*\b(?:what|which)\b",
             ("temperature",),
         ),
         (r"\b(?:fahrenheit|celsius|centigrade|how many degrees)\b", ("temperature",)),
@@ -123,6 +123,12 @@ class Clause:
     """The things to choose from: `A or B`."""
     frame: str = ""
     """What the question says before it asks: `for lasagna`."""
+
+    @property
+    def standing(self) -> str:
+        """The clause with what the question says before it, where it says little by itself."""
+        alone = sum(1 for term, value in content(self.text).items() if value == 1.0)
+        return f"{self.frame} {self.text}" if self.frame and (alone < 2 or self.choices) else self.text
 
     @property
     def strict(self) -> bool:
@@ -224,6 +230,14 @@ def _subject(clause: str) -> str:
     if not match:
         return ""
     run = match["run"].split()
+    # "do I dry beef jerky in", "does it take to make croissants from": what is done something to.
+    acted_on = re.search(
+        rf"\b(?:{_AUX}\s+(?:i|we|you|one)\s+\w+|it take(?: \w+)? to \w+)\s+(?P<object>.+?)(?=\s+(?!of\b|and\b){_PREPOSITION}\b|\s*[,;?]|\s*$)",
+        clause,
+        re.IGNORECASE,
+    )
+    if acted_on and not re.fullmatch(rf"{_PRONOUN}|{_PREPOSITION}.*", acted_on["object"], re.IGNORECASE):
+        return acted_on["object"]
     copula = match["aux"].lower() in ("is", "are", "was", "were")
     if len(run) > 1 and (not copula or re.search(r"(?:ed|en|ing|wn|ne)$", run[-1])):
         run = run[:-1]

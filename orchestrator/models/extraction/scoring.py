@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ragweave.orchestrator.models.extraction.amounts import Amount, amounts
@@ -19,11 +19,18 @@ from ragweave.orchestrator.values import Document
 IN_LEAD = 0.8
 OF_TITLE = 0.9
 IN_HEADING = 0.6
+IN_TAGS = 0.6
 IN_BLOCK = 0.55
 NEARBY = 0.35
 IN_PASSAGE = 0.2
 IN_BRIDGE = 0.5
 """… in a segment of another passage that names this passage's title: `directed by Arthur Rosson` for `Arthur Rosson`."""
+
+TIED = 0.5
+"""Below it, a word stands too far from a segment to say what the segment is about."""
+MEANING = 0.3
+"""How much nearness in meaning (a cosine) counts."""
+_COMPARED = 16
 
 _LINK = re.compile(r"\[([^\]\n]+)\]\([^)\n]+\)")
 _PARENTHESIS = re.compile(r"\([^)]*\)")
@@ -52,6 +59,11 @@ class Passage:
     number: int
     document: Document
     segments: tuple[Segment, ...]
+
+    @property
+    def name(self) -> str:
+        """The title without the headings that a passage in the middle of a document carries behind it."""
+        return self.document.title.partition(" > ")[0].strip()
 
     @cached_property
     def title(self) -> frozenset[str]:
@@ -101,13 +113,17 @@ class Candidate:
     covered: float
     """Share of the clause's words, by weight, in the segment or about it."""
     stated: float
-    """The same, in the segment alone."""
+    """The same, in the segment or the title alone."""
+    tied: float
+    """The same, of specific words other than the noun asked for, where what is farther off does not count at all."""
     fits: float
     """How far it is of the sort that was asked for: 1 yes, 0 no, 0.5 cannot be told."""
     topic: float
     """Share of the words of the whole question that the passage holds anywhere."""
     amounts: tuple[Amount, ...] = field(default=(), compare=False)
     """The amounts in it that answer the clause."""
+    near: float | None = None
+    """How near in meaning it is to the clause, where that was asked for."""
 
     @property
     def segment(self) -> Segment:
@@ -115,10 +131,18 @@ class Candidate:
         return self.passage.segments[self.place]
 
 
-class Scorer:
-    """Scores the segments of these passages; words that are rare among them count more."""
+Similar = Callable[[str, Sequence[str]], Sequence[float]]
+"""How near in meaning each of some texts is to a first one: cosines."""
 
-    def __init__(self, documents: Sequence[Document]) -> None:
+
+class Scorer:
+    """Scores the segments of these passages; words that are rare among them count more.
+
+    With `similar`, nearness in meaning is a part of the score of the segments that are best by words.
+    """
+
+    def __init__(self, documents: Sequence[Document], similar: Similar | None = None) -> None:
+        self._similar = similar
         self.passages = [
             Passage(number, document, tuple(segments(document.text)))
             for number, document in enumerate(documents, start=1)
@@ -155,14 +179,33 @@ class Scorer:
 
     def candidates(self, clause: Clause, place: int) -> list[Candidate]:
         """Every segment as an answer to the clause, the best first."""
-        weights = {term: value * self.rarity(term) for term, value in clause.terms.items()}
-        context = {term: value * self.rarity(term) for term, value in clause.context.items()}
+        weights, context = self._weighed(clause.terms), self._weighed(clause.context)
         found = [
             candidate
             for passage in self.passages
             for candidate in self._score(passage, clause, place, weights, context)
         ]
-        return sorted(found, key=lambda candidate: -candidate.score)
+        found.sort(key=lambda candidate: -candidate.score)
+        return found if self._similar is None else self._by_meaning(clause, found, self._similar)
+
+    def _weighed(self, terms: Mapping[str, float]) -> dict[str, float]:
+        """The terms with their rarity; everyday words that no passage holds are left out: their absence tells nothing."""
+        return {
+            term: value * self.rarity(term)
+            for term, value in terms.items()
+            if weight(term) == 1.0 or any(variant in self._known for variant in self.variants(term))
+        }
+
+    def _by_meaning(self, clause: Clause, found: list[Candidate], similar: Similar) -> list[Candidate]:
+        """The candidates with the nearness of the best ones added to their scores."""
+        best = found[:_COMPARED]
+        texts = [f"{candidate.passage.name}: {candidate.segment.text}" for candidate in best]
+        near = similar(clause.standing, texts) if best else ()
+        scored = [
+            replace(candidate, score=candidate.score + MEANING * float(value), near=float(value))
+            for candidate, value in zip(best, near, strict=True)
+        ]
+        return [*sorted(scored, key=lambda candidate: -candidate.score), *found[_COMPARED:]]
 
     def held(self, terms: Mapping[str, float], vocabulary: frozenset[str]) -> float:
         """Share of the terms, by weight, that a vocabulary holds."""
@@ -180,22 +223,27 @@ class Scorer:
         led = frozenset().union(*(other.own(at) | other.title for other, at in self._bridges[passage.number - 1]))
         topic = max(self.held(everything, passage.vocabulary), 0.85 * self.held(everything, passage.vocabulary | led))
         named = self._named(clause, passage)
+        others = {term for term in weights if weight(term) == 1.0 and term not in clause.noun and term != clause.unit}
         found = []
         for index, segment in enumerate(passage.segments):
             head = clause.noun[-1] if clause.noun else ""
             fits, matching = fit(clause, segment, bool(head) and self._is_about(head, passage, index))
-            stated = covered = 0.0
+            stated = covered = tied = beside = 0.0
             for term, value in weights.items():
                 # A passage is about its title all through, whether a sentence repeats it or says "it".
                 own = max(self._match(term, passage.own(index)), OF_TITLE * self._match(term, passage.title))
+                near = max(own, self._around(term, passage, index), IN_BRIDGE * self._match(term, led))
                 stated += value * own
-                covered += value * max(own, self._around(term, passage, index), IN_BRIDGE * self._match(term, led))
-            stated, covered = stated / total, covered / total
+                covered += value * near
+                if term in others:
+                    tied += value * near if near >= TIED else 0.0
+                    beside += value
+            stated, covered, tied = stated / total, covered / total, tied / beside if beside else 1.0
             score = covered + 0.5 * stated + 0.3 * topic + 0.2 * named + 0.05 / passage.number
             score += (0.9 if clause.strict and not clause.inherited else 0.5) * fits
             if context:
                 score += 0.1 * self.held(context, passage.own(index))
-            found.append(Candidate(passage, index, place, score, covered, stated, fits, topic, tuple(matching)))
+            found.append(Candidate(passage, index, place, score, covered, stated, tied, fits, topic, tuple(matching)))
         return found
 
     def _is_about(self, head: str, passage: Passage, index: int) -> bool:
@@ -211,7 +259,7 @@ class Scorer:
 
     def _find_bridges(self, passage: Passage) -> tuple[tuple[Passage, int], ...]:
         """Segments of other documents that name this passage's title: by a link, or by a name of two words or more."""
-        name = frozenset(word for word in stems(_PARENTHESIS.sub("", passage.document.title.partition(" > ")[0])) if weight(word) == 1.0)
+        name = frozenset(word for word in stems(_PARENTHESIS.sub("", passage.name)) if weight(word) == 1.0)
         found = []
         for other in self.passages if name else ():
             if other.title == passage.title or (other.document.source and other.document.source == passage.document.source):
@@ -235,7 +283,7 @@ class Scorer:
                 best = (new, other, place)
         if best is None:
             return None
-        return Candidate(best[1], best[2], candidate.clause, candidate.score * 0.9, 0.0, 0.0, 0.5, candidate.topic)
+        return Candidate(best[1], best[2], candidate.clause, candidate.score * 0.9, 0.0, 0.0, 0.0, 0.5, candidate.topic)
 
     def _named(self, clause: Clause, passage: Passage) -> float:
         """How much of the passage's title the question names: a passage about just this goes before one about more."""
@@ -253,7 +301,7 @@ class Scorer:
         best = 0.0
         if segment.lead:
             best = IN_LEAD * self._match(term, stems(segment.lead))
-        best = max(best, IN_HEADING * self._match(term, passage.above(index)))
+        best = max(best, IN_HEADING * self._match(term, passage.above(index)), IN_TAGS * self._match(term, passage.metadata))
         for near in range(max(0, index - 2), min(len(passage.segments), index + 3)):
             if near != index:
                 same = passage.segments[near].block == segment.block

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragweave.orchestrator.models.extraction.confidence import THRESHOLD, confidence
 from ragweave.orchestrator.models.extraction.questions import Clause, clauses
-from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer
+from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer, Similar
 from ragweave.orchestrator.models.extraction.words import related, stems
 from ragweave.orchestrator.values import Document
 
@@ -29,10 +29,10 @@ class Selection:
     confidence: float = 0.0
 
 
-def select(question: str, documents: Sequence[Document], limit: int) -> Selection:
+def select(question: str, documents: Sequence[Document], limit: int, similar: Similar | None = None) -> Selection:
     """Up to `limit` segments that answer the question (more only for the steps of a procedure)."""
     asked = clauses(question)
-    scorer = Scorer(documents)
+    scorer = Scorer(documents, similar)
     ranked = [scorer.candidates(clause, place) for place, clause in enumerate(asked)]
     sure = [confidence(scorer, clause, found[0]) if found else 0.0 for clause, found in zip(asked, ranked, strict=True)]
     best = max(sure, default=0.0)

@@ -20,7 +20,7 @@ def paragraphs(chosen: Sequence[Candidate]) -> Iterator[str]:
             (candidate for candidate in chosen if candidate.passage.number == number),
             key=lambda candidate: candidate.place,
         )
-        title = mine[0].passage.document.title.partition(" > ")[0].strip()
+        title = mine[0].passage.name
         opening = f'According to "{title}": ' if title else ""
         yield f"{opening}{_joined(mine)} [{number}]"
 

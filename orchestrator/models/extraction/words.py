@@ -86,8 +86,9 @@ def fold(text: str) -> str:
 
 @lru_cache(_MANY)
 def stem(word: str) -> str:
-    """The stem of one word (Snowball English), folded: `frozen` is `freez`, `two` is `2`, a possessive ending is dropped."""
-    plain = fold(word).partition("'")[0]
+    """The stem of one word (Snowball English), folded: `frozen` is `freez`, `two` is `2`, `l'orange` and `orange's` are `orang`."""
+    before, _, after = fold(word).partition("'")
+    plain = after if len(before) <= 2 < len(after) else before
     plain = _bases().get(plain, plain)
     return _stemmer().stemWord(plain) if plain.isalpha() else plain
 
@@ -105,12 +106,12 @@ def stems(text: str) -> frozenset[str]:
 
 
 def weight(stem: str) -> float:
-    """How much a stem says about a topic before any text is seen: 0 (`the`), 0.35 (`start`) or 1 (`saffron`)."""
+    """How much a stem says about a topic before any text is seen: 0 (`the`), 0.25 (`start`) or 1 (`saffron`)."""
     empty, light = _tables()
     if stem in empty:
         return 0.0
     if stem in light or stem.isdigit() or len(stem) == 1:
-        return 0.35
+        return 0.25
     return 1.0
 
 
