@@ -6,13 +6,16 @@ silent; ways through a graph are followed only if its shape is sound.
 
 from __future__ import annotations
 
+import re
+
 from ragweave.orchestrator.bound import Checked
 from ragweave.orchestrator.check_blind import blind_spots, known_nodes, without_echoes
 from ragweave.orchestrator.check_conditions import Conditions, Trouble, place_in
+from ragweave.orchestrator.check_definite import check_definite
 from ragweave.orchestrator.check_keys import check_keys, check_unused
 from ragweave.orchestrator.check_places import Findings
 from ragweave.orchestrator.check_shape import check_shape
-from ragweave.orchestrator.check_state import check_definite, check_loops, check_parallel, key_sets
+from ragweave.orchestrator.check_state import Ways, check_loops, check_parallel, key_sets
 from ragweave.orchestrator.dataflow import Flow
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.load import edges_are_sound, shape_of
@@ -46,10 +49,10 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
     check_conditions(findings, checked, table, silent)
     if sound:
         sets = key_sets(checked, nodes, shape, table)
-        flow = Flow(shape, structure, sets.effects)
-        check_definite(findings, spec, sets, flow, nodes, table, silent)
-        check_parallel(findings, spec, sets, flow, nodes, table, silent)
-        check_loops(findings, sets, flow)
+        ways = Ways(findings, spec, sets, Flow(shape, structure, sets.effects), nodes, table, silent)
+        check_definite(ways)
+        check_parallel(ways)
+        check_loops(ways)
     if table.whole:
         check_unused(findings, spec, nodes, table)
     checked.problems = findings.sorted()
@@ -79,7 +82,8 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
                     checked.conditions[number[source], index] = result
                 continue
             mark = place_in(spec.text, spec.value_mark(*route.place, "when"), route.when, result.offset)
-            root = route.when[result.offset :].split(".")[0].split()[0] if result.offset < len(route.when) else ""
-            if result.code == "RW422" and (root in silent or (not table.whole and root not in table.types)):
+            root = re.match(r"\w*", route.when[result.offset :])
+            word = root[0] if root is not None else ""
+            if result.code == "RW422" and (word in silent or (not table.whole and word not in table.types)):
                 continue
             findings.add(result.code, result.message, mark, fix=(result.old, result.new) if result.old else None)

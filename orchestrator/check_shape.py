@@ -57,7 +57,7 @@ def _reachability(findings: Findings, shape: Shape, unreachable: list[int], stuc
     """Nodes off every path from start to end. What only follows from another such node is not told again."""
     lost = set(unreachable)
     roots = [node for node in unreachable if not any(shape.edges[edge].source in lost for edge in shape.into[node])]
-    roots = roots or unreachable[:1]
+    roots = roots or [node for node in unreachable if _is_header(shape, node, lost)][:1] or unreachable[:1]
     for node in [node for node in roots if node > 1 and not shape.out[node] and not shape.into[node]]:
         name = shape.names[node]
         way_out = f"join it, such as `start -> {name}` and `{name} -> end`, or remove it"
@@ -79,6 +79,12 @@ def _reachability(findings: Findings, shape: Shape, unreachable: list[int], stuc
         _unreached(findings, shape, node)
     for node in leaves:
         _endless(findings, shape, node)
+
+
+def _is_header(shape: Shape, node: int, lost: set[int]) -> bool:
+    """True if only routes that go back lead to a lost node from others."""
+    entering = [shape.edges[edge] for edge in shape.into[node]]
+    return all(shape.routes[edge.source][edge.route].bound for edge in entering if edge.source in lost)
 
 
 def _unreached(findings: Findings, shape: Shape, node: int) -> None:

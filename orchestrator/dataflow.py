@@ -113,7 +113,7 @@ class Gap:
 
     `chooses`: `node` may take `route`, on which nothing brings the key; `fails`: the same, and the route is on_error.
     `omits`: `node` may leave the key out of what it writes. `later`: only `writers` write it, and no forward path
-    leads from them there.
+    leads from them there. `unsure`: `writers` come before it, but it is not certain that one of them always does.
     """
 
     kind: str
@@ -139,7 +139,7 @@ def explain(flow: Flow, node: int, bit: int) -> Gap:
             if gap is not None:
                 return gap
     omitting = [other for other in earlier if not flow.effects[other].certain & bit]
-    return Gap("omits", node=omitting[-1]) if omitting else Gap("later", writers=writers)
+    return Gap("omits", node=omitting[-1]) if omitting else Gap("unsure", writers=tuple(earlier))
 
 
 class _Search:

@@ -1,4 +1,4 @@
-"""How many mistakes the checker finds: `python -m tests.checker.mutation` prints the table, with `-v` what it misses."""
+"""How many mistakes the checker finds: `python -m tests.checker.mutation` prints a table; with `-v`, what it misses."""
 
 from __future__ import annotations
 
