@@ -165,9 +165,9 @@ variables:
 {{ documents }} {{ question.text }}
 """
     fields = "id, text, title, source, offsets, line, metadata, score"
-    assert faults(text) == "prompt text:2: unknown key 'nam'; did you mean 'name'?"
+    assert faults(text) == "prompts.mine: prompt text:2: unknown key 'nam'; did you mean 'name'?"
     assert faults(text.replace("nam:", "name:")).splitlines() == [
-        "prompt text: 6 problems",
+        "prompts.mine: prompt text: 6 problems",
         "  text:6: variable 'unused' is declared but used nowhere; use it or delete it",
         "  text:9: unknown variable 'qestion'; did you mean 'question'?",
         f"  text:12: a Document cannot be printed as it is; print one of its fields: {fields}",
