@@ -165,7 +165,7 @@ variables:
 {{ documents }} {{ question.text }}
 """
     fields = "id, text, title, source, offsets, line, metadata, score"
-    assert faults(text) == "prompts.mine: prompt text:2: unknown key 'nam'; did you mean 'name'?"
+    assert faults(text) == "prompt text:2: unknown key 'nam'; did you mean 'name'?"
     assert faults(text.replace("nam:", "name:")).splitlines() == [
         "prompts.mine: prompt text: 6 problems",
         "  text:6: variable 'unused' is declared but used nowhere; use it or delete it",
