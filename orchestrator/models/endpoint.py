@@ -41,7 +41,11 @@ class Endpoint(ChatModel):
     def _without_empty(cls, settings: Any) -> Any:
         if not isinstance(settings, Mapping):
             return settings
-        return {name: value for name, value in settings.items() if not (isinstance(value, str) and not value.strip())}
+        # A name that is wrong stays, so that it is told even where its value is empty.
+        empty = {
+            name for name in cls.model_fields if isinstance(settings.get(name), str) and not settings[name].strip()
+        }
+        return {name: value for name, value in settings.items() if name not in empty}
 
     @field_validator("base_url")
     @classmethod

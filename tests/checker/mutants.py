@@ -28,7 +28,7 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class Base:
+class Original:
     """A graph file to make mistakes in."""
 
     name: str
@@ -82,13 +82,13 @@ def misspelt(word: str, taken: set[str]) -> str:
     return word + "_x"
 
 
-def _at(base: Base, operator: str, start: int, end: int, new: str, *, sure: bool) -> Mutant:
+def _at(base: Original, operator: str, start: int, end: int, new: str, *, sure: bool) -> Mutant:
     text = replaced(base.text, start, end, new)
     what = f"{base.name}:{line_at(base.text, start)} {base.text[start:end]!r} -> {new!r}"
     return Mutant(operator, text, frozenset({line_at(base.text, start)}), sure, what)
 
 
-def misspell_key(base: Base) -> Iterator[Mutant]:
+def misspell_key(base: Original) -> Iterator[Mutant]:
     """State keys where the file spells them: inputs, outputs, state, renames, map.over."""
     for spot in base.spots:
         head, depth = spot.way[0], len(spot.way)
@@ -106,7 +106,7 @@ def misspell_key(base: Base) -> Iterator[Mutant]:
         yield _at(base, "misspell a key", start, end, misspelt(word, base.words), sure=False)
 
 
-def misspell_in_when(base: Base) -> Iterator[Mutant]:
+def misspell_in_when(base: Original) -> Iterator[Mutant]:
     """Keys and fields in conditions."""
     for spot in base.spots:
         if spot.name != "when" or spot.kind != "scalar":
@@ -121,7 +121,7 @@ def misspell_in_when(base: Base) -> Iterator[Mutant]:
                 yield _at(base, "misspell in when", start, start + len(match[0]), new, sure=True)
 
 
-def misspell_node(base: Base) -> Iterator[Mutant]:
+def misspell_node(base: Original) -> Iterator[Mutant]:
     """Node names in edges and on_error."""
     for spot in base.spots:
         chain = spot.way[0] == "edges" and len(spot.way) == 2 and spot.kind == "scalar"
@@ -132,7 +132,7 @@ def misspell_node(base: Base) -> Iterator[Mutant]:
                 yield _at(base, "misspell a node in an edge", match.start(), match.end(), new, sure=True)
 
 
-def misspell_type(base: Base) -> Iterator[Mutant]:
+def misspell_type(base: Original) -> Iterator[Mutant]:
     """Types of nodes, resources, inputs and state."""
     for spot in base.spots:
         typed = spot.name == "type" or (spot.way[0] in ("inputs", "state") and len(spot.way) == 2)
@@ -142,7 +142,7 @@ def misspell_type(base: Base) -> Iterator[Mutant]:
                 yield _at(base, "misspell a type", match.start(), match.end(), new, sure=True)
 
 
-def misspell_resource(base: Base) -> Iterator[Mutant]:
+def misspell_resource(base: Original) -> Iterator[Mutant]:
     """Names of models, retrievers and prompts in nodes."""
     for spot in base.spots:
         if spot.way[0] == "nodes" and spot.name in RESOURCE_SETTINGS and spot.kind == "scalar":
@@ -150,7 +150,7 @@ def misspell_resource(base: Base) -> Iterator[Mutant]:
             yield _at(base, "misspell a resource", spot.start, spot.end, new, sure=True)
 
 
-def misspell_setting(base: Base) -> Iterator[Mutant]:
+def misspell_setting(base: Original) -> Iterator[Mutant]:
     """Names of settings, policies and sections: every key of the language, and own names under reads and writes."""
     for spot in base.spots:
         if spot.key is None or (spot.way[0] in ("inputs", "state", "nodes", *SECTIONS) and len(spot.way) == 2):
@@ -159,7 +159,7 @@ def misspell_setting(base: Base) -> Iterator[Mutant]:
         yield _at(base, "misspell a setting", spot.key_start, spot.key_end, new, sure=True)
 
 
-def drop_edge(base: Base) -> Iterator[Mutant]:
+def drop_edge(base: Original) -> Iterator[Mutant]:
     """One edge of a chain, or one target of a route."""
     for spot, groups in base.chains:
         for link in range(len(groups) - 1):
@@ -190,13 +190,13 @@ def _without_link(spot: Spot, groups: list[list[str]], link: int, source: str, t
     return "\n  - ".join(" -> ".join(", ".join(group) for group in piece) for piece in pieces)
 
 
-def _lines_of_block(base: Base, item: str | int) -> set[int]:
+def _lines_of_block(base: Original, item: str | int) -> set[int]:
     """The lines of one item of `edges`."""
     spot = next(spot for spot in base.spots if spot.way == ("edges", item))
     return set(range(line_at(base.text, spot.start), line_at(base.text, spot.end) + 1))
 
 
-def drop_required(base: Base) -> Iterator[Mutant]:
+def drop_required(base: Original) -> Iterator[Mutant]:
     """A setting that must be there."""
     for spot in base.spots:
         alone = spot.siblings == 1
@@ -216,7 +216,7 @@ def drop_required(base: Base) -> Iterator[Mutant]:
         yield Mutant("drop a required setting", without(base.text, spot), frozenset(lines), True, what)
 
 
-def drop_last_route(base: Base) -> Iterator[Mutant]:
+def drop_last_route(base: Original) -> Iterator[Mutant]:
     """The last entry of a routes block."""
     for spot in base.spots:
         route = spot.way[0] == "edges" and spot.way[2:3] == ("routes",) and len(spot.way) == 4
@@ -225,7 +225,7 @@ def drop_last_route(base: Base) -> Iterator[Mutant]:
             yield Mutant("drop the last route", without(base.text, spot), lines, True, f"{base.name}: {spot.way}")
 
 
-def drop_bound(base: Base) -> Iterator[Mutant]:
+def drop_bound(base: Original) -> Iterator[Mutant]:
     """`max_iterations` of a route."""
     for spot in base.spots:
         if spot.key == "max_iterations":
@@ -233,7 +233,7 @@ def drop_bound(base: Base) -> Iterator[Mutant]:
             yield Mutant("drop max_iterations", without(base.text, spot), lines, True, f"{base.name}: {spot.way}")
 
 
-def drop_merge(base: Base) -> Iterator[Mutant]:
+def drop_merge(base: Original) -> Iterator[Mutant]:
     """`merge` of a state key; the problem is told at a reader (R12), or where the key is declared."""
     for spot in base.spots:
         if spot.way[0] == "state" and spot.key == "merge":
@@ -249,7 +249,7 @@ def drop_merge(base: Base) -> Iterator[Mutant]:
             yield Mutant("drop a merge", text, readers, False, f"{base.name}: {spot.way}")
 
 
-def _reads(base: Base, line: str, key: str) -> bool:
+def _reads(base: Original, line: str, key: str) -> bool:
     """True if a line may read a key: an output, a rename, a probe, or a node of a type with such a parameter."""
     from tests.checker.kinds import FUNCTIONS
 
@@ -261,4 +261,4 @@ def _reads(base: Base, line: str, key: str) -> bool:
     return bool(typed and key in (*parameters.get(typed[1], ()), *own.get(typed[1], ())))
 
 
-Operator = Callable[[Base], Iterator[Mutant]]
+Operator = Callable[[Original], Iterator[Mutant]]

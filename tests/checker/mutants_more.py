@@ -9,9 +9,9 @@ from itertools import pairwise
 import yaml
 
 from tests.checker.mutants import (
-    Base,
     Mutant,
     Operator,
+    Original,
     drop_bound,
     drop_edge,
     drop_last_route,
@@ -29,7 +29,7 @@ from tests.checker.spots import Spot, line_at, replaced
 FREE = ("default", "cache", "description", "name", "version", "model", "base_url", "api_key")
 
 
-def duplicate(base: Base) -> Iterator[Mutant]:
+def duplicate(base: Original) -> Iterator[Mutant]:
     """A key of a map, or a node, that stands twice."""
     for spot in base.spots:
         if spot.key is None or len(spot.way) > 4:
@@ -48,7 +48,7 @@ def duplicate(base: Base) -> Iterator[Mutant]:
         )
 
 
-def duplicate_edge(base: Base) -> Iterator[Mutant]:
+def duplicate_edge(base: Original) -> Iterator[Mutant]:
     """An edge that stands twice."""
     for spot, groups in base.chains:
         for sources, targets in pairwise(groups):
@@ -66,7 +66,7 @@ def duplicate_edge(base: Base) -> Iterator[Mutant]:
             )
 
 
-def swap_type(base: Base) -> Iterator[Mutant]:
+def swap_type(base: Original) -> Iterator[Mutant]:
     """A value of another kind than belongs there."""
     for spot in base.spots:
         new = _other_kind(spot)
@@ -93,7 +93,7 @@ def _other_kind(spot: Spot) -> str | None:
     return "[1, 2]"
 
 
-def make_cycle(base: Base) -> Iterator[Mutant]:
+def make_cycle(base: Original) -> Iterator[Mutant]:
     """A plain edge back to where a plain chain came from."""
     plain = [name for _, groups in base.chains for group in groups[:-1] for name in group if name != "start"]
     edges = [(one, other) for _, groups in base.chains for a, b in pairwise(groups) for one in a for other in b]
@@ -109,7 +109,7 @@ def make_cycle(base: Base) -> Iterator[Mutant]:
             yield Mutant("make a cycle", text, lines, True, f"{base.name}: {source} -> {header}")
 
 
-def fork_out(base: Base) -> Iterator[Mutant]:
+def fork_out(base: Original) -> Iterator[Mutant]:
     """A plain edge out of a loop, beside those that stay in it: judged by the reference."""
     plain = [name for _, groups in base.chains for group in groups[:-1] for name in group if name != "start"]
     edges = {(one, other) for _, groups in base.chains for a, b in pairwise(groups) for one in a for other in b}
@@ -120,7 +120,7 @@ def fork_out(base: Base) -> Iterator[Mutant]:
             yield Mutant("fork out of a loop", text, lines, False, f"{base.name}: {source} -> end")
 
 
-def break_yaml(base: Base) -> Iterator[Mutant]:
+def break_yaml(base: Original) -> Iterator[Mutant]:
     """One bracket, colon or quote that is missing on a line."""
     offset = 0
     for number, line in enumerate(base.text.split("\n"), start=1):
@@ -145,7 +145,7 @@ def _unreadable(text: str) -> bool:
     return False
 
 
-def break_cel(base: Base) -> Iterator[Mutant]:
+def break_cel(base: Original) -> Iterator[Mutant]:
     """Conditions that stop in the middle, or are written as in other languages."""
     for spot in base.spots:
         if spot.name != "when" or spot.kind != "scalar":

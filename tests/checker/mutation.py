@@ -13,7 +13,7 @@ from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.checker.kinds import kinds
-from tests.checker.mutants import Base, Mutant
+from tests.checker.mutants import Mutant, Original
 from tests.checker.mutants_more import OPERATORS
 from tests.checker.oracle import is_wrong
 from tests.reference.files import file_of, probes
@@ -76,28 +76,28 @@ def judge(mutant: Mutant, row: Row) -> None:
         row.other += 1
 
 
-def example_graphs() -> list[Base]:
+def example_graphs() -> list[Original]:
     """The graphs of the tests and of the examples."""
     paths = [*sorted((ROOT / "tests/checker/graphs").glob("*.yaml")), *sorted((ROOT / "examples").rglob("*.yaml"))]
     texts = [(path.name, path.read_text(encoding="utf-8")) for path in paths]
-    return [Base(name, text) for name, text in texts if text.count("\nnodes:") and not errors_of(text)]
+    return [Original(name, text) for name, text in texts if text.count("\nnodes:") and not errors_of(text)]
 
 
-def random_graphs(count: int) -> list[Base]:
+def random_graphs(count: int) -> list[Original]:
     """Random graphs that the checker accepts."""
     from tests.reference.test_soundness import wired
 
-    found: list[Base] = []
+    found: list[Original] = []
     seed = 0
     while len(found) < count:
         seed += 1
         text = file_of(wired(Random(seed)))
         if not errors_of(text):
-            found.append(Base(f"random{seed}", text, seed))
+            found.append(Original(f"random{seed}", text, seed))
     return found
 
 
-def table_of(bases: Iterable[Base], share: float = 1.0) -> dict[str, Row]:
+def table_of(bases: Iterable[Original], share: float = 1.0) -> dict[str, Row]:
     """All mutants of these graphs, or a random share of them, by operator."""
     random = Random(0)
     rows: dict[str, Row] = {}

@@ -70,7 +70,7 @@ def test_no_run_contradicts_the_checker(random: Random) -> None:
 
 
 def test_no_run_contradicts_the_checker_on_many_graphs() -> None:
-    for seed in range(2000):
+    for seed in range(1000):
         check_one(Random(seed))
 
 
@@ -93,7 +93,7 @@ def wired(random: Random) -> Sketch:
 
 def test_accepted_files_never_fail_for_their_structure() -> None:
     accepted = 0
-    for seed in range(600):
+    for seed in range(400):
         sketch = wired(Random(seed))
         if errors_of(sketch):
             continue
@@ -101,24 +101,24 @@ def test_accepted_files_never_fail_for_their_structure() -> None:
         for run in range(4):
             outcome = play(sketch, random_script(100 * seed + run, sketch), random_pick(run))
             assert outcome.trouble == set(), f"seed {seed}: {outcome.trouble}\n{file_of(sketch)}"
-    assert accepted > 150
+    assert accepted > 100
 
 
 def test_files_of_another_shape_are_refused_exactly_when_the_rules_are_broken() -> None:
     refused = 0
-    for seed in range(1500):
+    for seed in range(800):
         random = Random(seed)
         sketch = spoiled(random, shape(random, 8))
         errors = errors_of(sketch)
         assert bool(errors) == bool(sketch.faults()), f"seed {seed}: {sketch.faults()} {errors}\n{file_of(sketch)}"
         refused += bool(errors)
-    assert refused > 300
+    assert refused > 200
 
 
 def test_how_much_the_checker_refuses_needlessly() -> None:
     """Every choice of small graphs is tried. Printed, and held below one in a hundred."""
     refused = needless = clashes = needless_clashes = 0
-    for seed in range(300):
+    for seed in range(120):
         random = Random(seed)
         sketch = with_writes(random, shape(random, 5))
         scripts, whole = every_script(sketch, 150)
@@ -152,7 +152,7 @@ def test_how_much_the_checker_refuses_needlessly() -> None:
 
 def test_the_way_that_a_message_names_is_one_on_which_the_key_is_missing() -> None:
     named = wrong = 0
-    for seed in range(200):
+    for seed in range(80):
         random = Random(seed)
         sketch = with_writes(random, shape(random, 5))
         scripts, whole = every_script(sketch, 150)
@@ -176,7 +176,7 @@ def test_the_way_that_a_message_names_is_one_on_which_the_key_is_missing() -> No
                     way = -1 if gap.kind == "fails" else gap.route
                     chooser = facts.shape.names[gap.node]
                     wrong += not any((chooser, way) in _ways(outcome) for outcome in lacking)
-    assert named > 50
+    assert named > 30
     assert wrong <= named / 50
 
 
