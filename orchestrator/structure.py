@@ -72,7 +72,8 @@ def analyse(shape: Shape) -> Structure:
     enclosing = _enclosing(shape, loops, rank)
     done = Structure(tuple(order), tuple(rank), tuple(dominator), back, loops, enclosing, ())
     if not cyclic:
-        faults += [fault for node in order for fault in _forks(shape, done, node)]
+        passed: dict[int, dict[int, int]] = {}
+        faults += [fault for node in order for fault in _forks(shape, done, node, passed)]
     return Structure(done.order, done.rank, done.dominator, back, loops, enclosing, tuple(faults))
 
 
@@ -257,8 +258,11 @@ def _enclosing(shape: Shape, loops: dict[int, frozenset[int]], rank: list[int]) 
     return tuple(map(tuple, around))
 
 
-def _forks(shape: Shape, facts: Structure, node: int) -> list[Fault]:
-    """R4: edges that a node in a loop takes together all leave the loop, or all stay and meet again in it."""
+def _forks(shape: Shape, facts: Structure, node: int, passed: dict[int, dict[int, int]]) -> list[Fault]:
+    """R4: edges that a node in a loop takes together all leave the loop, or all stay and meet again in it.
+
+    `passed` keeps what `_always_passed` found out about each loop.
+    """
     faults = []
     for route in shape.routes[node]:
         if len(route.edges) < 2:
@@ -271,29 +275,30 @@ def _forks(shape: Shape, facts: Structure, node: int) -> list[Fault]:
             if len(staying) < len(route.edges):
                 faults.append(Fault("fork_leaves", node, route.edges, header))
                 break
-            if not _meet_again(shape, facts, [shape.edges[edge].target for edge in route.edges], header):
+            if header not in passed:
+                passed[header] = _always_passed(shape, facts, header)
+            common = -1
+            for edge in route.edges:
+                common &= passed[header][shape.edges[edge].target]
+            if not common:
                 faults.append(Fault("fork_open", node, route.edges, header))
                 break
     return faults
 
 
-def _meet_again(shape: Shape, facts: Structure, targets: list[int], header: int) -> bool:
-    """True if one node of the loop lies on every way from each target to the end of an iteration."""
+def _always_passed(shape: Shape, facts: Structure, header: int) -> dict[int, int]:
+    """For each node of a loop the nodes, as bits, on every way from it to the end of an iteration, itself included."""
     body = facts.loops[header]
-    common: set[int] | None = None
-    after: dict[int, frozenset[int]] = {}
+    passed: dict[int, int] = {}
     for node in reversed(facts.order):
         if node not in body:
             continue
-        through: frozenset[int] | None = None
+        common = -1
         for index in shape.out[node]:
             edge = shape.edges[index]
-            ends = edge.target not in body or (index in facts.back and edge.target == header)
-            if index in facts.back and not ends:
-                continue
-            beyond = frozenset() if ends else after[edge.target]
-            through = beyond if through is None else through & beyond
-        after[node] = (through or frozenset()) | {node}
-    for target in targets:
-        common = set(after[target]) if common is None else common & after[target]
-    return bool(common)
+            if edge.target not in body or (index in facts.back and edge.target == header):
+                common = 0
+            elif index not in facts.back:
+                common &= passed[edge.target]
+        passed[node] = (common if common != -1 else 0) | 1 << node
+    return passed

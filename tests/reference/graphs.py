@@ -251,6 +251,27 @@ def sketches(draw: st.DrawFn, size: int = 7) -> Sketch:
     return with_writes(random, shape(random, size))
 
 
+def forked(random: Random, sketch: Sketch) -> Sketch:
+    """A graph in which a node of a loop takes one more edge: only R4 tells whether it may."""
+    inside = sorted({name for body in sketch.loops.values() for name in body})
+    choices = [
+        (name, number, target)
+        for name in inside
+        for number, way in enumerate(sketch.steps[name].ways)
+        for target in (*sketch.steps, END)
+        if way.bound is None and target not in way.targets and name not in sketch.leads.get(target, ())
+    ]
+    staying = [
+        choice for choice in choices if any(choice[0] in body and choice[2] in body for body in sketch.loops.values())
+    ]
+    if not choices:
+        return sketch
+    name, number, target = random.choice(staying if staying and random.random() < 0.3 else choices)
+    step = sketch.steps[name]
+    way = replace(step.ways[number], targets=(*step.ways[number].targets, target))
+    return _changed(sketch, name, replace(step, ways=(*step.ways[:number], way, *step.ways[number + 1 :])))
+
+
 def spoiled(random: Random, sketch: Sketch) -> Sketch:
     """A graph with one edge moved, dropped, added or bounded at random: often, but not always, ill-formed."""
     name = random.choice(list(sketch.steps))

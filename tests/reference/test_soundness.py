@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from random import Random
 
@@ -14,11 +15,21 @@ from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.reference.files import file_of
-from tests.reference.graphs import every_script, random_pick, random_script, shape, spoiled, with_reads, with_writes
+from tests.reference.graphs import (
+    every_script,
+    forked,
+    random_pick,
+    random_script,
+    shape,
+    spoiled,
+    with_reads,
+    with_writes,
+)
 from tests.reference.interpreter import Outcome, play, scripted
 from tests.reference.shapes import Facts
 from tests.reference.sketch import Sketch
 
+FORKS = {"fork_leaves", "fork_open"}
 SOURCES = st.randoms(use_true_random=False)
 
 
@@ -113,6 +124,19 @@ def test_files_of_another_shape_are_refused_exactly_when_the_rules_are_broken() 
         assert bool(errors) == bool(sketch.faults()), f"seed {seed}: {sketch.faults()} {errors}\n{file_of(sketch)}"
         refused += bool(errors)
     assert refused > 200
+
+
+def test_forks_in_loops_are_judged_as_the_rules_say() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(1500):
+        random = Random(seed)
+        sketch = forked(random, shape(random, 10))
+        faults = sketch.faults()
+        if faults <= FORKS:
+            kinds = {fault.kind for fault in Facts(sketch).structure.faults}
+            assert kinds == faults, f"seed {seed}: {kinds}, should be {faults}\n{file_of(sketch)}"
+            found.update(faults or {"none"})
+    assert min(found["fork_leaves"], found["fork_open"], found["none"]) >= 5, found
 
 
 def test_how_much_the_checker_refuses_needlessly() -> None:
