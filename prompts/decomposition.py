@@ -34,6 +34,7 @@ _LOOKED_AT = 3
 _BEST = 2
 """Segments of each part of the question whose capitalised names may lead on; links may from any segment."""
 _LINKED = 0.6
+_ABOUT = 0.5
 _NEAR_TOPIC = 0.75
 """Passages that hold less of the question than this share of what the best one holds do not lead on."""
 
@@ -142,6 +143,8 @@ def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
     said: set[frozenset[str]] = set()
     for pattern, looked_at in ((_LINK, len(found)), (_NAME, _BEST)):
         for candidate in found[:looked_at]:
+            if pattern is _LINK and _named(candidate.passage, asked) <= _ABOUT:
+                continue
             text = candidate.passage.document.text
             for match in pattern.finditer(text, candidate.segment.start, candidate.segment.end):
                 name = match[1] if pattern is _LINK else match[0]
@@ -157,6 +160,12 @@ def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
                     said.add(words)
                     score = candidate.score + (_LINKED if pattern is _LINK else 0.0) + 0.5 * candidate.topic
                     yield _Lead(name.strip(), candidate.passage, pattern is _LINK, score)
+
+
+def _named(passage: Passage, asked: frozenset[str]) -> float:
+    """The share of a title's specific words that the question holds: links lead on from the passages that it is about."""
+    title = [word for word in stems(passage.name) if weight(word) == 1.0]
+    return sum(any(related(word, other) for other in asked) for word in title) / len(title) if title else 0.0
 
 
 def _left_open(question: str, passage: Passage) -> str:

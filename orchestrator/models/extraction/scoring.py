@@ -26,6 +26,7 @@ IN_PASSAGE = 0.2
 IN_BRIDGE = 0.5
 """… in a segment of another passage that names this passage's title: `directed by Arthur Rosson` for `Arthur Rosson`."""
 
+ADDS_NOTHING = 0.4
 TIED = 0.5
 """Below it, a word stands too far from a segment to say what the segment is about."""
 MEANING = 0.3
@@ -243,8 +244,25 @@ class Scorer:
             score += (0.9 if clause.strict and not clause.inherited else 0.5) * fits
             if context:
                 score += 0.1 * self.held(context, passage.own(index))
+            if not clause.strict and not self._adds(passage, index, clause):
+                score -= ADDS_NOTHING
             found.append(Candidate(passage, index, place, score, covered, stated, tied, fits, topic, tuple(matching)))
         return found
+
+    def _adds(self, passage: Passage, index: int, clause: Clause) -> bool:
+        """True if a segment says a specific word that the question lacks: an answer is something new.
+
+        Where a class is asked for (`which dessert`), the title may be the answer; a yes or a choice may rest on a number.
+        """
+        if "://" in passage.segments[index].text:
+            return False
+        said = passage.own(index) - passage.title | (passage.title if clause.noun else frozenset())
+        known = clause.terms.keys() | clause.context.keys()
+        return any(
+            (weight(word) == 1.0 or (word.isdigit() and clause.wants in ("choice", "truth", "any")))
+            and not any(related(term, word) for term in known)
+            for word in said
+        )
 
     def _is_about(self, head: str, passage: Passage, index: int) -> bool:
         """True if a noun stands in a segment, or says what the passage or the list that it is in are."""

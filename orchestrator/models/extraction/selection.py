@@ -14,6 +14,9 @@ from ragweave.orchestrator.values import Document
 _SAME_VALUE_SCORE = 0.78
 _ALSO_SCORE = 0.9
 _DOUBTFUL = 0.3
+"""How sure an answer to one part must be where another part is answered."""
+_SETTLED = 0.08
+"""The same where it stands in a passage that answers another part."""
 _REPEATS = 0.8
 _STEPS = 8
 _BACKWARD = frozenset(
@@ -39,8 +42,9 @@ def select(question: str, documents: Sequence[Document], limit: int, similar: Si
     if best < THRESHOLD:
         return Selection()
     chosen: list[Candidate] = []
+    settled = {found[0].passage.number for found, certain in zip(ranked, sure, strict=True) if certain >= THRESHOLD}
     for clause, found, certain in zip(asked, ranked, sure, strict=True):
-        if found and certain >= min(_DOUBTFUL, best):
+        if found and certain >= (_SETTLED if found[0].passage.number in settled else _DOUBTFUL):
             wanted = _for_clause(clause, found, scorer, limit)
             bridge = scorer.bridge(wanted[0], clause)
             for candidate in [*([bridge] if bridge else []), *wanted]:
