@@ -24,18 +24,30 @@ def check_definite(ways: Ways) -> None:
     if not ways.table.whole:
         silent.update(key for key in sets.keys if key not in ways.table.writers)
     faults: Faults = {}
+    told: dict[tuple[int, int], Gap] = {}
     for node in flow.structure.order:
         for number in sets.numbers(sets.required[node] & ~flow.at[node]):
             if sets.keys[number] not in silent:
-                gap = explain(flow, node, 1 << number)
+                gap = told[node, number] = _gap(flow, node, number, told)
                 faults.setdefault((number, gap), []).append((node, False))
         for number in sets.numbers(sets.conditions[node] & ~flow.after(node)):
             if sets.keys[number] not in silent:
                 omits = flow.effects[node].possible >> number & 1
-                gap = Gap("omits", node=node) if omits else explain(flow, node, 1 << number)
+                gap = Gap("omits", node=node) if omits else _gap(flow, node, number, told)
                 faults.setdefault((number, gap), []).append((node, True))
     for (number, gap), readers in faults.items():
         _tell(ways, sets.keys[number], gap, readers)
+
+
+def _gap(flow: Flow, node: int, number: int, told: dict[tuple[int, int], Gap]) -> Gap:
+    """Why a node lacks a key: as its dominator, if that lacks it too and nothing between them writes it."""
+    above = flow.structure.dominator[node]
+    known = told.get((node, number)) or told.get((above, number))
+    if known is not None:
+        between = flow.between(above, node) - {node}
+        if not any((flow.effects[one].possible | flow.effects[one].failed) >> number & 1 for one in between):
+            return known
+    return explain(flow, node, 1 << number)
 
 
 def _tell(ways: Ways, key: str, gap: Gap, readers: list[tuple[int, bool]]) -> None:
@@ -45,7 +57,9 @@ def _tell(ways: Ways, key: str, gap: Gap, readers: list[tuple[int, bool]]) -> No
     if _misspelt_writer(ways, key, where):
         return
     others = dict.fromkeys(ways.flow.shape.names[other] for other, _ in readers[1:] if other != node)
-    also = f" and so at {quoted(tuple(others))}" if others else ""
+    shown = tuple(others)[:3]
+    more = f" and {len(others) - len(shown)} more" if len(others) > len(shown) else ""
+    also = f" and so at {', '.join(map(repr, shown)) if more else quoted(shown)}{more}" if others else ""
     if key == ERROR:
         way_out = "read `error` only where some on_error leads on every way"
     else:
