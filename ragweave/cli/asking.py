@@ -53,10 +53,10 @@ def ask_graph(graph: str | None, asked: Asked) -> int:
         )
     opened = open_graph(path, asked.plugins)
     inputs = inputs_of(opened, asked, f"ragweave ask {graph}")
-    jobs = jobs_of(opened.checked, opened.resources)
+    jobs = jobs_of(opened.plan.spec)
     for job in jobs:
         if is_missing(job):
-            _offer(job, opened, f"ragweave index {graph}", agreed=asked.yes)
+            _offer(job, f"ragweave index {graph}", agreed=asked.yes)
     return _run(opened, inputs, asked, [job.documents for job in jobs])
 
 
@@ -71,7 +71,7 @@ def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
     load_plugins(asked.plugins)
     graph = graph_of_docs(documents)
     index = default_index(documents)
-    build(Job("documents", documents, index, "minilm"), graph.resources, quiet=True)
+    build(Job("documents", documents, index, "minilm", graph.resources), quiet=True)
     return _run(graph, {"question": question}, asked, [documents])
 
 
@@ -140,13 +140,13 @@ def _value(text: str, kind: Type | None) -> Any:
     return text
 
 
-def _offer(job: Job, graph: Graph, command: str, *, agreed: bool) -> None:
+def _offer(job: Job, command: str, *, agreed: bool) -> None:
     """Build a missing index, if the user agrees. Raises IndexUnusable with the command to run."""
     from ragweave.orchestrator.errors import IndexUnusable
 
     if not agreed and not confirm(f"There is no index of {near(job.documents)} yet. Build it now?"):
         raise IndexUnusable(f"there is no index for the retriever {job.name!r} yet", hint=f"run `{command}`")
-    build(job, graph.resources, quiet=True)
+    build(job, quiet=True)
 
 
 def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequence[Path]) -> int:

@@ -6,19 +6,20 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.files import near
 from ragweave.cli.graphs import check_file, load_plugins
 from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.bound import Checked
     from ragweave.orchestrator.contracts import Embedder
     from ragweave.orchestrator.resources import Resources
+    from ragweave.orchestrator.spec import Spec
+    from ragweave.retrievers.hybrid import Hybrid
     from ragweave.retrievers.indexing import IndexReport, Progress
 
 FOLDER = ".ragweave"
@@ -29,24 +30,30 @@ _GRAPHS = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Documents and the index that is made of them. `embedder` is a resource's name; `none` if words are enough."""
+    """Documents and the index that is made of them.
+
+    `embedder` is the name of one of the `resources`, or `none` if words are enough.
+    """
 
     name: str
     documents: Path
     index: Path
     embedder: str
+    resources: Resources
 
 
 def index_target(target: Path, to: Path | None, embedder: str | None, plugins: Sequence[str]) -> int:
     """Index what a graph's retrievers declare, or a folder of documents."""
-    from ragweave.orchestrator.errors import RagweaveError
+    from ragweave.orchestrator.errors import GraphError, RagweaveError
     from ragweave.orchestrator.resources import Resources
 
     if target.suffix.lower() in _GRAPHS and not target.is_dir():
         if to is not None:
             raise RagweaveError("--to goes with a folder of documents; a graph file says itself where its index is")
-        checked, resources = check_graph(target, plugins)
-        jobs = jobs_of(checked, resources)
+        checked = check_file(target, plugins)
+        if not checked.ok:
+            raise GraphError(checked.problems)
+        jobs = jobs_of(checked.spec)
         if not jobs:
             raise RagweaveError(
                 f"{str(target)!r} has no retriever with documents to index",
@@ -54,41 +61,52 @@ def index_target(target: Path, to: Path | None, embedder: str | None, plugins: S
             )
     else:
         load_plugins(plugins)
-        resources = Resources(folder=Path(), notice=note)
-        jobs = [Job("", target, to or default_index(target), "minilm")]
+        jobs = [Job("", target, to or default_index(target), "minilm", Resources(notice=note))]
     for job in jobs:
-        build(Job(job.name, job.documents, job.index, embedder or job.embedder), resources)
+        build(replace(job, embedder=embedder or job.embedder))
     return 0
 
 
-def check_graph(path: Path, plugins: Sequence[str]) -> tuple[Checked, Resources]:
-    """A graph without mistakes, and its resources before any is built. Raises GraphError."""
+def jobs_of(spec: Spec) -> list[Job]:
+    """What there is to index for a checked graph and the graphs in it: `hybrid` retrievers that name their documents.
+
+    Raises ResourceError if a setting refers to an environment variable that is not set, or set wrongly.
+    """
     from ragweave.orchestrator.environment import read_dotenv
-    from ragweave.orchestrator.errors import GraphError
+    from ragweave.orchestrator.nodes.graph import GraphNode
     from ragweave.orchestrator.resources import Resources
 
-    checked = check_file(path, plugins)
-    if not checked.ok:
-        raise GraphError(checked.problems)
-    spec = checked.spec
     environ = {**read_dotenv(spec.folder), **os.environ}
-    return checked, Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
+    resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
+    jobs = []
+    for (kind, name), declared in spec.resources.items():
+        if kind == "retrievers" and declared.type == "hybrid":
+            retriever = _hybrid(name, declared.settings, resources)
+            if retriever.documents is not None:
+                documents = spec.folder / Path(retriever.documents).expanduser()
+                index = spec.folder / Path(retriever.index).expanduser()
+                embedder = retriever.embedder if retriever.weight > 0 else "none"
+                jobs.append(Job(name, documents, index, embedder, resources))
+    for node in spec.nodes.values():
+        if isinstance(node.node, GraphNode):
+            jobs += jobs_of(node.node.plan.spec)
+    return jobs
 
 
-def jobs_of(checked: Checked, resources: Resources) -> list[Job]:
-    """What there is to index for a graph: its `hybrid` retrievers that say where their documents are."""
+def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hybrid:
+    """The settings of a retriever, without opening its index."""
+    from pydantic import ValidationError
+
     from ragweave.orchestrator.environment import resolve
+    from ragweave.orchestrator.errors import ResourceError
     from ragweave.retrievers.hybrid import Hybrid
 
-    jobs = []
-    for (kind, name), spec in checked.spec.resources.items():
-        if kind == "retrievers" and spec.type == "hybrid":
-            retriever = Hybrid(**resolve(spec.settings, resources.environ, f"{kind}.{name}"))
-            if retriever.documents is not None:
-                documents = resources.folder / Path(retriever.documents).expanduser()
-                index = resources.folder / Path(retriever.index).expanduser()
-                jobs.append(Job(name, documents, index, retriever.embedder if retriever.weight > 0 else "none"))
-    return jobs
+    try:
+        return Hybrid(**resolve(settings, resources.environ, f"retrievers.{name}"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["retrievers", name, *(str(part) for part in first["loc"])])
+        raise ResourceError(f"{where}: {first['msg']}") from None
 
 
 def is_missing(job: Job) -> bool:
@@ -108,14 +126,14 @@ def default_index(documents: Path) -> Path:
     return cache / "ragweave" / hashlib.sha256(os.fsencode(documents.resolve())).hexdigest()[:16] / name
 
 
-def build(job: Job, resources: Resources, *, quiet: bool = False) -> IndexReport:
+def build(job: Job, *, quiet: bool = False) -> IndexReport:
     """Bring one index up to date and say what came of it; if `quiet`, only where something has changed."""
     from ragweave.retrievers.indexing import build_index
     from ragweave.retrievers.loading import find_files
 
     # Loading a model takes longer than seeing that there is nothing to index, which build_index then says.
     is_empty = next(find_files(job.documents), None) is None
-    embedder = None if job.embedder == "none" or is_empty else _embedder(job.embedder, resources)
+    embedder = None if job.embedder == "none" or is_empty else _embedder(job)
     is_new = not job.index.exists()
     try:
         with _progress() as progress:
@@ -133,12 +151,12 @@ def build(job: Job, resources: Resources, *, quiet: bool = False) -> IndexReport
     return report
 
 
-def _embedder(name: str, resources: Resources) -> Embedder | None:
+def _embedder(job: Job) -> Embedder | None:
     """The embedder; None where its packages are not installed, which the summary then says."""
     from ragweave.orchestrator.errors import MissingExtra
 
     try:
-        found: Embedder = resources.get("embedders", name)
+        found: Embedder = job.resources.get("embedders", job.embedder)
     except MissingExtra:
         return None
     return found

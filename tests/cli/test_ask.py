@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -17,18 +18,31 @@ SCRIPTED = 'type: scripted, replies: ["Tea steeps four minutes [1]."]'
 TEA = "How long does black tea steep?"
 
 
+def written(folder: Path) -> Path:
+    """A folder with a graph and two documents."""
+    (folder / "docs").mkdir()
+    (folder / "docs/tea.md").write_text("# Tea\n\nBlack tea steeps for four minutes.\n")
+    (folder / "docs/coffee.md").write_text("# Coffee\n\nA moka pot takes five minutes.\n")
+    (folder / "graph.yaml").write_text(GRAPH)
+    return folder
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/tea.md").write_text("# Tea\n\nBlack tea steeps for four minutes.\n")
-    (tmp_path / "docs/coffee.md").write_text("# Coffee\n\nA moka pot takes five minutes.\n")
-    (tmp_path / "graph.yaml").write_text(GRAPH)
-    return tmp_path
+    return written(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The index of these documents, built once."""
+    folder = written(tmp_path_factory.mktemp("indexed"))
+    assert ragweave("index", "graph.yaml", cwd=folder).returncode == 0
+    return folder / "index"
 
 
 @pytest.fixture
-def indexed(folder: Path) -> Path:
-    assert ragweave("index", "graph.yaml", cwd=folder).returncode == 0
+def indexed(folder: Path, index: Path) -> Path:
+    shutil.copytree(index, folder / "index")
     return folder
 
 

@@ -134,6 +134,25 @@ def test_a_graph_with_a_mistake_is_not_indexed(folder: Path) -> None:
     assert not (folder / "index").exists()
 
 
+def test_the_retrievers_of_inner_graphs_are_indexed_too(folder: Path) -> None:
+    (folder / "outer.yaml").write_text(
+        "schema: ragweave/v1\ninputs: {question: str}\noutputs: [answer]\n"
+        "nodes: {notes: {type: graph, path: graph.yaml}}\nedges: [start -> notes -> end]\n"
+    )
+    done = ragweave("index", "outer.yaml", cwd=folder)
+    assert done.stdout.startswith("docs -> index: 2 files (2 added)")
+    asked = ragweave("ask", "outer.yaml", "How long does black tea steep?", cwd=folder)
+    assert "[1] Tea, docs/tea.md:3" in asked.stdout
+
+
+def test_a_setting_from_the_environment_that_is_wrong_is_named(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(GRAPH.replace("weight: 0", 'weight: "${env:WEIGHT:-0}"'))
+    done = ragweave("index", "graph.yaml", cwd=folder, env={"WEIGHT": "heavy"})
+    assert done.returncode == 1
+    assert "weight" in done.stdout + done.stderr
+    assert "fault of ragweave" not in done.stderr
+
+
 def test_a_graph_without_documents_says_what_to_add(folder: Path) -> None:
     (folder / "graph.yaml").write_text(GRAPH.replace(", documents: docs", ""))
     done = ragweave("index", "graph.yaml", cwd=folder)
