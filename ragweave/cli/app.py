@@ -92,10 +92,10 @@ def index(
 def ask(
     graph: Annotated[
         str | None,
-        typer.Argument(metavar="[GRAPH]", help="A graph file; left out with --docs.", show_default=False),
+        typer.Argument(metavar="GRAPH", help="A graph file; left out with --docs.", show_default=False),
     ] = None,
     question: Annotated[
-        str | None, typer.Argument(metavar="[QUESTION]", help="The input `question`.", show_default=False)
+        str | None, typer.Argument(metavar="QUESTION", help="The input `question`.", show_default=False)
     ] = None,
     docs: Annotated[
         Path | None, typer.Option("--docs", metavar="FOLDER", help="Ask a folder of documents, with no graph file.")
@@ -124,7 +124,7 @@ def check(
     graphs: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[GRAPH]...", help="Graph files, or folders of them; by default this folder.", show_default=False
+            metavar="GRAPH", help="Graph files, or folders of them; by default this folder.", show_default=False
         ),
     ] = None,
     format: ReportFormat = Report.text,
@@ -184,7 +184,7 @@ def nodes(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TYPE]",
+            metavar="TYPE",
             help="A type, such as generator; or a kind of resource, such as models.",
             show_default=False,
         ),
@@ -203,7 +203,7 @@ def nodes(
 def explain(
     code: Annotated[
         str | None,
-        typer.Argument(metavar="[CODE]", help="The code of a problem, such as RW205.", show_default=False),
+        typer.Argument(metavar="CODE", help="The code of a problem, such as RW205.", show_default=False),
     ] = None,
 ) -> int:
     """Explain the code of a problem, or list all codes."""
