@@ -49,7 +49,8 @@ def test_numpy_gives_the_same_vectors(minilm: MiniLM) -> None:
 
     plain = MiniLM().load()
     plain._one = plain._many = numpy_engine(plain._weights, plain._shape)
-    cosines = (minilm.embed(TEXTS) * plain.embed(TEXTS)).sum(axis=1)
+    short = [text[:300] for text in TEXTS]
+    cosines = (minilm.embed(short) * plain.embed(short)).sum(axis=1)
     assert cosines.min() >= 0.9999
 
 
