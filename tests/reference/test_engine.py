@@ -15,6 +15,7 @@ from tests.reference.driver import graph_of, reading_everything, side_by_side
 from tests.reference.graphs import random_pick, random_script, shape, with_writes
 from tests.reference.interpreter import Call, Script, last_running, scripted
 from tests.reference.sketch import Sketch
+from tests.reference.test_conformance import passing_at
 from tests.reference.test_soundness import wired
 
 
@@ -70,6 +71,9 @@ async def test_a_failure_without_on_error_ends_both() -> None:
 @pytest.mark.parametrize(
     ("sketch", "script"),
     [
+        (cases.COOKBOOK, passing_at(2)),
+        (cases.COOKBOOK, passing_at(99)),
+        (cases.COOKBOOK, scripted({})),
         (cases.C2, scripted({}, Call(holds=(cases.YES,) * 3))),
         (cases.C3, scripted(cases.C3_CALLS)),
         (cases.C5_EITHER, scripted({}, Call(holds=(cases.NO,)))),
