@@ -6,9 +6,11 @@ mask and scaled to length 1, as sentence-transformers' MiniLM models do.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +67,28 @@ def read_weights(path: Path) -> dict[str, Floats]:
     return weights
 
 
+def import_openvino() -> Any:
+    """The module `openvino`, kept from reporting to Google Analytics that it was imported, which it does unasked.
+
+    Its converters fall back to a stub where the package `openvino_telemetry` cannot be imported. Raises ImportError if
+    OpenVINO is not installed.
+    """
+    hidden = "openvino_telemetry"
+    if hidden in sys.modules or "openvino" in sys.modules:
+        return importlib.import_module("openvino")
+    sys.modules[hidden] = None  # type: ignore[assignment]
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[hidden]
+
+
 def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads: int) -> Engine:
     """The encoder as an OpenVINO graph on the CPU: bfloat16 where the CPU computes in it, else float32.
 
     Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot compile here.
     """
-    import openvino  # type: ignore[import-untyped]
-
-    core = openvino.Core()
+    core = import_openvino().Core()
     halves = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     compiled = core.compile_model(
         _graph(weights, shape),
@@ -93,8 +109,8 @@ def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads:
 
 
 def _graph(weights: Mapping[str, Floats], shape: Architecture) -> Any:
-    import openvino
-    from openvino import opset13 as op
+    openvino = import_openvino()
+    op = openvino.opset13
 
     def whole(*values: int) -> Any:
         return op.constant(np.array(values, np.int32))

@@ -88,6 +88,29 @@ def test_a_query_needs_no_torch() -> None:
     assert fresh_python(code) == "[]"
 
 
+SILENT = """
+import os, socket, sys, threading
+from pathlib import Path
+
+def refuse(*arguments):
+    raise SystemExit(f"connects to {arguments}")
+
+socket.socket.connect = socket.getaddrinfo = refuse
+os.environ["HOME"] = sys.argv[1]
+os.environ.pop("CI", None)
+from ragweave.retrievers.minilm import MiniLM
+MiniLM().embed(["x"])
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+import openvino_telemetry  # can still be imported by those who want it
+print(list(Path(sys.argv[1]).iterdir()))
+"""
+
+
+def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_telemetry")
+    assert fresh_python(SILENT, str(tmp_path)) == "[]"
+
+
 def test_weights_that_are_cut_off_are_refused(tmp_path: Path) -> None:
     from ragweave.retrievers.bert import read_weights
 
