@@ -149,8 +149,9 @@ def clauses(question: str) -> list[Clause]:
         antecedent = subject or stated
         for place, part in enumerate(parts):
             known = antecedent if place or not subject else stated
-            part = _resolve(part, known) if place or not found or known else part
-            found.append(_clause(part, " ".join([frame, own_frame]), choices, found[-1] if found else None))
+            resolved = _resolve(part, known)
+            clause = _clause(resolved, f"{frame} {own_frame}", choices, found[-1] if found else None)
+            found.append(_own_words_first(clause, part) if resolved != part else clause)
     return [_with_context(clause, found, frame) for clause in found] or [Clause(question.strip(), {})]
 
 
@@ -315,6 +316,15 @@ def _clause(text: str, frame: str, choices: tuple[str, ...], before: Clause | No
     )
 
 
+def _own_words_first(clause: Clause, asked: str) -> Clause:
+    """The clause with what stands for a pronoun at half weight: `what sweetens it` asks about sweetening."""
+    own = content(asked)
+    if not any(value == 1.0 and key in clause.terms for key, value in own.items()):
+        return clause
+    terms = {key: value if key in own or value < 1.0 else 0.5 for key, value in clause.terms.items()}
+    return replace(clause, terms=terms)
+
+
 def _wanted(plain: str) -> tuple[Wants, tuple[Kind, ...], tuple[str, ...], str]:
     """What a clause wants: the sort of answer, kinds of amounts, the noun asked for, and the unit."""
     for pattern, kinds in _AMOUNTS:
@@ -350,7 +360,8 @@ def _wanted(plain: str) -> tuple[Wants, tuple[Kind, ...], tuple[str, ...], str]:
     ):
         return "steps", (), (), ""
     if asked:
-        return "thing", (), _stems(_noun_phrase(asked[1])), ""
+        verb = re.match(r"\S+\s+(?:the|an?|this|that|these|those|it|them|my|your|our)\b", asked[1])
+        return "thing", (), () if verb else _stems(_noun_phrase(asked[1])), ""
     return ("truth" if re.match(rf"{_AUX}\b", plain) else "any"), (), (), ""
 
 
