@@ -312,7 +312,7 @@ def _caller(bound: BoundNode, member: Member, plan: Plan) -> Runner:
     shown = node.type_name or type(node).__name__
 
     async def call(values: Mapping[str, Any], ctx: Context) -> Any:
-        if ctx.run is not None and ctx.path in ctx.run.pending:
+        if ctx.run is not None and ctx.run.pending and ctx.path in ctx.run.pending:
             return Parked([(ctx.path, ctx.run.pending[ctx.path])])
         keywords = {parameter: values[key] for parameter, key in arguments if key in values}
         if ctx.item_value is not None:

@@ -82,6 +82,11 @@ class Run:
         self.answers, self.pending = snapshot.answers, snapshot.asks
         self.finished_items, self.effects, self.children = snapshot.items, snapshot.effects, children
 
+    @property
+    def stood(self) -> bool:
+        """True if the run was resumed and stood somewhere within a call."""
+        return bool(self.answers or self.pending or self.children)
+
     def stood_in(self, path: str) -> bool:
         """True if the run, when it was resumed, stood within the call at `path`: it asked there, or a graph ran."""
         known = (self.answers, self.pending, self.children)
@@ -106,6 +111,13 @@ class Run:
     def extend_grace(self, seconds: float) -> None:
         """Let a cancelled run wait this long for an effect that has started."""
         self.grace = max(self.grace, seconds + 1.0)
+
+    def patience(self, frame: str, *, call: bool) -> float:
+        """Seconds to wait for what was cancelled: for one `call` of the graph in this frame, or for all of its calls.
+
+        Who waits further inside gives up a little earlier: so nothing comes back from a graph that was given up.
+        """
+        return self.grace * (1.0 + 0.1 * 0.5 ** (2 * frame.count("/") + call))
 
     def close(self) -> None:
         """The run has ended: what abandoned calls still do is not journaled, for the run may be resumed by then."""

@@ -36,7 +36,8 @@ async def stop(tasks: Sequence[asyncio.Future[Any]], ctx: Context) -> None:
     since, cancelled = clock(), None
     while pending:
         # An effect among these calls may extend the grace while we wait.
-        left = since + (ctx.run.grace if ctx.run is not None else running.GRACE) - clock()
+        grace = ctx.run.patience(ctx.frame, call=True) if ctx.run is not None else running.GRACE
+        left = since + grace - clock()
         if left <= 0:
             break
         cancelled = await _ended(pending, left) or cancelled

@@ -23,8 +23,6 @@ from ragweave.orchestrator.waiting import failure_of
 
 BREATH = 255
 """After this many nodes in a row a branch lets the event loop look at timers and other tasks."""
-MARGIN = 1.1
-"""A graph waits this much longer than a policy in it: who waits for a call alone is the one who can name it."""
 USER = origin_bit("user")
 
 
@@ -297,6 +295,8 @@ class Walker:
         return step.error_way, writes, origin
 
     def _park(self, step: Step, visit: int, result: Any) -> None:
+        if self._abandoned:
+            return
         asks = result.asks if isinstance(result, Parked) else ((call_path(self.frame, step.name, visit), result),)
         self._asks.extend(asks)
         for path, ask in asks:
@@ -354,12 +354,13 @@ class Walker:
                 if task.done() or inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:  # type: ignore[arg-type]
                     self._ended(task)  # cancelled before its first step: it will never say so itself
         if self._live:
-            self._timers.append(loop.call_later(self.run.grace * MARGIN, self._abandon, loop.time()))
+            patience = self.run.patience(self.frame, call=False)
+            self._timers.append(loop.call_later(patience, self._abandon, loop.time()))
 
     def _abandon(self, since: float) -> None:
         """Wait no longer, unless a started effect has been given more time."""
         loop = asyncio.get_running_loop()
-        left = since + self.run.grace * MARGIN - loop.time()
+        left = since + self.run.patience(self.frame, call=False) - loop.time()
         if left > 0.001:
             self._timers.append(loop.call_later(left, self._abandon, since))
         elif self._future is not None and not self._future.done():

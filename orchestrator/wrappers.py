@@ -148,9 +148,10 @@ def with_fallback(variants: Sequence[Runner]) -> Runner:
 
 def _stood(ctx: Context, last: int) -> int:
     """The last member in which the run stood when it was resumed; 0 if it did not."""
-    for member in range(last, 0, -1):
-        if ctx.run is not None and ctx.run.stood_in(ctx.inner(member=member).path):
-            return member
+    if ctx.run is not None and ctx.run.stood:
+        for member in range(last, 0, -1):
+            if ctx.run.stood_in(ctx.inner(member=member).path):
+                return member
     return 0
 
 
@@ -160,7 +161,7 @@ def raced(variants: Sequence[Runner]) -> Runner:
 
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
         contexts = [ctx.inner(member=member) for member in range(len(variants))]
-        if ctx.run is not None:
+        if ctx.run is not None and ctx.run.stood:
             contexts = [inner for inner in contexts if ctx.run.stood_in(inner.path)] or contexts
         tasks: dict[asyncio.Future[Any], Context] = {
             asyncio.ensure_future(variants[inner.member](values, inner)): inner for inner in contexts

@@ -128,6 +128,31 @@ async def test_asks_in_parallel_branches_park_together_and_may_be_answered_one_b
     assert asked == ["a#1", "b#1"]
 
 
+async def test_a_call_that_asks_and_has_no_answer_is_not_made_again_in_whatever_way_it_is_made() -> None:
+    calls = Calls()
+
+    async def direct() -> R | Ask:
+        calls["direct"] += 1
+        return ask("never answered")
+
+    async def item(item: str, ctx: Context) -> R | Ask:
+        calls[ctx.path] += 1
+        return {"r": ctx.answers[0]} if ctx.answers else ask(item)
+
+    graph = build(
+        {"d": direct, "m": {"type": item, "map": {"over": "items", "as": "item"}, "writes": {"r": "rs"}}},
+        "start -> d, m -> end",
+        inputs={"items": "list[str]"},
+        outputs=["r", "rs"],
+    )
+    parked = await graph.arun(items=["a", "b"])
+    parked = await graph.aresume(parked.run_id, answers={"m#1[1]": "B"})
+    assert sorted(parked.asks) == ["d#1", "m#1[0]"]
+    assert calls == {"direct": 1, "m#1[0]": 1, "m#1[1]": 2}
+    asked = [event.data["path"] for event in await events(graph) if event.kind == "asked"]
+    assert sorted(asked) == ["d#1", "m#1[0]", "m#1[1]"]
+
+
 async def test_a_call_may_ask_again() -> None:
     async def twice(ctx: Context) -> R | Ask:
         return {"r": "".join(ctx.answers)} if len(ctx.answers) == 2 else ask(f"number {len(ctx.answers)}")

@@ -11,7 +11,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
 from ragweave.orchestrator.node import node
 from ragweave.orchestrator.values import Ask
-from tests.engine.steps import Calls, N, ask, build
+from tests.engine.steps import Calls, N, ask, build, events
 
 INNER = """
 schema: ragweave/v1
@@ -50,6 +50,7 @@ async def test_a_graph_in_a_graph_goes_on_inside(tmp_path: Path) -> None:
         mode = "ask"
         parked = await graph.aresume(caught.value.run_id)
         assert list(parked.asks) == ["g#1/second#1"]
+        assert [event.data["path"] for event in await events(graph) if event.kind == "asked"] == ["g#1/second#1"]
         result = await graph.aresume(parked.run_id, answers={"g#1/second#1": 100})
     assert result["n"] == 104
     assert calls == {"a#1": 1, "g#1/first#1": 1, "g#1/second#1": 3, "g#1/third#1": 1, "b#1": 1}

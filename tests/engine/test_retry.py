@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -139,25 +140,24 @@ async def test_a_timeout_names_the_call() -> None:
 
 async def test_a_call_that_ignores_its_cancel_is_abandoned_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
-    release = asyncio.Event()
-    ended = asyncio.Event()
+    release, ended = asyncio.Event(), asyncio.Event()
 
     async def deaf(n: int) -> N:
         while not release.is_set():
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await release.wait()
-            except asyncio.CancelledError:
-                continue
         ended.set()
         return {"n": 100}
 
     graph = build({"a": {"type": deaf, "timeout": 0.02}}, "start -> a -> end")
-    with pytest.raises(RunError, match="took longer"):
-        await graph.arun(n=1)
-    journal = await events(graph)
-    assert [event.path for event in journal if event.kind == "abandoned"] == ["a#1"]
-    release.set()
+    try:
+        with pytest.raises(RunError, match="took longer"):
+            await graph.arun(n=1)
+        journal = await events(graph)
+    finally:
+        release.set()
     await ended.wait()
+    assert [event.path for event in journal if event.kind == "abandoned"] == ["a#1"]
     assert await events(graph) == journal
 
 
