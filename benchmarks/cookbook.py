@@ -73,7 +73,7 @@ class Outcome:
 
 
 def main(
-    set: Annotated[str, typer.Option(help=f"Which questions: {', '.join([*FILES, *ELSEWHERE])}.")] = "cookbook",  # noqa: A002
+    set: Annotated[str, typer.Option(help=f"Which questions: {', '.join([*FILES, *ELSEWHERE])}.")] = "cookbook",
     show: Annotated[bool, typer.Option(help="Print every question with its answer, not only the tables.")] = False,
     quick: Annotated[bool, typer.Option(help="Leave out the comparison of retrievers.")] = False,
     words: Annotated[bool, typer.Option(help="For sets from elsewhere: the model without its embedder.")] = False,
@@ -203,8 +203,16 @@ def write_readme(tables: Sequence[Table]) -> None:
     lines: list[str] = []
     for table in tables:
         cells = [list(column.cells) for column in table.columns]
-        lines += ["", f"**{table.title}**", "", "| " + " | ".join(str(column.header) for column in table.columns) + " |"]
-        lines += ["|---" * len(cells) + "|", *("| " + " | ".join(map(str, row)) + " |" for row in zip(*cells, strict=True))]
+        lines += [
+            "",
+            f"**{table.title}**",
+            "",
+            "| " + " | ".join(str(column.header) for column in table.columns) + " |",
+        ]
+        lines += [
+            "|---" * len(cells) + "|",
+            *("| " + " | ".join(map(str, row)) + " |" for row in zip(*cells, strict=True)),
+        ]
     begin, end = "<!-- figures:begin -->", "<!-- figures:end -->"
     text = page.read_text(encoding="utf-8")
     head, rest = text.split(begin)
@@ -229,7 +237,9 @@ def elsewhere(name: str, show: bool, words: bool) -> int:
     """Print how the model alone does on a set of encyclopedia questions."""
     folder = SHARED / name
     if not (folder / "queries.jsonl").is_file():
-        console.print(f"the set {name!r} is not here: it is read from {os.path.relpath(folder, ROOT)}, which does not exist")
+        console.print(
+            f"the set {name!r} is not here: it is read from {os.path.relpath(folder, ROOT)}, which does not exist"
+        )
         return 1
     cases = list(load(name, folder))
     model = Extractive(embedder=None if words else "minilm")
@@ -240,13 +250,19 @@ def elsewhere(name: str, show: bool, words: bool) -> int:
     console.print(alone_table(name, cases, answers, took))
     if show:
         for case, answer in zip(cases, answers, strict=True):
-            console.print(f"{case.answerable} {answer.confidence} | {case.question}\n   {answer.text}\n   = {case.answers}", markup=False)
+            console.print(
+                f"{case.answerable} {answer.confidence} | {case.question}\n   {answer.text}\n   = {case.answers}",
+                markup=False,
+            )
     return 0
 
 
 def load(name: str, folder: Path) -> Iterable[Case]:
     """The set's questions. Half of CLAPNQ's are unanswerable by design; of the others, every second one loses its gold passages."""
-    texts = {row["id"]: Document(id=row["id"], title=row["title"], text=row["text"], source=row["id"]) for row in read(folder / "corpus.jsonl")}
+    texts = {
+        row["id"]: Document(id=row["id"], title=row["title"], text=row["text"], source=row["id"])
+        for row in read(folder / "corpus.jsonl")
+    }
     nearest = Nearest(list(texts.values()))
     for number, row in enumerate(read(folder / "queries.jsonl")):
         gold = [texts[key] for key in row["gold_ids"]]
@@ -270,7 +286,9 @@ class Nearest:
 
         self.documents = list(documents)
         self.index = bm25s.BM25()
-        self.index.index([_words(f"{document.title} {document.text}") or ["-"] for document in documents], show_progress=False)
+        self.index.index(
+            [_words(f"{document.title} {document.text}") or ["-"] for document in documents], show_progress=False
+        )
 
     def __call__(self, question: str, top_k: int, among: Sequence[Document] | None = None) -> list[Document]:
         """The nearest passages; `among` limits them to some."""
@@ -302,7 +320,9 @@ async def answer_alone(model: Extractive, case: Case) -> Answer:
 
 def alone_table(name: str, cases: Sequence[Case], answers: Sequence[Answer], seconds: float) -> Table:
     """Abstention, and how well what was quoted covers the known answers."""
-    table = Table("measure", "value", title=f"{name}: the model alone, {len(cases)} questions, {seconds * 1000:.0f} ms each")
+    table = Table(
+        "measure", "value", title=f"{name}: the model alone, {len(cases)} questions, {seconds * 1000:.0f} ms each"
+    )
     yes = [(case, answer) for case, answer in zip(cases, answers, strict=True) if case.answerable]
     no = [answer for case, answer in zip(cases, answers, strict=True) if not case.answerable]
     answered = [(case, answer) for case, answer in yes if answer.confidence > 0]
@@ -313,12 +333,21 @@ def alone_table(name: str, cases: Sequence[Case], answers: Sequence[Answer], sec
     short = [(case, answer) for case, answer in yes if case.answers[0].lower() not in ("yes", "no")]
     if any(case.supporting for case, _ in yes):
         scores = [overlap(answer.text, " ".join(dict.fromkeys(case.supporting))) for case, answer in answered]
-        table.add_row("answered: words of the supporting sentences quoted", f"{sum(score[1] for score in scores) / len(scores):.1%}")
-        table.add_row("answered: token F1 against the supporting sentences", f"{sum(score[2] for score in scores) / len(scores):.3f}")
+        table.add_row(
+            "answered: words of the supporting sentences quoted",
+            f"{sum(score[1] for score in scores) / len(scores):.1%}",
+        )
+        table.add_row(
+            "answered: token F1 against the supporting sentences",
+            f"{sum(score[2] for score in scores) / len(scores):.3f}",
+        )
     else:
         held = sum(any(text.lower() in answer.text.lower() for text in case.answers) for case, answer in short)
         table.add_row("answer string quoted (all answerable, not yes or no)", f"{held} of {len(short)}")
-    table.add_row("words an answer has, mean", f"{sum(len(answer.text.split()) for _, answer in answered) / max(len(answered), 1):.0f}")
+    table.add_row(
+        "words an answer has, mean",
+        f"{sum(len(answer.text.split()) for _, answer in answered) / max(len(answered), 1):.0f}",
+    )
     return table
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.events import Event, call_path
+from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.values import Usage
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import ChatModel, Embedder, Reranker, Retriever
     from ragweave.orchestrator.resources import Resources
-    from ragweave.orchestrator.run import Run
+    from ragweave.orchestrator.running.run import Run
 
 NO_USAGE = Usage.model_construct()
 

@@ -46,9 +46,7 @@ class Resource(BaseModel):
     `class Mine(ChatModel, type="mine")` registers the class for `type: mine`.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True)
 
     kind: ClassVar[str] = ""
     type_name: ClassVar[str] = ""

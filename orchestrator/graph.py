@@ -13,23 +13,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.bound import Checked
-from ragweave.orchestrator.check import check
-from ragweave.orchestrator.environment import read_dotenv
+from ragweave.orchestrator.checking.bound import Checked
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import GraphError, InputError, JournalError, Problem, ResourceError, RunError
-from ragweave.orchestrator.events import Event
-from ragweave.orchestrator.execution import Execution
-from ragweave.orchestrator.inputs import check_inputs
-from ragweave.orchestrator.load import load_data, load_text
-from ragweave.orchestrator.plan import Plan, make_plan
+from ragweave.orchestrator.language.environment import read_dotenv
+from ragweave.orchestrator.language.load import load_data, load_text
+from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.spec import Spec
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.execution import Execution
+from ragweave.orchestrator.running.inputs import check_inputs
+from ragweave.orchestrator.running.plan import Plan, make_plan
+from ragweave.orchestrator.running.stream import Sink
+from ragweave.orchestrator.running.threads import ThreadQueues
+from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import RunRecord, Store
 from ragweave.orchestrator.stores.memory import MemoryStore
-from ragweave.orchestrator.stream import Sink
-from ragweave.orchestrator.threads import ThreadQueues
 from ragweave.orchestrator.values import Ask, Usage
-from ragweave.orchestrator.walker import Walker
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Graph:
 
     def run(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Result:
         """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError."""
-        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.arun(thread_id=thread_id, deadline=deadline, **inputs))
 
@@ -145,13 +145,13 @@ class Graph:
 
     def stream_sync(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Iterator[Event]:
         """`stream` for callers without an event loop."""
-        from ragweave.orchestrator.bridge import iterate  # async callers never start its thread
+        from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
         return iterate(self.stream(thread_id=thread_id, deadline=deadline, **inputs))
 
     def batch(self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16) -> list[Result | RunError]:
         """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place."""
-        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.abatch(inputs, max_concurrency=max_concurrency))
 
@@ -179,7 +179,7 @@ class Graph:
 
     def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None) -> Result:
         """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
-        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.aresume(run_id, answers=answers, deadline=deadline))
 
@@ -228,7 +228,7 @@ class Graph:
 
     def close(self) -> None:
         """`aclose` for callers without an event loop."""
-        from ragweave.orchestrator.bridge import wait_for  # async callers never start its thread
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         wait_for(self.aclose())
 

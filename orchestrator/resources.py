@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.contracts import ResourceSpec
-from ragweave.orchestrator.environment import resolve
 from ragweave.orchestrator.errors import ResourceError, did_you_mean
+from ragweave.orchestrator.language.environment import resolve
 
 
 class Resources:

@@ -33,8 +33,8 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from ragweave.orchestrator.errors import ResourceError, did_you_mean
+from ragweave.orchestrator.language.yamltext import read
 from ragweave.orchestrator.types import Type, parse_type
-from ragweave.orchestrator.yamltext import read
 
 Role = Literal["system", "user", "assistant", "messages"]
 

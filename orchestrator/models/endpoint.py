@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, SecretStr, field_validator, model_validator
 
 from ragweave.orchestrator.contracts import ChatModel
+from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.models.chat_completions import one_line
-from ragweave.orchestrator.policies import Duration
 
 OPENAI_URL = "https://api.openai.com/v1"
 

@@ -65,7 +65,6 @@ class Extractive(ChatModel, type="extractive"):
             yield ChatChunk(text=piece)
         yield ChatChunk(usage=Usage(calls=1), finish="stop", confidence=selection.confidence)
 
-
     def _similar(self, text: str, others: Sequence[str]) -> list[float]:
         """The cosines of texts to the first one."""
         embedder: Embedder = self._embedder

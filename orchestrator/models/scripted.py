@@ -20,7 +20,7 @@ from pydantic import (
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
-from ragweave.orchestrator.policies import seconds
+from ragweave.orchestrator.language.policies import seconds
 from ragweave.orchestrator.values import ToolCall, Usage
 
 Pause = Annotated[NonNegativeFloat, BeforeValidator(seconds, json_schema_input_type=str | float)]

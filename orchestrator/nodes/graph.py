@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import PrivateAttr
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.events import Event
-from ragweave.orchestrator.inputs import check_inputs
-from ragweave.orchestrator.ledger import Ledger
 from ragweave.orchestrator.node import Node, Read, Signature, Write
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.inputs import check_inputs
+from ragweave.orchestrator.running.ledger import Ledger
 from ragweave.orchestrator.types import JSON
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
-    from ragweave.orchestrator.plan import Plan
+    from ragweave.orchestrator.running.plan import Plan
 
 
 class GraphNode(Node, type="graph"):
@@ -53,7 +53,10 @@ class GraphNode(Node, type="graph"):
     async def enter(self, inputs: Mapping[str, Any], ctx: Context, origins: Mapping[str, int]) -> Mapping[str, Any]:
         """Run the inner graph in the caller's run, or go on with it; `origins` are those of its inputs. Gives its
         outputs, or Parked."""
-        from ragweave.orchestrator.walker import Walker, first_state  # they import the plan, which imports nodes
+        from ragweave.orchestrator.running.walker import (  # they import the plan, which imports nodes
+            Walker,
+            first_state,
+        )
 
         graph: Graph = self._load(ctx.resources or Resources())
         frame = ctx.path + "/"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from ragweave.orchestrator.events import Event, Record
+from ragweave.orchestrator.running.events import Event, Record
 
 Status = Literal["running", "done", "parked", "failed", "cancelled"]
 

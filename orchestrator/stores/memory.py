@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragweave.orchestrator.events import Event, Record
+from ragweave.orchestrator.running.events import Event, Record
 from ragweave.orchestrator.stores import RunRecord, Status
 
 FIELDS = len(Event.__slots__)

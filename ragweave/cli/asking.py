@@ -20,8 +20,8 @@ from ragweave.cli.live import LiveText
 from ragweave.cli.terminal import confirm, is_terminal, note, one_line, say
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.events import Event
     from ragweave.orchestrator.graph import Graph, Result
+    from ragweave.orchestrator.running.events import Event
     from ragweave.orchestrator.types import Type
 
 
@@ -77,8 +77,8 @@ def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
 
 def graph_of_docs(documents: Path) -> Graph:
     """The graph behind `--docs`: retrieve, rerank, answer."""
-    from ragweave.orchestrator.environment import read_dotenv
     from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.language.environment import read_dotenv
 
     endpoint = {name: f"${{env:CHAT_{name.upper()}:-}}" for name in ("model", "base_url", "api_key")}
     graph = Graph(

@@ -14,7 +14,7 @@ from ragweave.cli.problems import count, write_problems
 from ragweave.cli.terminal import note, paint, plural, say
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.bound import Checked
+    from ragweave.orchestrator.checking.bound import Checked
     from ragweave.orchestrator.errors import Problem
 
 _MOST = 1000
@@ -76,7 +76,7 @@ def _show(path: Path, checked: Checked | None, problems: Sequence[Problem]) -> N
 
 def _mend(path: Path, plugins: Sequence[str], *, quiet: bool) -> None:
     """Make every sure repair, again and again while one brings up another, and say what was changed."""
-    from ragweave.orchestrator.fixes import apply
+    from ragweave.orchestrator.language.fixes import apply
 
     mended: list[Problem] = []
     original = _text(path)
@@ -112,9 +112,9 @@ def _checked_text(path: Path, text: str) -> tuple[Checked | None, list[Problem]]
     """Like `_checked`, for a text that is not in its file yet."""
     import os
 
-    from ragweave.orchestrator.check import check
-    from ragweave.orchestrator.environment import read_dotenv
-    from ragweave.orchestrator.load import load_text
+    from ragweave.orchestrator.checking.check import check
+    from ragweave.orchestrator.language.environment import read_dotenv
+    from ragweave.orchestrator.language.load import load_text
     from ragweave.orchestrator.resources import Resources
 
     folder = path.resolve().parent

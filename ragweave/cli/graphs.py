@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.bound import Checked
+    from ragweave.orchestrator.checking.bound import Checked
     from ragweave.orchestrator.graph import Graph
 
 _MARK = b"schema: ragweave/"
@@ -87,7 +87,7 @@ def _declared(path: Path) -> tuple[str, ...]:
 
 def check_file(path: Path, plugins: Sequence[str] = ()) -> Checked:
     """A graph file with everything that is wrong with it. Raises GraphError if it cannot be read, PluginError."""
-    from ragweave.orchestrator.check import check
+    from ragweave.orchestrator.checking.check import check
     from ragweave.orchestrator.resources import Resources
 
     _refuse_what_is_no_file(path)

@@ -17,8 +17,8 @@ from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import Embedder
+    from ragweave.orchestrator.language.spec import Spec
     from ragweave.orchestrator.resources import Resources
-    from ragweave.orchestrator.spec import Spec
     from ragweave.retrievers.hybrid import Hybrid
     from ragweave.retrievers.indexing import IndexReport, Progress
 
@@ -72,7 +72,7 @@ def jobs_of(spec: Spec) -> list[Job]:
 
     Raises ResourceError if a setting refers to an environment variable that is not set, or set wrongly.
     """
-    from ragweave.orchestrator.environment import read_dotenv
+    from ragweave.orchestrator.language.environment import read_dotenv
     from ragweave.orchestrator.nodes.graph import GraphNode
     from ragweave.orchestrator.resources import Resources
 
@@ -97,8 +97,8 @@ def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hyb
     """The settings of a retriever, without opening its index."""
     from pydantic import ValidationError
 
-    from ragweave.orchestrator.environment import resolve
     from ragweave.orchestrator.errors import ResourceError
+    from ragweave.orchestrator.language.environment import resolve
     from ragweave.retrievers.hybrid import Hybrid
 
     try:

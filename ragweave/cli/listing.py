@@ -13,7 +13,7 @@ from ragweave.cli.graphs import load_plugins
 from ragweave.cli.terminal import paint, say, width
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.catalogue import Setting, TypeEntry
+    from ragweave.orchestrator.language.catalogue import Setting, TypeEntry
 
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 
@@ -21,7 +21,7 @@ _LOOK_ALIKES = str.maketrans("OIL", "011")
 def list_types(name: str | None, plugins: Sequence[str], *, as_json: bool) -> int:
     """Show a table of types, or all about one of them. Raises PluginError with the nearest name for an unknown one."""
     from ragweave.orchestrator import registry
-    from ragweave.orchestrator.catalogue import catalogue, describe
+    from ragweave.orchestrator.language.catalogue import catalogue, describe
 
     load_plugins(plugins)
     wanted = name or "nodes"
@@ -82,7 +82,7 @@ def _write_entry(entry: TypeEntry) -> None:
     _write_settings(entry.settings)
     if entry.kind == "nodes":
         _write_state(entry)
-        from ragweave.orchestrator.policies import NodePolicies
+        from ragweave.orchestrator.language.policies import NodePolicies
 
         _heading("Policies, as on every node")
         _write_text(", ".join(NodePolicies.model_fields))

@@ -72,7 +72,7 @@ def excerpt(problem: Problem, source: Sequence[str], stream: TextIO) -> list[str
 
 
 def _lines(file: str) -> list[str]:
-    from ragweave.orchestrator.yamltext import lines_of
+    from ragweave.orchestrator.language.yamltext import lines_of
 
     try:
         return lines_of(Path(file).read_text(encoding="utf-8-sig", errors="replace"))

@@ -42,7 +42,7 @@ def draw_graph(path: Path, style: str | None, output: Path | None, plugins: Sequ
 
 def print_schema(output: Path | None, plugins: Sequence[str]) -> int:
     """The JSON schema of graph files, into a file or onto the terminal."""
-    from ragweave.orchestrator.schema import graph_schema
+    from ragweave.orchestrator.language.schema import graph_schema
 
     load_plugins(plugins)
     text = json.dumps(graph_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from ragweave.orchestrator.check import check
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.checker.kinds import kinds
 from tests.checker.mutants import Mutant, Original

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ragweave.orchestrator.bound import BoundNode
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.checking.bound import BoundNode
+from ragweave.orchestrator.language.load import load_text
+from ragweave.orchestrator.language.settings import bind
+from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.settings import bind
-from ragweave.orchestrator.spec import Spec
 from ragweave.orchestrator.types import Type, assignable
 from tests.reference.graphs import random_script
 from tests.reference.interpreter import Call, play, scripted

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ragweave.orchestrator.check import check
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_data, load_text
+from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.resources import Resources
 from tests.checker.kinds import judge, lookup, write
 

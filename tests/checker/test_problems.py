@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ragweave.orchestrator.check import check
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import Fix, Problem
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.checker.sample import Sample
 from tests.checker.samples_conditions import CONDITIONS

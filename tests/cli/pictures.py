@@ -7,8 +7,8 @@ from itertools import combinations, pairwise
 
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.drawing_layout import Layout, Point, Rectangle
-from ragweave.orchestrator.drawing_picture import Arrow, Box, Picture
+from ragweave.orchestrator.drawing.layout import Layout, Point, Rectangle
+from ragweave.orchestrator.drawing.picture import Arrow, Box, Picture
 
 LABELS = st.sampled_from(["", "else", "verdict.passed", "size(verdict.missing) > 0 && !done, max 2", "a" * 40])
 

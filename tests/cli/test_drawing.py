@@ -10,12 +10,13 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ragweave.orchestrator import drawing_svg, drawing_text
 from ragweave.orchestrator.drawing import draw
-from ragweave.orchestrator.drawing_mermaid import draw_mermaid
-from ragweave.orchestrator.drawing_picture import Arrow, Box, Picture, lines_of
-from ragweave.orchestrator.drawing_svg import draw_svg
-from ragweave.orchestrator.drawing_text import draw_text
+from ragweave.orchestrator.drawing import svg as drawing_svg
+from ragweave.orchestrator.drawing import text as drawing_text
+from ragweave.orchestrator.drawing.mermaid import draw_mermaid
+from ragweave.orchestrator.drawing.picture import Arrow, Box, Picture, lines_of
+from ragweave.orchestrator.drawing.svg import draw_svg
+from ragweave.orchestrator.drawing.text import draw_text
 from ragweave.orchestrator.graph import Graph
 from tests.cli.pictures import faults, pictures
 

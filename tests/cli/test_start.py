@@ -81,7 +81,7 @@ def test_what_runs_no_model_loads_nothing_heavy(tmp_path: Path, arguments: list[
 def test_a_fault_is_one_line_and_the_traceback_is_there_for_the_asking(tmp_path: Path) -> None:
     (tmp_path / "graph.yaml").write_text(GRAPH)
     (tmp_path / "broken.py").write_text(
-        "import ragweave.orchestrator.drawing_text as text\n"
+        "import ragweave.orchestrator.drawing.text as text\n"
         "def broken(picture):\n    raise ZeroDivisionError('no\\nluck')\n"
         "text.draw_text = broken\n"
     )

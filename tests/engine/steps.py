@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.events import Event
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.stores import Store
 from ragweave.orchestrator.values import Ask
 

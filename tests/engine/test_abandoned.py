@@ -52,7 +52,7 @@ async def deaf() -> AsyncIterator[Deaf]:
 
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
 
 
 async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(deaf: Deaf) -> None:
@@ -176,7 +176,7 @@ async def test_a_blocking_call_is_waited_for_and_then_abandoned() -> None:
 
 
 async def test_a_blocking_call_that_ends_in_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 5.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 5.0)
     started, release = threading.Event(), threading.Event()
     calls = 0
 
@@ -203,7 +203,7 @@ async def test_a_blocking_call_that_ends_in_time_is_kept(monkeypatch: pytest.Mon
 async def test_a_blocking_call_that_waits_for_a_thread_is_not_begun_after_a_cancel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 5.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 5.0)
     release = threading.Event()
     begun: list[int] = []
     started = threading.Semaphore(0)

@@ -192,7 +192,7 @@ async def test_c11_on_error_beside_a_running_branch() -> None:
 
 
 async def test_c12_a_parked_item_is_the_only_one_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls: list[str] = []
     keys: set[str] = set()
 

@@ -10,9 +10,9 @@ import pytest
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
-from ragweave.orchestrator.events import Event
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node_type
+from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Ask, Failure
@@ -188,7 +188,7 @@ async def test_a_timeout_leaves_the_outcome_unknown_so_the_run_asks() -> None:
 
 
 async def test_an_idempotent_effect_is_tried_again_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls = 0
 
     async def put(n: int) -> N:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ragweave.orchestrator.events import Event
 from ragweave.orchestrator.node import node_type
+from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.stores.memory import MemoryStore
 from tests.engine.steps import N, R, build, events
 
@@ -26,7 +26,7 @@ def kinds(journal: list[Event]) -> list[str]:
 async def test_a_started_effect_is_let_finish_within_its_timeout_when_the_run_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
     started, release = asyncio.Event(), asyncio.Event()
     paid = 0
 
@@ -53,7 +53,7 @@ async def test_a_started_effect_is_let_finish_within_its_timeout_when_the_run_is
 
 
 async def test_an_effect_in_a_map_is_let_finish_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
     started, release = asyncio.Event(), asyncio.Event()
     sent: list[str] = []
 
@@ -83,7 +83,7 @@ async def test_an_effect_in_a_map_is_let_finish_too(monkeypatch: pytest.MonkeyPa
 
 
 async def test_an_effect_that_outlives_its_timeout_after_a_cancel_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.02)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
     started = asyncio.Event()
 
     async def pay(n: int) -> N:

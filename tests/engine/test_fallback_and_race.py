@@ -36,7 +36,7 @@ CALLS: list[str] = []
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     CALLS.clear()
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
 
 
 def say(**more: Any) -> Any:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from ragweave.orchestrator.errors import NodeError, RunError
-from ragweave.orchestrator.run import new_run_id
+from ragweave.orchestrator.running.run import new_run_id
 from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Ask
 from tests.engine.steps import N, ask, build, events, inc, status

@@ -126,7 +126,7 @@ async def test_skip_failed_leaves_failed_items_out() -> None:
 
 
 async def test_policies_act_on_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls: list[str] = []
 
     async def work(item: str, ctx: Context) -> R:

@@ -104,7 +104,7 @@ async def test_an_error_names_the_inner_call_and_on_error_reads_it(tmp_path: Pat
 
 
 async def test_policies_act_on_the_whole_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls = Calls()
 
     async def flaky(n: int, ctx: Context) -> N:

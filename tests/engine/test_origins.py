@@ -12,7 +12,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node, node_type
-from ragweave.orchestrator.state import origin_names
+from ragweave.orchestrator.running.state import origin_names
 from ragweave.orchestrator.values import Failure
 from tests.engine.steps import K, N, R, build, events, routes
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.events import Event
-from ragweave.orchestrator.fold import due, fold_all
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node, node_type
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.fold import due, fold_all
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.values import Ask
 from tests.engine.steps import Calls, N, R, ask, build

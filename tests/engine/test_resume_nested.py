@@ -92,7 +92,7 @@ async def test_graphs_in_a_map_go_on_where_each_stands(tmp_path: Path) -> None:
 async def test_a_graph_that_is_tried_again_starts_anew_also_after_a_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls = Calls()
     failures = 2
 

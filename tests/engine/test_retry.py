@@ -11,13 +11,13 @@ import pytest
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
-from ragweave.orchestrator.wrappers import pause_after
+from ragweave.orchestrator.running.wrappers import pause_after
 from tests.engine.steps import N, build, events
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
 
 
 def failing(*errors: Exception | None) -> Any:
@@ -58,7 +58,7 @@ async def test_other_errors_are_not_tried_again(error: Exception) -> None:
 
 
 def test_pauses_grow_with_jitter_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.2)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.2)
     for attempt in range(1, 15):
         middle = min(0.2 * 2 ** (attempt - 1), 30.0)
         pauses = [pause_after(attempt, BUSY) for _ in range(50)]
@@ -139,7 +139,7 @@ async def test_a_timeout_names_the_call() -> None:
 
 
 async def test_a_call_that_ignores_its_cancel_is_abandoned_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
     release, ended = asyncio.Event(), asyncio.Event()
 
     async def deaf(n: int) -> N:
@@ -174,7 +174,7 @@ async def test_a_blocking_call_that_ends_within_the_grace_counts() -> None:
 
 
 async def test_a_blocking_call_that_does_not_end_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.run.GRACE", 0.05)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
     release = threading.Event()
 
     def stuck(n: int) -> N:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ragweave.orchestrator import merges
-from ragweave.orchestrator.state import (
+from ragweave.orchestrator.running.state import (
     ORIGINS,
     Log,
     MergeFailed,

@@ -13,10 +13,10 @@ import pytest
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, NodeError, RunError
-from ragweave.orchestrator.events import Event
 from ragweave.orchestrator.graph import Graph, Result
 from ragweave.orchestrator.node import node
-from ragweave.orchestrator.stream import CAPACITY, Sink
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.stream import CAPACITY, Sink
 from ragweave.orchestrator.values import Ask
 from tests.engine.steps import Gate, N, R, ask, build, events, idle, inc, routes, status
 
@@ -110,7 +110,7 @@ async def test_tokens_of_a_nested_graph_have_its_path(tmp_path: Path) -> None:
 async def test_a_failed_graph_in_a_graph_withdraws_all_that_was_streamed_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.wrappers.FIRST_PAUSE", 0.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     (tmp_path / "inner.yaml").write_text(
         "schema: ragweave/v1\ninputs: {n: int}\noutputs: [n]\n"
         "nodes: {t: {type: t_talk}, u: {type: t_flaky}}\nedges: [start -> t -> u -> end]\n"

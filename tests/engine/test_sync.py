@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ragweave.orchestrator import bridge
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, NodeError, RagweaveError, RunError
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node_type
+from ragweave.orchestrator.running import bridge
 from ragweave.orchestrator.values import Ask
 from tests.engine.steps import N, R, ask, build, inc
 
@@ -259,7 +259,7 @@ INTERRUPTED = """
     try:
         CALL
     except KeyboardInterrupt:
-        from ragweave.orchestrator.bridge import wait_for
+        from ragweave.orchestrator.running.bridge import wait_for
         print([record.status for record in wait_for(graph.runs())], flush=True)
 """
 

@@ -11,7 +11,7 @@ import pytest
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
-from ragweave.orchestrator.threads import ThreadQueues
+from ragweave.orchestrator.running.threads import ThreadQueues
 from ragweave.orchestrator.values import Ask
 from tests.engine.steps import Gate, N, ask, build
 

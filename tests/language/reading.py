@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ragweave.orchestrator.bound import BoundNode
+from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
+from ragweave.orchestrator.language.settings import bind
+from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.settings import bind
-from ragweave.orchestrator.spec import Spec
 
 FRAME = {
     "schema": "schema: ragweave/v1\n",

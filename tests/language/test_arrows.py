@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.arrows import ArrowSyntax, parse_chain
+from ragweave.orchestrator.language.arrows import ArrowSyntax, parse_chain
 
 
 def pairs(text: str) -> list[tuple[str, str]]:

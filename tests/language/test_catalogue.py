@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from ragweave.orchestrator.builtin import TABLE
-from ragweave.orchestrator.catalogue import Setting, catalogue, describe, settings_of
 from ragweave.orchestrator.errors import PluginError
+from ragweave.orchestrator.language.catalogue import Setting, catalogue, describe, settings_of
+from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.node import node
-from ragweave.orchestrator.policies import Duration
 from tests.language.samples import Said
 
 

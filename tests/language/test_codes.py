@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from ragweave.orchestrator.check import check
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.codes import codes, explain, whole
 from ragweave.orchestrator.errors import RagweaveError
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.conventions.sources import FIVE, sources
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import Fix, Problem
-from ragweave.orchestrator.fixes import apply
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.fixes import apply
+from ragweave.orchestrator.language.load import load_text
 from tests.language.reading import opened
 
 

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.load import edges_are_sound, load_data, load_text, shape_of
-from ragweave.orchestrator.spec import KeySpec, Mark, RouteSpec, Spec
+from ragweave.orchestrator.language.load import edges_are_sound, load_data, load_text, shape_of
+from ragweave.orchestrator.language.spec import KeySpec, Mark, RouteSpec, Spec
 from ragweave.orchestrator.types import Type
 from tests.language.reading import opened
 from tests.language.samples import Say

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from ragweave.orchestrator.codes import codes
 from ragweave.orchestrator.codes import whole as framed
-from ragweave.orchestrator.schema import graph_schema
-from ragweave.orchestrator.yamltext import read
+from ragweave.orchestrator.language.schema import graph_schema
+from ragweave.orchestrator.language.yamltext import read
 from tests.conventions.sources import ROOT
 from tests.language.reading import whole
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.bound import BoundNode
+from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_data, load_text
+from ragweave.orchestrator.language.load import load_data, load_text
+from ragweave.orchestrator.language.settings import bind
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.settings import bind
 from ragweave.orchestrator.types import Type, list_of
 from tests.language.reading import opened, whole
 from tests.language.samples import Said, Say
@@ -160,7 +160,7 @@ def test_values_of_secrets_are_not_shown() -> None:
 
 
 def test_names_that_only_look_secret_do_not_warn() -> None:
-    from ragweave.orchestrator.references import is_secret
+    from ragweave.orchestrator.language.references import is_secret
 
     assert all(
         map(is_secret, ["api_key", "API_KEY", "password", "token", "access_token", "client-secret", "Authorization"])

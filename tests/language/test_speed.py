@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
+from ragweave.orchestrator.language.settings import bind
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.settings import bind
 
 NODES = 1_000
 LIMIT = 0.4

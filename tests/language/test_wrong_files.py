@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragweave.orchestrator.codes import codes
-from ragweave.orchestrator.fixes import apply
+from ragweave.orchestrator.language.fixes import apply
 from tests.language.reading import opened, places
 
 FILES = sorted((Path(__file__).parent / "wrong").glob("*.yaml"))

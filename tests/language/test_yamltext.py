@@ -9,9 +9,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator import yamltext
-from ragweave.orchestrator.spec import Mark
-from ragweave.orchestrator.yamltext import MAX_BYTES, MAX_DEPTH, read, typed
+from ragweave.orchestrator.language import yamltext
+from ragweave.orchestrator.language.spec import Mark
+from ragweave.orchestrator.language.yamltext import MAX_BYTES, MAX_DEPTH, read, typed
 
 LOOKS = """no yes on off Yes True NULL 012 0x10 0o7 0b1 1:30 1_000 2020-01-01 +1 .5 5. .inf .nan 1e9999 1.2.3
     - --1 ١ 1e << ="""

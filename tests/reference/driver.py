@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ragweave.orchestrator.errors import RunError
-from ragweave.orchestrator.fold import Snapshot, due, fold
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.running.fold import Snapshot, due, fold
 from tests.reference.files import STAGE, file_of
 from tests.reference.interpreter import Call, Outcome, Picker, Run, Script
 from tests.reference.shapes import Facts

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from ragweave.orchestrator.conflicts import Conflict, conflicts
-from ragweave.orchestrator.dataflow import Effect, Flow
-from ragweave.orchestrator.shape import Shape, make_shape
-from ragweave.orchestrator.structure import Structure, analyse
+from ragweave.orchestrator.checking.conflicts import Conflict, conflicts
+from ragweave.orchestrator.checking.dataflow import Effect, Flow
+from ragweave.orchestrator.checking.shape import Shape, make_shape
+from ragweave.orchestrator.checking.structure import Structure, analyse
 from tests.reference.sketch import START, Sketch
 
 Row = tuple[tuple[str, ...], str | None, int | None, bool, tuple[int, ...]]

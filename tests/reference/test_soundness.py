@@ -9,10 +9,10 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.check import check
-from ragweave.orchestrator.dataflow import explain
+from ragweave.orchestrator.checking.check import check
+from ragweave.orchestrator.checking.dataflow import explain
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.load import load_text
+from ragweave.orchestrator.language.load import load_text
 from ragweave.orchestrator.resources import Resources
 from tests.reference.files import file_of
 from tests.reference.graphs import (

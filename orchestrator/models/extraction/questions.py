@@ -94,7 +94,25 @@ _DATE = re.compile(
 )
 _CUE_STEMS = frozenset(
     stem(word)
-    for word in "long hot cold warm strong strength temperature old often far tall heavy fast degree many much percentage".split()
+    for word in [
+        "long",
+        "hot",
+        "cold",
+        "warm",
+        "strong",
+        "strength",
+        "temperature",
+        "old",
+        "often",
+        "far",
+        "tall",
+        "heavy",
+        "fast",
+        "degree",
+        "many",
+        "much",
+        "percentage",
+    ]
 )
 
 

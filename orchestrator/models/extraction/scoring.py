@@ -280,7 +280,9 @@ class Scorer:
         name = frozenset(word for word in stems(_PARENTHESIS.sub("", passage.name)) if weight(word) == 1.0)
         found = []
         for other in self.passages if name else ():
-            if other.title == passage.title or (other.document.source and other.document.source == passage.document.source):
+            if other.title == passage.title or (
+                other.document.source and other.document.source == passage.document.source
+            ):
                 continue
             for place in range(len(other.segments)):
                 if name <= other.own(place) and (len(name) > 1 or name <= other.linked(place)):
@@ -319,7 +321,9 @@ class Scorer:
         best = 0.0
         if segment.lead:
             best = IN_LEAD * self._match(term, stems(segment.lead))
-        best = max(best, IN_HEADING * self._match(term, passage.above(index)), IN_TAGS * self._match(term, passage.metadata))
+        best = max(
+            best, IN_HEADING * self._match(term, passage.above(index)), IN_TAGS * self._match(term, passage.metadata)
+        )
         for near in range(max(0, index - 2), min(len(passage.segments), index + 3)):
             if near != index:
                 same = passage.segments[near].block == segment.block

@@ -1,0 +1,1 @@
+"""What is found before a graph runs: its structure, its data flow, its conditions."""

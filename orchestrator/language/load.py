@@ -1,0 +1,273 @@
+"""A graph as it is written, in YAML or in Python, becomes a `Spec`, with every fault of the language at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ragweave.orchestrator.contracts import ResourceSpec
+from ragweave.orchestrator.errors import Problem
+from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, shape_of
+from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
+from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies, seconds
+from ragweave.orchestrator.language.policytext import read_policies
+from ragweave.orchestrator.language.report import Report, path, shown, surely
+from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
+from ragweave.orchestrator.language.yamltext import read
+from ragweave.orchestrator.node import RESERVED, Node
+
+__all__ = ["GRAPH_KEYS", "LATER", "SCHEMA", "SECTIONS", "edges_are_sound", "load_data", "load_text", "shape_of"]
+
+SCHEMA = "ragweave/v1"
+SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
+GRAPH_KEYS = (
+    "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
+    "approval", "budget", "limits", "durability", "nodes", "edges",
+)  # fmt: skip
+LATER = ("approval", "budget")
+"""Keys of a graph that have a meaning, but not in this version."""
+DURABILITY = ("async", "sync", "exit")
+
+
+def load_text(text: str | bytes, *, file: str = "graph", folder: Path | None = None) -> tuple[Spec, list[Problem]]:
+    """The graph that a YAML text declares, and all problems of its language, in the order of the file.
+
+    Nothing is raised. Where there are errors, the Spec holds what could be read; names that were surely misspelt count
+    as what was meant, so that no second problem follows from the first. `folder` is where relative paths start.
+    """
+    reading = read(text, file)
+    spec = Spec(file, reading.text, folder or Path(), marks=reading.marks, value_marks=reading.value_marks)
+    stem = Path(file).stem
+    spec.name = stem if is_id(stem) else spec.name
+    report = Report(spec, reading.problems)
+    if reading.readable:
+        _graph(report, reading.data, from_file=True)
+    return spec, report.sorted()
+
+
+def load_data(data: Mapping[str, Any], *, folder: Path | None = None) -> tuple[Spec, list[Problem]]:
+    """The same for a graph built in Python, of dicts and lists.
+
+    A node may also be a function, a Node class or a Node; or its `type` may be one of these. Problems have no position.
+    """
+    spec = Spec(folder=folder or Path())
+    report = Report(spec)
+    _graph(report, data, from_file=False)
+    return spec, report.sorted()
+
+
+def _graph(report: Report, data: Any, *, from_file: bool) -> None:
+    if not isinstance(data, Mapping):
+        report.wrong_kind((), "the keys of a graph (inputs, nodes, edges, …)", data, code="RW113")
+        return
+    data = _known_keys(report, data)
+    _schema(report, data, required=from_file)
+    _about(report, data)
+    read_inputs(report, data.get("inputs"))
+    read_outputs(report, data.get("outputs"))
+    read_state(report, data.get("state"))
+    _limits(report, data)
+    if "defaults" in data:
+        report.spec.defaults = _defaults(report, data["defaults"])
+    for section in SECTIONS:
+        _resources(report, section, data.get(section))
+    known = _nodes(report, data)
+    if "edges" not in data:
+        report.value((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
+    elif known:
+        read_edges(report, data["edges"])
+
+
+def _known_keys(report: Report, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data without unknown keys; those that were surely misspelt count as what was meant."""
+    for key in LATER:
+        if key in data:
+            report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
+    return report.known_keys((), data, GRAPH_KEYS)
+
+
+def _schema(report: Report, data: Mapping[str, Any], *, required: bool) -> None:
+    value = data.get("schema")
+    if "schema" not in data:
+        if required:
+            first = report.spec.mark(str(next(iter(data)))) if data else report.spec.value_mark()
+            message = f"'schema' is missing; the file starts with schema: {SCHEMA}"
+            report.at(first, "RW108", message, old="", new=f"schema: {SCHEMA}\n")
+    elif value != SCHEMA:
+        message = f"schema: expected {SCHEMA}, found {shown(value)}"
+        report.at(report.spec.value_mark("schema"), "RW108", message, old=str(value), new=SCHEMA)
+
+
+def _about(report: Report, data: Mapping[str, Any]) -> None:
+    spec = report.spec
+    for key in ("name", "description", "version"):
+        value = data.get(key)
+        if key not in data:
+            continue
+        if not isinstance(value, str):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            report.wrong_kind((key,), "text", value, "quote it" if number else "")
+        elif key == "name" and (not value.strip() or "\n" in value):
+            report.wrong_kind((key,), "a name on one line", value)
+        else:
+            setattr(spec, key, value)
+
+
+def _limits(report: Report, data: Mapping[str, Any]) -> None:
+    limits = data.get("limits", {})
+    if not isinstance(limits, Mapping):
+        report.wrong_kind(("limits",), "a map", limits, "such as {deadline: 10m}")
+        limits = {}
+    limits = report.known_keys(("limits",), limits, ("deadline",))
+    if "deadline" in limits:
+        _deadline(report, limits["deadline"])
+    durability = data.get("durability", report.spec.durability)
+    if durability in DURABILITY:
+        report.spec.durability = durability
+    else:
+        message = f"durability: {shown(durability)} is unknown"
+        report.unknown(report.spec.value_mark("durability"), "RW105", message, str(durability), DURABILITY)
+
+
+def _deadline(report: Report, value: Any) -> None:
+    try:
+        deadline = seconds(value)
+    except ValueError:
+        deadline = 0
+    if value is None:
+        report.spec.deadline = None
+    elif isinstance(deadline, (int, float)) and not isinstance(deadline, bool) and deadline > 0:
+        report.spec.deadline = float(deadline)
+    else:
+        report.wrong_kind(("limits", "deadline"), "a time such as 10m or 90s", value)
+
+
+def _defaults(report: Report, data: Any) -> NodePolicies:
+    place: Place = ("defaults",)
+    allowed = ("retry", "timeout", "cache")
+    if not isinstance(data, Mapping):
+        report.wrong_kind(place, "a map of policies", data, "such as {retry: 2, timeout: 30s}")
+        return NO_POLICIES
+    taken = {}
+    for key, value in data.items():
+        if key in allowed:
+            taken[key] = value
+        elif key in RESERVED:
+            later = key in ("budget", "interrupt")
+            reason = (
+                "is not available in this version"
+                if later
+                else "belongs on a node; defaults are retry, timeout and cache"
+            )
+            report.key((*place, key), "RW112" if later else "RW125", f"defaults: {key!r} {reason}")
+        else:
+            message = f"defaults: unknown setting {key!r}"
+            report.unknown_key((*place, key), "RW103", message, allowed)
+    return read_policies(report, taken, place)
+
+
+def _resources(report: Report, section: str, data: Any) -> None:
+    if data is None:
+        return
+    if not isinstance(data, Mapping):
+        report.wrong_kind((section,), "a map of names", data, "such as NAME: {type: …}")
+        return
+    for name, entry in data.items():
+        place = (section, str(name))
+        if not is_id(name):
+            _not_an_id(report, place, str(name))
+        if section == "prompts" and isinstance(entry, str):
+            entry = {"type": "template", "file": entry}
+        if not isinstance(entry, Mapping):
+            hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
+            report.wrong_kind(place, "a map", entry, hint)
+            continue
+        kind = entry.get("type")
+        settings = {str(key): value for key, value in entry.items() if key != "type"}
+        if "type" not in entry and section == "prompts":
+            kind = "template"
+        if not isinstance(kind, str):
+            _no_type(report, place, entry)
+            kind = ""
+        report.spec.resources[section, str(name)] = ResourceSpec(section, str(name), kind, settings, report.spec.folder)
+
+
+def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
+    """Read `nodes`; False if the names of the nodes cannot be known."""
+    nodes = data.get("nodes")
+    if "nodes" not in data:
+        report.value((), "RW113", "'nodes' is missing: the steps of the graph, by name")
+        return False
+    if not isinstance(nodes, Mapping):
+        report.wrong_kind(
+            ("nodes",), "a map of names", nodes, "such as answer: {type: generator, model: chat}", "RW113"
+        )
+        return False
+    for name, entry in nodes.items():
+        place = ("nodes", str(name))
+        if name in ("start", "end"):
+            report.key(place, "RW109", f"{path(place)}: {name!r} is a mark of every graph; give the node another name")
+        elif not is_id(name):
+            _not_an_id(report, place, str(name))
+        report.spec.nodes[str(name)] = _node(report, str(name), entry)
+    return True
+
+
+def _node(report: Report, name: str, entry: Any) -> NodeSpec:
+    place: Place = ("nodes", name)
+    mark = report.spec.mark(*place)
+    if _is_implementation(entry):
+        return NodeSpec(name, _type_name(entry), implementation=entry, mark=mark)
+    if not isinstance(entry, Mapping):
+        hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: generator, model: chat}"
+        report.wrong_kind(place, "a map with a type", entry, hint)
+        return NodeSpec(name, "", mark=mark)
+    kind, implementation = entry.get("type"), None
+    if _is_implementation(kind):
+        kind, implementation = _type_name(kind), kind
+    elif not isinstance(kind, str):
+        _no_type(report, place, entry)
+        kind = ""
+    settings, policies = {}, {}
+    for key, value in entry.items():
+        if key == "type":
+            continue
+        if key in NodePolicies.model_fields:
+            policies[key] = value
+        elif key in RESERVED:
+            report.key((*place, key), "RW112", f"{path(place)}: {key!r} is not available in this version; delete it")
+        else:
+            settings[str(key)] = value
+    read = read_policies(report, policies, place) if policies else NO_POLICIES
+    return NodeSpec(name, kind, settings, read, implementation, mark=mark)
+
+
+def _no_type(report: Report, place: Place, entry: Mapping[str, Any]) -> None:
+    if "type" in entry:
+        report.wrong_kind((*place, "type"), "the name of a type", entry["type"])
+        return
+    meant = next((key for key in entry if surely(str(key), ["type"])), None)
+    message = f"{path(place)}: 'type' is missing"
+    if meant is None:
+        report.key(place, "RW122", message)
+    else:
+        at = report.spec.mark(*place, meant)
+        report.at(at, "RW122", f"{message}; did you mean 'type' with {meant!r}?", old=meant, new="type")
+
+
+def _not_an_id(report: Report, place: Place, name: str) -> None:
+    better = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
+    hint = f", such as {better!r}" if name.isascii() and is_id(better) else ""
+    report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter{hint}")
+
+
+def _is_implementation(thing: Any) -> bool:
+    return callable(thing) and not isinstance(thing, str)
+
+
+def _type_name(thing: Any) -> str:
+    if isinstance(thing, Node) or (isinstance(thing, type) and issubclass(thing, Node)):
+        return thing.type_name or (thing if isinstance(thing, type) else type(thing)).__name__
+    return getattr(thing, "__name__", type(thing).__name__)

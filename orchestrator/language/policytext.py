@@ -1,0 +1,45 @@
+"""The policies of a node as they are written: short forms, then validation at their place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from ragweave.orchestrator.language.policies import NodePolicies
+from ragweave.orchestrator.language.report import Report, path
+from ragweave.orchestrator.language.spec import Place
+from ragweave.orchestrator.language.validating import report_errors
+
+MEMBERS = ("fallback", "race")
+
+
+def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> NodePolicies:
+    """The policies in `data`; of those that are wrong, what they would be if they were not there."""
+    given = dict(data)
+    for key in MEMBERS:
+        value = given.get(key)
+        if isinstance(value, Mapping):
+            given[key] = (value,)
+        elif value is not None and not isinstance(value, (list, tuple)):
+            report.wrong_kind((*place, key), "other settings, a node with its type, or a list of these", given.pop(key))
+    if "cache" in given and not isinstance(given["cache"], Mapping) and given["cache"] is not None:
+        given["cache"] = {} if given["cache"] is True else {"ttl": given["cache"]}
+    _refuse_bools(report, given, place)
+    while True:
+        try:
+            return NodePolicies.model_validate(given)
+        except ValidationError as error:
+            report_errors(report, error, place, NodePolicies)
+            for item in error.errors():
+                given.pop(str(item["loc"][0]), None)
+
+
+def _refuse_bools(report: Report, given: dict[str, Any], place: Place) -> None:
+    """`retry: true` is a mistake; pydantic would take it for 1."""
+    for key in ("retry", "timeout"):
+        if isinstance(given.get(key), bool):
+            expected = "a whole number" if key == "retry" else "a time such as 30s"
+            where = (*place, key)
+            report.value(where, "RW106", f"{path(where)}: expected {expected}, found {str(given.pop(key)).lower()}")

@@ -1,0 +1,285 @@
+"""Settings become nodes: types are looked up, settings validated, names of resources resolved."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.checking.bound import BoundNode
+from ragweave.orchestrator.contracts import Uses
+from ragweave.orchestrator.errors import Problem, RagweaveError
+from ragweave.orchestrator.language.environment import resolve
+from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
+from ragweave.orchestrator.language.report import Report, path, shown
+from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
+from ragweave.orchestrator.language.validating import report_errors
+from ragweave.orchestrator.node import POLICIES, Node, node_type
+from ragweave.orchestrator.resources import Resources
+
+BESIDE = ("type", *POLICIES)
+"""What stands beside the settings of a node."""
+
+
+def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[Problem]]:
+    """The built nodes of a graph by name, and the problems of their settings and of the resources.
+
+    A node with an error is left out. `spec.nodes` get the nodes that were built.
+    """
+    from ragweave.orchestrator.language.members import bind_node  # it builds fallbacks with this module
+
+    report = Report(spec)
+    check_resources(report, resources)
+    bound = {}
+    builder = Builder(report, resources)
+    for name, entry in list(spec.nodes.items()):
+        kind, node = builder.node(entry)
+        if kind is None:
+            continue
+        if node is None:
+            if kind.signature is Node.signature:  # its keys are known all the same: look at its policies too
+                bind_node(builder, entry, kind.model_construct(), partial=True)
+            continue
+        spec.nodes[name] = replace(entry, node=node)
+        made = bind_node(builder, entry, node)
+        if made is not None:
+            bound[name] = made
+    return bound, report.sorted()
+
+
+def check_resources(report: Report, resources: Resources) -> None:
+    """Validate the settings of every declared resource; none is built or opened."""
+    builder = Builder(report, resources)
+    for (kind, name), declared in report.spec.resources.items():
+        place: Place = (kind, name)
+        if not declared.type:
+            continue
+        found = builder.find(kind, declared.type, place)
+        if found is None:
+            continue
+        check_references(report, declared.settings, place, strict=True)
+        unresolved = check_missing(report, declared.settings, place, resources.environ, needed=False)
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            check_secrets(report, declared.settings, place, found)
+            builder.validate(found, declared.settings, place, skip=unresolved, beside=("type",))
+            builder.names(found, declared.settings, place)
+
+
+@dataclass(slots=True)
+class Builder:
+    """Builds nodes out of their settings, and says what is wrong with them."""
+
+    report: Report
+    resources: Resources
+    dollars: bool = field(init=False)
+    """True if a setting may refer to the environment."""
+
+    def __post_init__(self) -> None:
+        text = self.report.spec.text
+        self.dollars = "$" in text or not text
+
+    def node(self, entry: NodeSpec) -> tuple[type[Node] | None, Node | None]:
+        """The class of an entry of `nodes`, and the node that it declares; None where a problem was said."""
+        place: Place = ("nodes", entry.name)
+        implementation = entry.implementation
+        if isinstance(implementation, Node):
+            self.extra(entry, place)
+            return type(implementation), implementation
+        if implementation is not None:
+            kind = self.class_of(implementation, place)
+        elif entry.type:
+            kind = self.find("nodes", entry.type, place)
+        else:
+            return None, None
+        return kind, None if kind is None else self.build(kind, entry.settings, place)
+
+    def extra(self, entry: NodeSpec, place: Place) -> None:
+        """A Node given in Python has its settings already."""
+        for name in entry.settings:
+            message = f"{path(place)}: setting {name!r} stands beside a Node, which has its settings; give its class"
+            self.report.key((*place, name), "RW103", message)
+
+    def find(self, kind: str, name: str, place: Place) -> Any | None:
+        """The class registered under this name; None if there is none, or it cannot be imported."""
+        where = (*place, "type")
+        try:
+            found = registry.find(kind, name)
+        except Exception as error:  # a plugin may raise anything while it is imported
+            reason = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
+            self.report.value(where, "RW111", f"{path(where)}: {name!r} cannot be loaded: {reason}")
+            return None
+        if found is not None and kind == "nodes":
+            return self.class_of(found, where)
+        if found is None:
+            known = registry.names(kind)
+            message = f"{path(place)}: unknown {_singular(kind)} type {name!r}" + (
+                "" if known else "; none is registered"
+            )
+            self.report.unknown(self.report.spec.value_mark(*where), "RW111", message, name, known)
+        return found
+
+    def class_of(self, thing: Any, place: Place) -> type[Node] | None:
+        """The Node class of what was given in Python, or of what a plugin registered."""
+        if isinstance(thing, type) and issubclass(thing, Node):
+            return thing
+        if callable(thing) and not isinstance(thing, type):
+            try:
+                return node_type(thing)
+            except (TypeError, RagweaveError) as error:
+                self.report.value(place, "RW111", f"{path(place)}: {error}")
+                return None
+        self.report.value(place, "RW111", f"{path(place)}: {thing!r} is neither a Node class nor a function")
+        return None
+
+    def build(
+        self,
+        kind: type[Node],
+        given: Mapping[str, Any],
+        place: Place,
+        *,
+        inherited: Mapping[str, Any] | None = None,
+        beside: Sequence[str] = BESIDE,
+        partial: bool = False,
+    ) -> Node | None:
+        """A node of the settings `given` at `place` over those `inherited`; None if a problem was said.
+
+        `partial` if settings that are not given may be wrong: then they are not judged.
+        """
+        count = len(self.report.problems)
+        if self.dollars and given:
+            check_references(self.report, given, place, strict=False)
+            if check_missing(self.report, given, place, self.resources.environ, needed=True):
+                return None
+        if secret_fields(kind):
+            check_secrets(self.report, given, place, kind)
+        settings = {**inherited, **given} if inherited and not partial else given
+        skip = (set(kind.model_fields) | set(inherited or ())) - set(given) if partial else ()
+        made: Node | None = self.validate(kind, settings, place, skip=skip, beside=beside)
+        self.names(kind, given, place, defaults=not inherited)
+        failed = any(problem.severity == "error" for problem in self.report.problems[count:])
+        return None if failed else made
+
+    def validate(
+        self,
+        kind: type[BaseModel],
+        settings: Mapping[str, Any],
+        place: Place,
+        *,
+        skip: Iterable[str] = (),
+        beside: Sequence[str] = (),
+    ) -> Any:
+        """An instance, or None if a problem was said. Settings in `skip` have no value yet."""
+        skipped = set(skip)
+        values: Mapping[str, Any] = settings
+        if self.dollars:
+            known = {key: value for key, value in settings.items() if key not in skipped}
+            values = resolve(known, self.resources.environ, path(place))
+        try:
+            # A type without settings needs no validator, and the first one that is built costs 20 ms.
+            made = kind.model_validate(values) if values or kind.model_fields else kind.model_construct()
+        except ValidationError as error:
+            report_errors(self.report, error, place, kind, beside=beside, skip=skipped, secrets=secret_fields(kind))
+            return None
+        except Exception as error:  # a validator of a plugin may raise anything
+            self.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
+            return None
+        return made if self.bools(values, place, made) else None
+
+    def bools(self, values: Mapping[str, Any], place: Place, made: Any) -> bool:
+        """`top_k: true` is a mistake; pydantic would take it for 1."""
+        good = True
+        for name, value in values.items():
+            if isinstance(value, bool) and type(getattr(made, name, value)) in (int, float):
+                where = (*place, name)
+                self.report.value(where, "RW106", f"{path(where)}: expected a number, found {shown(value)}")
+                good = False
+        return good
+
+    def names(self, kind: type[BaseModel], settings: Mapping[str, Any], place: Place, *, defaults: bool = True) -> None:
+        """Every setting that names a resource (contracts.Uses) names one that is there; so do its defaults."""
+        for name_, uses in used_resources(kind).items():
+            info = kind.model_fields[name_]
+            key = info.alias or name_
+            given = settings.get(key, settings.get(name_))
+            if given is None:
+                if (
+                    defaults
+                    and isinstance(info.default, str)
+                    and info.default
+                    and not self.declared(uses, info.default)
+                ):
+                    self.absent(uses, info.default, place, key, default=True)
+                continue
+            for index, name in enumerate(given) if isinstance(given, (list, tuple)) else [(None, given)]:
+                where = (*place, key) if index is None else (*place, key, index)
+                if isinstance(name, str) and name and "${env:" not in name and not self.declared(uses, name):
+                    self.absent(uses, name, where, key, default=False)
+
+    def declared(self, kind: str, name: str) -> bool:
+        """True if a resource of this name is declared, was put there by the program, or is a registered type."""
+        return (
+            (kind, name) in self.report.spec.resources
+            or self.resources.built(kind, name) is not None
+            or (name in registry.names(kind) and self.plain(kind, name))
+        )
+
+    def plain(self, kind: str, name: str) -> bool:
+        """True if a registered type can be used without being declared: it needs no settings."""
+        try:
+            return not required_settings(registry.find(kind, name))
+        except Exception:  # what cannot be imported is said when it is built, with the reason
+            return True
+
+    def absent(self, kind: str, name: str, where: Place, key: str, *, default: bool) -> None:
+        """Say that a resource is not there."""
+        one = _singular(kind)
+        if name in registry.names(kind):
+            needs = ", ".join(required_settings(registry.find(kind, name)))
+            message = f"{path(where)}: {one} {name!r} needs settings ({needs}); declare it under {kind}"
+            self.report.value(where, "RW304", message)
+            return
+        own = [other for other_kind, other in self.report.spec.resources if other_kind == kind]
+        candidates = [*own, *(other for other in registry.names(kind) if self.plain(kind, other))]
+        if default:
+            message = f"{path(where)}: {key!r} is {name!r} unless it is given, and there is no {one} {name!r}"
+            self.report.key(
+                where, "RW304", message + (f"; there is: {', '.join(sorted(candidates))}" if candidates else "")
+            )
+            return
+        message = f"{path(where)}: there is no {one} {name!r}"
+        hint = "" if candidates else f"; declare it under {kind}"
+        self.report.unknown(self.report.spec.value_mark(*where), "RW304", message + hint, name, candidates)
+
+
+@cache
+def used_resources(kind: type[BaseModel]) -> dict[str, str]:
+    """The settings of a class that name resources, with the kind of each."""
+    found = {}
+    for name, info in kind.model_fields.items():
+        marks = [mark for mark in info.metadata if isinstance(mark, Uses)] or list(_marks(info.annotation))
+        if marks:
+            found[name] = marks[0].kind
+    return found
+
+
+def required_settings(thing: Any) -> list[str]:
+    """The settings without which a type cannot be built."""
+    if not (isinstance(thing, type) and issubclass(thing, BaseModel)):
+        return []
+    return [info.alias or name for name, info in thing.model_fields.items() if info.is_required()]
+
+
+def _marks(annotation: Any) -> Iterable[Uses]:
+    if typing.get_origin(annotation) is typing.Annotated:
+        yield from (mark for mark in annotation.__metadata__ if isinstance(mark, Uses))
+    for inner in typing.get_args(annotation):
+        yield from _marks(inner)
+
+
+def _singular(kind: str) -> str:
+    return "memory" if kind == "memories" else kind.removesuffix("s")

@@ -1,0 +1,145 @@
+"""From inputs to a Result: one run with its thread's turn, its journal, its deadline and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ragweave.orchestrator.errors import InputError, JournalError, RunError
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.ledger import Ledger, Ready
+from ragweave.orchestrator.running.run import Parked, Run, new_run_id
+from ragweave.orchestrator.running.stream import Sink
+from ragweave.orchestrator.running.waiting import uninterrupted
+from ragweave.orchestrator.running.walker import CallFailed, RunCancelled, Walker, describe, first_state
+from ragweave.orchestrator.stores import RunRecord, Status
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.graph import Graph, Result
+
+
+class Execution:
+    """One run of a graph, from its start or from where it stopped."""
+
+    __slots__ = ("deadline", "graph", "run", "run_id", "sink", "thread_id")
+
+    def __init__(
+        self, graph: Graph, run_id: str | None, thread_id: str, deadline: float | None, sink: Sink | None
+    ) -> None:
+        self.graph = graph
+        self.run_id = run_id if run_id is not None else new_run_id()
+        self.thread_id = thread_id
+        self.deadline = deadline
+        self.sink = sink
+
+    async def start(self, inputs: Mapping[str, Any]) -> Result:
+        """A new run on these inputs."""
+        if not self.thread_id:
+            return await self._start(inputs)
+        async with self.graph._threads.turn(self.thread_id):
+            return await self._start(inputs)
+
+    async def resume(self, answers: Mapping[str, Any]) -> Result:
+        """Go on from the journal. `answers` are by call path."""
+        from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither
+        from ragweave.orchestrator.running.fold import fold, fold_all, standing
+
+        graph = self.graph
+        async with graph._threads.turn(self.thread_id or f"\0{self.run_id}"):
+            record = await graph.store.record(self.run_id)
+            if record is None or record.status == "done" or self.run_id in graph._active:
+                status = "gone" if record is None else record.status
+                raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
+            snapshot = fold_all(graph.plan, await graph.store.events(self.run_id))
+            if "" not in snapshot.frames:
+                raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
+            check_answers(snapshot.asks, answers)
+            run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+            given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
+            for event in (Event("run_resumed"), *given):
+                run.journal(event)
+                snapshot = fold(snapshot, event)
+            await graph.store.end(self.run_id, "running")
+            frames = standing(snapshot)
+            ledger, ready = frames.pop("")
+            run.restore(snapshot, frames)
+            return await self._execute(run, ledger, ready)
+
+    async def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        """The events of a new run. Raises RunError after the last one if it fails."""
+        sink = self.sink
+        assert sink is not None
+        task = asyncio.ensure_future(self._watched(inputs, sink))
+        try:
+            while True:
+                event = sink.pop()
+                if event is not None:
+                    yield event
+                elif not await sink.more():
+                    break
+            await task
+        finally:
+            sink.close()
+            if not task.done():
+                task.cancel()
+                await uninterrupted(asyncio.wait({task}))
+
+    async def _watched(self, inputs: Mapping[str, Any], sink: Sink) -> None:
+        try:
+            await self.start(inputs)
+        finally:
+            sink.close()
+
+    async def _start(self, inputs: Mapping[str, Any]) -> Result:
+        graph = self.graph
+        await graph.store.begin(RunRecord(self.run_id, self.thread_id, graph.plan.spec.name, "running", inputs))
+        run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+        run.journal(Event("run_started", data={"inputs": inputs}))
+        ledger = Ledger(graph.plan)
+        return await self._execute(run, ledger, ledger.start(first_state(graph.plan, inputs)))
+
+    async def _execute(self, run: Run, ledger: Ledger, ready: Ready) -> Result:
+        graph = self.graph
+        walker = Walker(graph.plan, run, graph.resources, ledger=ledger)
+        graph._active[self.run_id] = (asyncio.get_running_loop(), walker)
+        try:
+            outcome = await walker.execute(ready, self.deadline)
+        except asyncio.CancelledError:
+            await self._end(run, Event("run_cancelled"), "cancelled")
+            raise
+        except RunCancelled as cancelled:
+            await self._end(run, Event("run_cancelled"), "cancelled")
+            raise RunError(str(cancelled), run_id=self.run_id, status="cancelled") from None
+        except CallFailed as failure:
+            cause = failure.__cause__ or failure
+            data = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
+            await self._end(run, Event("run_failed", data=data), "failed")
+            error = RunError(
+                f"run {self.run_id} failed at {failure.path}: {describe(cause)}", run_id=self.run_id, path=failure.path
+            )
+            raise error from cause
+        finally:
+            graph._active.pop(self.run_id, None)
+        from ragweave.orchestrator.graph import Result  # the module that imports this one
+
+        if isinstance(outcome, Parked):
+            result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
+            await self._end(run, Event("run_parked"), "parked", result)
+        else:
+            result = Result(outcome, "done", self.run_id, self.thread_id, {}, run.usage)
+            await self._end(run, Event("run_done", data={"outputs": outcome}), "done", result)
+        return result
+
+    async def _end(self, run: Run, event: Event, status: Status, result: Result | None = None) -> None:
+        """Journal how the run ended, and show it to whoever listens, with the Result."""
+        run.append(event.record())
+        if run.sink is not None:
+            shown = {**event.data, "result": result} if result is not None else event.data
+            run.sink.push(Event(event.kind, data=shown))
+        await uninterrupted(self._settle(run, status))
+
+    async def _settle(self, run: Run, status: Status) -> None:
+        await run.flush()
+        run.close()
+        await self.graph.store.end(self.run_id, status)

@@ -1,0 +1,196 @@
+"""Rebuilding a run from its journal: `fold(snapshot, event)` and `due(snapshot)`. Pure, total, without an event
+loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ragweave.orchestrator.context import NO_USAGE
+from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.running.events import Event, asking, call_path
+from ragweave.orchestrator.running.ledger import Ledger, Ready
+from ragweave.orchestrator.running.plan import Plan, Step, Way
+from ragweave.orchestrator.running.state import State
+from ragweave.orchestrator.running.walker import first_state, written
+from ragweave.orchestrator.values import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where one graph of a run stands: its ledger, and the nodes that are due with their states."""
+
+    plan: Plan
+    ledger: Ledger
+    due: Mapping[int, State]
+    final: State | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands after some of its events. `frames[""]` is the outermost graph."""
+
+    plan: Plan
+    status: str = "new"
+    frames: Mapping[str, Frame] = field(default_factory=dict)
+    items: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
+    """By call path of a mapped node, the writes of finished items; None for an item that failed and is left out."""
+    asks: Mapping[str, Any] = field(default_factory=dict)
+    """By call path, the Asks that nobody has answered."""
+    answers: Mapping[str, list[Any]] = field(default_factory=dict)
+    effects: Mapping[str, Any] = field(default_factory=dict)
+    """By call path of an effect that has started: its writes, or None while its outcome is not known."""
+    usage: Usage = NO_USAGE
+
+
+def due(snapshot: Snapshot) -> list[str]:
+    """The calls that are due, as paths: those that a run with this journal has running, or would start."""
+    return sorted(
+        call_path(frame, standing.plan.steps[node].name, standing.ledger.visits[node] + 1)
+        for frame, standing in snapshot.frames.items()
+        for node in standing.due
+    )
+
+
+def fold_all(plan: Plan, events: Iterable[Event]) -> Snapshot:
+    """The snapshot after all of these events. Raises JournalError where they do not fit the graph."""
+    snapshot = Snapshot(plan)
+    for event in events:
+        snapshot = fold(snapshot, event)
+    return snapshot
+
+
+def fold(snapshot: Snapshot, event: Event) -> Snapshot:
+    """The snapshot after one more event; the old one stays as it is. Events that only a stream shows change nothing."""
+    kind = event.kind
+    if kind == "run_started":
+        return replace(snapshot, status="running", frames={"": _entered(snapshot.plan, event.data["inputs"])})
+    if kind == "entered":
+        return _nested(snapshot, event)
+    if kind == "finished":
+        return _finished(snapshot, event)
+    if kind in ("item", "item_failed"):
+        path = call_path(event.frame, event.node, event.visit)
+        writes = event.data if kind == "item" else None
+        done: dict[int, Any] = {**snapshot.items.get(path, {}), event.item or 0: writes}
+        return replace(snapshot, items={**snapshot.items, path: done})
+    if kind == "used":
+        return replace(snapshot, usage=snapshot.usage + Usage(**event.data))
+    if kind == "asked":
+        return replace(snapshot, asks={**snapshot.asks, event.data["path"]: event.data["ask"]})
+    if kind == "answered":
+        path = event.data["path"]
+        asks = {other: ask for other, ask in snapshot.asks.items() if other != path}
+        given = [*snapshot.answers.get(path, []), event.data["answer"]]
+        return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
+    if kind.startswith("effect_"):
+        return _effect(snapshot, event)
+    if kind.startswith("run_"):
+        return replace(snapshot, status="running" if kind == "run_resumed" else kind.removeprefix("run_"))
+    return snapshot
+
+
+def standing(snapshot: Snapshot) -> dict[str, tuple[Ledger, Ready]]:
+    """By frame, an independent ledger and what is due, for walkers that go on from here; `end` where it was reached."""
+    found = {}
+    for name, frame in snapshot.frames.items():
+        ready = frame.due if frame.final is None else {1: frame.final}
+        found[name] = (frame.ledger.copy(), [(node, dict(state)) for node, state in ready.items()])
+    return found
+
+
+def _entered(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> Frame:
+    ledger = Ledger(plan)
+    left = dict(ledger.start(first_state(plan, inputs, origins)))
+    return Frame(plan, ledger, left, left.pop(1, None))
+
+
+def _nested(snapshot: Snapshot, event: Event) -> Snapshot:
+    """A graph starts in a frame; what is known of an earlier start of it there, of which a retry made an end, goes."""
+    name = event.path + "/"
+    frame = _entered(_nested_plan(snapshot, event), event.data["inputs"], event.data["origins"])
+    return replace(
+        snapshot,
+        frames={**_without(snapshot.frames, name), name: frame},
+        items=_without(snapshot.items, name),
+        asks=_without(snapshot.asks, name),
+        answers=_without(snapshot.answers, name),
+    )
+
+
+def _without(known: Mapping[str, Any], frame: str) -> dict[str, Any]:
+    return {path: value for path, value in known.items() if not path.startswith(frame)}
+
+
+def _effect(snapshot: Snapshot, event: Event) -> Snapshot:
+    """A decision to repeat an effect holds for one repetition: the next time, people are asked again."""
+    effects = dict(snapshot.effects)
+    if event.kind == "effect_ended":
+        effects.pop(event.path, None)
+        return replace(snapshot, effects=effects)
+    effects[event.path] = event.data if event.kind == "effect_finished" else None
+    answers = {path: given for path, given in snapshot.answers.items() if path != asking(event.path)}
+    return replace(snapshot, effects=effects, answers=answers)
+
+
+def _nested_plan(snapshot: Snapshot, event: Event) -> Plan:
+    frame = _frame(snapshot, event)
+    step = _step(frame.plan, event)
+    node = step.bound.members[event.member].node if step.bound and event.member < len(step.bound.members) else None
+    plan = getattr(node, "plan", None)
+    if not isinstance(plan, Plan):
+        raise JournalError(f"{event.path} is not a graph in {frame.plan.spec.name!r}")
+    return plan
+
+
+def _frame(snapshot: Snapshot, event: Event) -> Frame:
+    frame = snapshot.frames.get(event.frame)
+    if frame is None:
+        raise JournalError(f"the journal goes on at {event.path!r}, but that graph was never entered")
+    return frame
+
+
+def _step(plan: Plan, event: Event) -> Step:
+    for step in plan.steps:
+        if step.name == event.node:
+            return step
+    raise JournalError(f"the journal names the node {event.node!r}, which {plan.spec.name!r} does not have")
+
+
+def _finished(snapshot: Snapshot, event: Event) -> Snapshot:
+    frame = _frame(snapshot, event)
+    step = _step(frame.plan, event)
+    if step.index not in frame.due:
+        raise JournalError(f"the journal says that {event.path!r} finished, but it was not due")
+    way = _way(step, event)
+    ledger = frame.ledger.copy()
+    ledger.visits[step.index] = event.visit
+    state = dict(frame.due[step.index])
+    written(state, step, event.data, event.origin)
+    left = {node: waiting for node, waiting in frame.due.items() if node != step.index}
+    final = None
+    for node, carried in ledger.finish(step, way, state):
+        if node == 1:
+            final = carried
+        else:
+            left[node] = carried
+    mine = call_path(event.frame, event.node, event.visit)
+    frames = {other: one for other, one in snapshot.frames.items() if not _inside(other, mine)}
+    frames[event.frame] = Frame(frame.plan, ledger, left, final)
+    items = {path: done for path, done in snapshot.items.items() if path != mine and not _inside(path, mine)}
+    asks = {path: ask for path, ask in snapshot.asks.items() if path != mine and not _inside(path, mine)}
+    return replace(snapshot, frames=frames, items=items, asks=asks)
+
+
+def _inside(path: str, call: str) -> bool:
+    """True if a path belongs to this call: one of its items or members, a frame or a call in it."""
+    return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")
+
+
+def _way(step: Step, event: Event) -> Way:
+    ways: list[Way] = [*step.ways, *filter(None, [step.error_way])]
+    for way in ways:
+        if way.index == event.route:
+            return way
+    raise JournalError(f"the journal names route {event.route} of {step.name!r}, which it does not have")

@@ -1,0 +1,134 @@
+"""One run: what its nodes, branches and nested graphs share."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ragweave.orchestrator.context import NO_USAGE, Context
+from ragweave.orchestrator.running.events import Event, Record
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.running.fold import Snapshot
+    from ragweave.orchestrator.running.ledger import Ledger, Ready
+    from ragweave.orchestrator.running.stream import Sink
+    from ragweave.orchestrator.stores import Store
+    from ragweave.orchestrator.values import Ask
+
+GRACE = 5.0
+"""Seconds that a cancelled call has to end; then it is abandoned and reported."""
+
+Runner = Callable[[Mapping[str, Any], Context], Awaitable[Any]]
+"""Values by state key and a context in, values by state key (or an Ask, or Parked) out."""
+
+_prefix = os.urandom(6).hex()
+_numbers = itertools.count(1)
+
+
+def new_run_id() -> str:
+    """An id that no other run has, in this process or another: a random prefix of the process and a number."""
+    return f"{_prefix}-{next(_numbers):x}"
+
+
+os.register_at_fork(after_in_child=lambda: globals().update(_prefix=os.urandom(6).hex()))
+
+
+class Parked:
+    """What a call gives when parts of it wait for people: (path, Ask) pairs."""
+
+    __slots__ = ("asks",)
+
+    def __init__(self, asks: Sequence[tuple[str, Ask]]) -> None:
+        self.asks = tuple(asks)
+
+
+class Run:
+    """Identity, journal, stream and usage of a run, and what it already knows when it is resumed."""
+
+    __slots__ = (
+        "answers", "append", "asked", "children", "effects", "finished_items", "grace", "origins", "pending", "run_id",
+        "sink", "store", "thread_id", "usage",
+    )  # fmt: skip
+
+    def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None) -> None:
+        self.run_id = run_id
+        self.thread_id = thread_id
+        self.store = store
+        self.append: Callable[[Record], None] = store.writer(run_id)
+        self.sink = sink
+        self.usage = NO_USAGE
+        self.grace = GRACE
+        self.origins: dict[str, Mapping[str, int]] = {}
+        """By call path of a graph that is being run as a node, the origins of what it reads, by state key."""
+        self.asked: set[str] = set()
+        """The call paths of Asks that the journal has."""
+        self.answers: Mapping[str, list[Any]] = {}
+        """By call path, what people answered."""
+        self.pending: Mapping[str, Ask] = {}
+        """By call path, Asks that were open when the run was resumed and still are: these calls are not made again."""
+        self.finished_items: Mapping[str, Mapping[int, Any]] = {}
+        """By call path of a mapped node, the writes of items that need not run again; None for one that failed."""
+        self.effects: Mapping[str, Any] = {}
+        """By call path of an effect that was started before the run was resumed: its writes, or None if unknown."""
+        self.children: dict[str, tuple[Ledger, Ready]] = {}
+        """By frame, where nested graphs stand that a resumed run goes on with."""
+
+    def restore(self, snapshot: Snapshot, children: dict[str, tuple[Ledger, Ready]]) -> None:
+        """Take over what the run knew when it stopped."""
+        self.usage = snapshot.usage
+        self.asked = set(snapshot.asks)
+        self.answers, self.pending = snapshot.answers, snapshot.asks
+        self.finished_items, self.effects, self.children = snapshot.items, snapshot.effects, children
+
+    @property
+    def stood(self) -> bool:
+        """True if the run was resumed and stood somewhere within a call."""
+        return bool(self.answers or self.pending or self.children)
+
+    def stood_in(self, path: str) -> bool:
+        """True if the run, when it was resumed, stood within the call at `path`: it asked there, or a graph ran."""
+        known = (self.answers, self.pending, self.children)
+        return any(_within(other, path) for paths in known for other in paths)
+
+    def entered(self, frame: str) -> None:
+        """A graph starts anew in this frame: nothing of an earlier start of it is known any more."""
+        self.answers = {path: given for path, given in self.answers.items() if not path.startswith(frame)}
+        self.pending = {path: ask for path, ask in self.pending.items() if not path.startswith(frame)}
+        self.finished_items = {path: done for path, done in self.finished_items.items() if not path.startswith(frame)}
+
+    def journal(self, event: Event) -> None:
+        """Append an event to the journal, and show it to whoever listens."""
+        self.append(event.record())
+        if self.sink is not None:
+            self.sink.push(event)
+
+    async def flush(self) -> None:
+        """Return when everything journaled so far is as durable as the store makes it."""
+        await self.store.flush(self.run_id)
+
+    def extend_grace(self, seconds: float) -> None:
+        """Let a cancelled run wait this long for an effect that has started."""
+        self.grace = max(self.grace, seconds + 1.0)
+
+    def patience(self, frame: str, *, call: bool) -> float:
+        """Seconds to wait for what was cancelled: for one `call` of the graph in this frame, or for all of its calls.
+
+        Who waits further inside gives up a little earlier: so nothing comes back from a graph that was given up.
+        """
+        return self.grace * (1.0 + 0.1 * 0.5 ** (2 * frame.count("/") + call))
+
+    def close(self) -> None:
+        """The run has ended: what abandoned calls still do is not journaled, for the run may be resumed by then."""
+        self.append = _nowhere
+
+
+def _within(path: str, call: str) -> bool:
+    """True for the path of a call, of an Ask about it, of a frame in it; not for its items and other members."""
+    rest = path[len(call) :]
+    return path.startswith(call) and (not rest or rest[0] == "!" or (rest[0] == "/" and not rest[1:2].isdigit()))
+
+
+def _nowhere(record: Record) -> None:
+    """Keep nothing."""

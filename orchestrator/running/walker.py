@@ -1,0 +1,385 @@
+"""The walker: the one place where a plan meets asyncio. A branch is a task that runs node after node; joins count
+down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from ragweave.orchestrator.checking.condition import Condition
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError, is_transient
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.events import Event, Record, call_path
+from ragweave.orchestrator.running.ledger import Ledger, Ready
+from ragweave.orchestrator.running.plan import Plan, Step, Way, accept
+from ragweave.orchestrator.running.run import Parked, Run
+from ragweave.orchestrator.running.state import Log, MergeFailed, State, Write, origin_bit, origin_of, read
+from ragweave.orchestrator.running.waiting import failure_of
+from ragweave.orchestrator.values import Ask, Failure
+
+BREATH = 255
+"""After this many nodes in a row a branch lets the event loop look at timers and other tasks."""
+USER = origin_bit("user")
+
+
+class CallFailed(NodeError):
+    """A node has finally failed: `path` says which, `__cause__` why."""
+
+    def __init__(self, path: str, cause: BaseException) -> None:
+        super().__init__(f"{path} failed: {describe(cause)}", transient=is_transient(cause))
+        self.path = path
+        self.__cause__ = cause
+
+
+class RunCancelled(RagweaveError):
+    """The run was cancelled by its id."""
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: the message of ours, type and message of others."""
+    if isinstance(error, (NodeError, MergeFailed)):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def first_state(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> State:
+    """What `start` writes: inputs, defaults, and an empty log for each key that accumulates (R9, R13).
+
+    `origins` are those of the inputs of a graph that runs as a node; what a run is given is the user's.
+    """
+    state: State = {}
+    for key, declared in plan.spec.state.items():
+        if declared.accumulate:
+            state[key] = Log(list(declared.default) if declared.has_default and declared.default else [])
+        elif declared.has_default:
+            state[key] = Write(declared.default, 0)
+    for key, value in inputs.items():
+        origin = USER if origins is None else origins.get(key, 0)
+        state[key] = Log(list(value), None, origin) if key in plan.logs else Write(value, 0, origin)
+    return state
+
+
+def written(state: State, step: Step, writes: Mapping[str, Any], origin: int) -> None:
+    """Put a node's writes into the state that it passes on."""
+    for key, value in writes.items():
+        if key in step.logs:
+            log = state.get(key)
+            state[key] = (log if isinstance(log, Log) else Log()).added(value, origin)
+        else:
+            state[key] = Write(value, step.index, origin)
+
+
+class Walker:
+    """Runs one graph of a run: the outermost, or one that a node of type `graph` holds (`frame` is then its path)."""
+
+    __slots__ = (
+        "_abandoned", "_asks", "_create", "_failure", "_final", "_future", "_live", "_stopping", "_tasks", "_timers",
+        "frame", "ledger", "plan", "resources", "run",
+    )  # fmt: skip
+
+    def __init__(
+        self, plan: Plan, run: Run, resources: Resources, frame: str = "", ledger: Ledger | None = None
+    ) -> None:
+        self.plan = plan
+        self.run = run
+        self.resources = resources
+        self.frame = frame
+        self.ledger = ledger if ledger is not None else Ledger(plan)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._live = 0
+        self._final: State | None = None
+        self._asks: list[tuple[str, Ask]] = []
+        self._failure: CallFailed | RunCancelled | None = None
+        self._stopping = False
+        """True once a failure or a cancel has come: nothing starts any more."""
+        self._abandoned = False
+        """True once it no longer waits for calls that ignore their cancel."""
+        self._timers: list[asyncio.TimerHandle] = []
+        self._future: asyncio.Future[None] | None = None
+
+    async def execute(self, ready: Ready, deadline: float | None = None) -> dict[str, Any] | Parked:
+        """Run what is ready and all that follows. Gives the outputs, or Parked; raises CallFailed, RunCancelled.
+
+        When it returns or raises, nothing that it started is running any more (but for calls that ignored their cancel
+        for 5 s, which are reported). `deadline` is in seconds from now.
+        """
+        loop = asyncio.get_running_loop()
+        self._create = loop.create_task
+        self._future = loop.create_future()
+        if self.run.sink is not None:
+            self.ledger.on_skip = []
+        if deadline is not None:
+            self._timers.append(loop.call_later(deadline, self._expire, deadline))
+        self._live = 1  # for the time that it takes to start what is ready
+        for node, state in ready:
+            if not self._still_asks(node):
+                self._spawn(node, state)
+        self._ended(None)
+        try:
+            await self._future
+        except asyncio.CancelledError:
+            await self._wind_up()
+            raise
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+        if self._failure is not None:
+            raise self._failure
+        if self._final is not None:
+            return self._outputs(self._final)
+        if self._asks:
+            return Parked(self._asks)
+        error = NodeError("it came to a stop before its end", hint="please report this graph")
+        raise CallFailed(self._name, error)
+
+    def cancel(self) -> None:
+        """End the run from outside: nothing starts any more, `execute` raises RunCancelled."""
+        self._fail(RunCancelled(f"run {self.run.run_id} was cancelled"))
+
+    @property
+    def _name(self) -> str:
+        return self.frame.rstrip("/") or self.plan.spec.name
+
+    def _still_asks(self, node: int) -> bool:
+        """True if this call asked before the run was resumed and has no answer: it is not made again."""
+        if not self.run.pending:
+            return False
+        path = call_path(self.frame, self.plan.steps[node].name, self.ledger.visits[node] + 1)
+        if path not in self.run.pending:
+            return False
+        self._asks.append((path, self.run.pending[path]))
+        return True
+
+    def _spawn(self, node: int, state: State) -> None:
+        self._live += 1
+        task = self._create(self._branch(node, state))
+        if not task.done():  # as it is already where tasks start eagerly
+            self._tasks.add(task)
+
+    def _ended(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None:
+            self._tasks.discard(task)
+        self._live -= 1
+        if self._live == 0 and self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def _branch(self, node: int, state: State) -> None:
+        try:
+            await self._walk(node, state)
+        except GeneratorExit:  # the event loop is gone, and nobody waits
+            raise
+        except asyncio.CancelledError:
+            self._fail(CallFailed(self._name, NodeError("one of its tasks was cancelled from outside")))
+        except CallFailed as failure:
+            self._fail(failure)
+        except BaseException as error:
+            self._fail(CallFailed(self._name, error))
+            if isinstance(error, KeyboardInterrupt):
+                self._ended(asyncio.current_task())
+                raise
+        self._ended(asyncio.current_task())
+
+    async def _walk(self, node: int, state: State) -> None:
+        """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for
+        others."""
+        steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
+        sink, frame = self.run.sink, self.frame
+        breath = 0
+        while node != 1:
+            step = steps[node]
+            visits[node] += 1
+            visit = visits[node]
+            if sink is not None:
+                await sink.put(Event("started", frame, step.name, visit))
+            breath += 1
+            if not breath & BREATH:
+                await asyncio.sleep(0)
+            try:
+                if step.direct is not None:
+                    origin, arguments = step.origin, {}
+                    for parameter, key in step.args:
+                        entry = state[key]
+                        if entry.__class__ is tuple:
+                            arguments[parameter] = read(state, key, self.plan.merges)
+                            origin |= origin_of(entry)
+                        else:
+                            arguments[parameter] = entry.value  # type: ignore[union-attr]
+                            origin |= entry.origin  # type: ignore[union-attr]
+                    writes = _accepted(step, await step.direct(**arguments))
+                else:
+                    writes, origin = await self._call(step, visit, state)
+                if writes.__class__ is not dict:
+                    self._park(step, visit, writes)
+                    return
+                way = step.only
+                if way is None:
+                    way, state = self._choose(step, state, writes, origin)
+                elif step.logs:
+                    written(state, step, writes, origin)
+                else:
+                    for key, value in writes.items():
+                        state[key] = Write(value, node, origin)
+            except BaseException as raised:
+                way, writes, origin = self._failed(step, visit, state, failure_of(step.name, raised))
+            record = ("finished", frame, step.name, visit, writes, None, 0, way.index, origin)
+            if self._stopping:
+                self._keep(record)
+                return
+            append(record)
+            if sink is not None:
+                await sink.put(Event(*record))
+            if step.next >= 0 and way is step.only:
+                node = step.next
+                continue
+            ready = ledger.finish(step, way, state)
+            if ledger.on_skip:
+                await self._tell_skipped()
+            for other, carried in ready[1:]:
+                self._spawn(other, carried)
+            if not ready:
+                return
+            node, state = ready[0]
+        self._final = state
+
+    async def _call(self, step: Step, visit: int, state: State) -> tuple[Any, int]:
+        """A call with policies, optional or merged reads, or a context: what it writes, and the origins."""
+        merges = self.plan.merges
+        values = {}
+        origin = step.origin
+        for key, required in step.reads:
+            if required or key in state:
+                values[key] = read(state, key, merges)
+                origin |= origin_of(state[key])
+        ctx = Context(resources=self.resources, run=self.run, frame=self.frame, node=step.name, visit=visit)
+        assert step.runner is not None
+        if step.nested:
+            self.run.origins[ctx.path] = {key: origin_of(state[key]) for key in values}
+        try:
+            return await step.runner(values, ctx), origin
+        except Exception as error:
+            await ctx.withdraw(str(error))
+            raise
+        finally:
+            if step.nested:
+                del self.run.origins[ctx.path]
+
+    def _choose(self, step: Step, state: State, writes: Mapping[str, Any], origin: int) -> tuple[Way, State]:
+        """The first route that holds on the state after the writes (R6). A condition that fails leaves `state`
+        untouched."""
+        after = state if step.error_way is None else dict(state)
+        written(after, step, writes, origin)
+        for way in step.ways:
+            if way.bound is not None and self.ledger.bounds[way.bound_index] >= way.bound:
+                continue
+            if way.condition is None or way.condition.holds(self._seen(after, way.condition)):
+                return way, after
+        raise ConditionError(f"no route of {step.name!r} holds")
+
+    def _seen(self, state: State, condition: Condition) -> dict[str, Any]:
+        return {key: read(state, key, self.plan.merges) for key in condition.keys}
+
+    def _failed(self, step: Step, visit: int, state: State, error: Exception) -> tuple[Way, dict[str, Any], int]:
+        """The way of `on_error`, what it writes and the origins; without one the run fails (R17, R18)."""
+        if self._stopping:
+            raise asyncio.CancelledError  # what a call makes of its cancel is no failure
+        if step.error_way is None:
+            raise error if isinstance(error, CallFailed) else CallFailed(call_path(self.frame, step.name, visit), error)
+        writes, origin = _failure(step, visit, self.frame, error), step.origin
+        for key, _ in step.reads:
+            origin |= origin_of(state[key]) if key in state else 0
+        written(state, step, writes, origin)
+        return step.error_way, writes, origin
+
+    def _park(self, step: Step, visit: int, result: Any) -> None:
+        if self._abandoned:
+            return
+        asks = result.asks if isinstance(result, Parked) else ((call_path(self.frame, step.name, visit), result),)
+        self._asks.extend(asks)
+        for path, ask in asks:
+            if path not in self.run.asked:  # else the graph inside, or the run before it was resumed, has said so
+                self.run.asked.add(path)
+                self.run.journal(Event("asked", self.frame, step.name, visit, {"path": path, "ask": ask}))
+
+    def _keep(self, record: Record) -> None:
+        """A call finished although the run is being stopped: that is kept, unless nobody has waited for it."""
+        if not self._abandoned:
+            self.run.journal(Event(*record))
+
+    async def _tell_skipped(self) -> None:
+        skipped, self.ledger.on_skip = self.ledger.on_skip, []
+        for node in skipped or ():
+            if self.run.sink is not None and node != 1:
+                await self.run.sink.put(Event("skipped", self.frame, self.plan.steps[node].name))
+
+    def _outputs(self, state: State) -> dict[str, Any]:
+        outputs = {}
+        for key in self.plan.outputs:
+            try:
+                value = read(state, key, self.plan.merges)
+            except MergeFailed as error:
+                raise CallFailed(f"{self.frame}{self.plan.steps[1].name}", error) from error
+            outputs[key] = value.items() if isinstance(value, Log) else value
+        return outputs
+
+    def _expire(self, seconds: float) -> None:
+        self._fail(CallFailed(self._name, CallTimeout(f"the deadline of {seconds:g} s has passed")))
+
+    def _fail(self, failure: CallFailed | RunCancelled) -> None:
+        if not self._stopping and self._live:
+            self._failure = failure
+            self._cancel_all()
+
+    async def _wind_up(self) -> None:
+        """Cancel every branch and wait for them, however often the waiting is cancelled too."""
+        loop = asyncio.get_running_loop()
+        if not self._stopping:
+            self._cancel_all()
+        while self._live and not self._abandoned:
+            self._future = loop.create_future()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._future
+
+    def _cancel_all(self) -> None:
+        """Cancel every branch but the one that asks for it, once; after the grace the run no longer waits for them."""
+        self._stopping = True
+        loop = asyncio.get_running_loop()
+        current = asyncio.current_task()
+        for task in list(self._tasks):
+            if task is not current:
+                task.cancel()
+                if task.done() or inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:  # type: ignore[arg-type]
+                    self._ended(task)  # cancelled before its first step: it will never say so itself
+        if self._live:
+            patience = self.run.patience(self.frame, call=False)
+            self._timers.append(loop.call_later(patience, self._abandon, loop.time()))
+
+    def _abandon(self, since: float) -> None:
+        """Wait no longer, unless a started effect has been given more time."""
+        loop = asyncio.get_running_loop()
+        left = since + self.run.patience(self.frame, call=False) - loop.time()
+        if left > 0.001:
+            self._timers.append(loop.call_later(left, self._abandon, since))
+        elif self._future is not None and not self._future.done():
+            self.run.journal(Event("abandoned", self.frame, data={"calls": self._live}))
+            self._abandoned = True
+            self._future.set_result(None)
+
+
+def _accepted(step: Step, result: Any) -> Any:
+    """`accept` for a direct call, with a short way for the usual one key of the right type."""
+    if result.__class__ is dict and step.single is not None and len(result) == 1:
+        name, key, classes = step.single
+        value = result.get(name)
+        if value is not None and (classes is None or isinstance(value, classes)):
+            return {key: value}
+    return accept(step.name, result, step.written, step.always)
+
+
+def _failure(step: Step, visit: int, frame: str, error: Exception) -> dict[str, Any]:
+    cause = error.__cause__ if isinstance(error, CallFailed) and error.__cause__ is not None else error
+    path = error.path if isinstance(error, CallFailed) else call_path(frame, step.name, visit)
+    return {"error": Failure(node=path, type=type(cause).__name__, message=describe(cause))}
