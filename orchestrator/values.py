@@ -144,8 +144,13 @@ class Failure(Value):
     """What an `on_error` node reads as `error`."""
 
     node: str
+    """The path of the call that failed."""
     type: str
+    """The class of the error."""
     message: str
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Ask(Value):

@@ -35,7 +35,8 @@ def blind_spots(spec: Spec, problems: Iterable[Problem]) -> Blind:
         blind.all_keys = bool(errors)
         return blind
     tables = (spec.marks, spec.value_marks)
-    marks = sorted((mark.line, mark.column, place) for table in tables for place, mark in table.items() if place)
+    marks = [(mark.line, mark.column, place) for table in tables for place, mark in table.items() if place]
+    marks.sort(key=lambda row: row[:2])  # a place mixes names and numbers, which do not compare
     starts = [(line, column) for line, column, _ in marks]
     for problem in errors:
         at = bisect_right(starts, (problem.line, problem.column)) - 1

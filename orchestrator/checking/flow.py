@@ -52,7 +52,8 @@ def _unwritten(findings: Findings, table: Usage, key: str) -> bool:
             f"{phrase} {word!r}, which nothing reads, and {key!r}, which {_readers(mentions)} {_reads(mentions)}, "
             f"is never written; did you mean {key!r}?",
             mention.mark,
-            fix=(word, key),
+            # An input is the graph's face: whether it or its reader is misspelt, its author has to say.
+            fix=(word, key) if mention.node else None,
         )
         return True
     if not any(mention.required and not mention.condition for mention in mentions) and not first.explicit:

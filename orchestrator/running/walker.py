@@ -43,7 +43,8 @@ def describe(error: BaseException) -> str:
     """An error in one line: the message of ours, type and message of others."""
     if isinstance(error, (NodeError, MergeFailed)):
         return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def first_state(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> State:

@@ -59,7 +59,7 @@ def _kinds_of(name: str) -> list[str]:
 def _write_table(kind: str, entries: Sequence[TypeEntry]) -> None:
     from ragweave.orchestrator import registry
 
-    rows = [(entry.name, entry.summary or f"cannot be loaded: {entry.fault}") for entry in entries]
+    rows = [(entry.name, f"cannot be loaded: {entry.fault}" if entry.fault else entry.summary) for entry in entries]
     _write_rows(rows)
     if not rows:
         say(f"there are no {kind} in this version")
