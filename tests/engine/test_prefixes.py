@@ -17,10 +17,11 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node, node_type
 from ragweave.orchestrator.running.events import Event
-from ragweave.orchestrator.running.fold import due, fold_all
+from ragweave.orchestrator.running.fold import due, fold_all, standing
+from ragweave.orchestrator.running.state import Write
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.values import Ask
-from tests.engine.steps import Calls, N, R, ask, build
+from tests.engine.steps import Calls, N, R, ask, build, idle, routes, writes
 from tests.reference.driver import Puppets, graph_of, reading_everything
 from tests.reference.files import STAGE, probes
 from tests.reference.graphs import random_script, shape, with_writes
@@ -158,6 +159,29 @@ def test_the_journal_says_at_any_time_what_is_going_on() -> None:
 
     with probes():
         asyncio.run(all_of_them())
+
+
+def test_going_on_from_a_snapshot_leaves_the_snapshot_as_it_is() -> None:
+    """States that wait at a join belong to the snapshot; whoever goes on with them writes into copies."""
+    graph = build(
+        {"a": writes("a"), "b": writes("b"), "c": idle, "j": writes("j")},
+        "start -> a, b",
+        "a -> j",
+        routes("b", ("size(k) > 5", "j"), (None, "c")),
+        "j, c -> end",
+        inputs={},
+        outputs=[],
+    )
+    journal = [Event("run_started", data={"inputs": {}}), Event("finished", "", "a", 1, {"k": ["a"]}, None, 0, 0)]
+    snapshot = fold_all(graph.plan, journal)
+    steps = {step.name: step for step in graph.plan.steps}
+    for _ in range(2):
+        ledger, ready = standing(snapshot)[""]
+        ((_, state),) = ready
+        due_now = dict(ledger.finish(steps["b"], steps["b"].ways[1], state))
+        carried = due_now[steps["j"].index]
+        assert carried["k"].value == ["a"]  # type: ignore[union-attr]
+        carried["k"] = Write(["overwritten"], 0)
 
 
 INNER = """

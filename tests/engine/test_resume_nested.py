@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypedDict
 
 import pytest
 
@@ -10,8 +11,9 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError, RunError
 from ragweave.orchestrator.node import node
+from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.values import Ask
-from tests.engine.steps import Calls, N, ask, build, events
+from tests.engine.steps import Calls, N, R, ask, build, events
 
 INNER = """
 schema: ragweave/v1
@@ -119,3 +121,59 @@ async def test_a_graph_that_is_tried_again_starts_anew_also_after_a_resume(
         again = build({"g": {**inner, "retry": 1}}, "start -> g -> end", store=once.store)
         assert (await again.aresume(caught.value.run_id))["n"] == 2
     assert calls == {"g#1/first#1": 2, "g#1/second#1": 3, "g#1/third#1": 1}
+
+
+MAPPING = """
+schema: ragweave/v1
+inputs: {n: int}
+outputs: [r]
+nodes:
+  pick: {type: t_pick}
+  m: {type: t_work, map: {over: items, as: item, max_concurrency: 1}}
+  check: {type: t_check}
+edges: [start -> pick -> m -> check -> end]
+"""
+
+
+async def test_a_graph_that_was_tried_again_does_not_know_the_items_of_the_attempt_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
+
+    class Items(TypedDict):
+        items: list[str]
+
+    picked = 0
+    worked: list[str] = []
+
+    async def pick(n: int) -> Items:
+        nonlocal picked
+        picked += 1
+        return {"items": ["a", "b"] if picked == 1 else ["c", "d"]}
+
+    async def work(item: str) -> R:
+        worked.append(item)
+        return {"r": item.upper()}
+
+    async def check(r: list[str]) -> None:
+        if r == ["A", "B"]:
+            raise NodeError("not these", transient=True)
+
+    (tmp_path / "inner.yaml").write_text(MAPPING)
+    with registry.scope():
+        for name, function in (("t_pick", pick), ("t_work", work), ("t_check", check)):
+            node(name=name)(function)
+        inner = {"type": "graph", "path": str(tmp_path / "inner.yaml"), "retry": 1}
+        graph = build({"g": inner}, "start -> g -> end", outputs=["r"])
+        result = await graph.arun(n=0)
+        assert result["r"] == ["C", "D"]
+        journal = await events(graph, result.run_id)
+        second = [at for at, event in enumerate(journal) if event.kind == "entered"][1]
+        for count in range(second + 1, len(journal)):
+            await graph.store.begin(RunRecord(f"to {count}", "", graph.name, "running", {}))
+            for event in journal[:count]:
+                graph.store.writer(f"to {count}")(event.record())
+            worked.clear()
+            assert (await graph.aresume(f"to {count}"))["r"] == ["C", "D"]
+            known = [event for event in journal[second:count] if event.kind == "item"]
+            assert len(worked) == 2 - len(known)
