@@ -116,6 +116,7 @@ def fuse(size: int, rows: Sequence[int], scores: Sequence[float], cosines: Float
         words[list(rows)] = np.asarray(scores, dtype=np.float32) / max(scores[0], 1e-9)
     if cosines is None or weight == 0:
         return words
-    low, high = float(cosines.min()), float(cosines.max())
+    # From 0 at most, as large collections do anyway: of a single passage the lowest cosine is also the best.
+    low, high = min(float(cosines.min()), 0.0), float(cosines.max())
     meaning = (cosines - low) / max(high - low, 1e-9)
     return np.asarray(weight * meaning + (1 - weight) * words)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.failures import CallFailed, describe
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.run import Parked, Run, new_run_id
 from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.running.waiting import uninterrupted
-from ragweave.orchestrator.running.walker import CallFailed, RunCancelled, Walker, describe, first_state
+from ragweave.orchestrator.running.walker import RunCancelled, Walker, first_state
 from ragweave.orchestrator.stores import RunRecord, Status
 
 if TYPE_CHECKING:

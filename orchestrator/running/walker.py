@@ -11,9 +11,10 @@ from typing import Any
 
 from ragweave.orchestrator.checking.condition import Condition
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError, is_transient
+from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.events import Event, Record, call_path
+from ragweave.orchestrator.running.failures import CallFailed, describe
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way, accept
 from ragweave.orchestrator.running.run import Parked, Run
@@ -26,25 +27,8 @@ BREATH = 255
 USER = origin_bit("user")
 
 
-class CallFailed(NodeError):
-    """A node has finally failed: `path` says which, `__cause__` why."""
-
-    def __init__(self, path: str, cause: BaseException) -> None:
-        super().__init__(f"{path} failed: {describe(cause)}", transient=is_transient(cause))
-        self.path = path
-        self.__cause__ = cause
-
-
 class RunCancelled(RagweaveError):
     """The run was cancelled by its id."""
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line: the message of ours, type and message of others."""
-    if isinstance(error, (NodeError, MergeFailed)):
-        return str(error)
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 def first_state(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> State:

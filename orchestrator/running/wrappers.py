@@ -15,6 +15,7 @@ from ragweave.orchestrator.language.policies import CachePolicy, MapPolicy
 from ragweave.orchestrator.running.cache import cache_key
 from ragweave.orchestrator.running.effects import effectful
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.failures import CallFailed
 from ragweave.orchestrator.running.run import Parked, Runner
 from ragweave.orchestrator.running.state import merged
 from ragweave.orchestrator.running.waiting import cancelled_from_outside, stop
@@ -228,9 +229,9 @@ def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
                 try:
                     results[at] = await call(values, inner)
                 except Exception as error:
-                    failures[at] = error
+                    failures[at] = error if isinstance(error, CallFailed) else CallFailed(inner.path, error)
                     if not policy.skip_failed or cancelled_from_outside():
-                        raise
+                        raise failures[at] from error
                     await inner.withdraw(str(error))
                     await _journal(ctx, Event("item_failed", ctx.frame, ctx.node, ctx.visit, _told(error), at))
                 else:

@@ -193,3 +193,8 @@ def test_any_text_has_links_or_none(text: str) -> None:
     sites = Sites({"a.md": None})
     for link in links_in(text):
         sites.resolve(link.target, "b/c.md")
+
+
+def test_a_single_passage_is_found_by_meaning_alone() -> None:
+    total = fuse(1, [], [], np.asarray([0.4], dtype=np.float32), 0.6)
+    assert total[0] == pytest.approx(0.6)

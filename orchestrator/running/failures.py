@@ -1,0 +1,23 @@
+"""How a failed call is told: where it was, and in one line why."""
+
+from __future__ import annotations
+
+from ragweave.orchestrator.errors import NodeError, is_transient
+from ragweave.orchestrator.running.state import MergeFailed
+
+
+class CallFailed(NodeError):
+    """A node has finally failed: `path` says which, `__cause__` why."""
+
+    def __init__(self, path: str, cause: BaseException) -> None:
+        super().__init__(f"{path} failed: {describe(cause)}", transient=is_transient(cause))
+        self.path = path
+        self.__cause__ = cause
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line: the message of ours, type and message of others."""
+    if isinstance(error, (NodeError, MergeFailed)):
+        return str(error)
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
