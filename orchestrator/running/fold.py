@@ -12,7 +12,7 @@ from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, asking, call_path
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
-from ragweave.orchestrator.running.state import State
+from ragweave.orchestrator.running.state import Log, State
 from ragweave.orchestrator.running.walker import first_state, written
 from ragweave.orchestrator.values import Usage
 
@@ -34,8 +34,8 @@ class Snapshot:
     plan: Plan
     status: str = "new"
     frames: Mapping[str, Frame] = field(default_factory=dict)
-    items: Mapping[str, Mapping[int, Any]] = field(default_factory=dict)
-    """By call path of a mapped node, the writes of finished items; None for an item that failed and is left out."""
+    items: Mapping[str, Log] = field(default_factory=dict)
+    """By call path of a mapped node, finished items as (number, writes); None for one that failed and is left out."""
     asks: Mapping[str, Any] = field(default_factory=dict)
     """By call path, the Asks that nobody has answered."""
     answers: Mapping[str, list[Any]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if kind in ("item", "item_failed"):
         path = call_path(event.frame, event.node, event.visit)
         writes = event.data if kind == "item" else None
-        done: dict[int, Any] = {**snapshot.items.get(path, {}), event.item or 0: writes}
+        done = snapshot.items.get(path, Log()).added([(event.item or 0, writes)])
         return replace(snapshot, items={**snapshot.items, path: done})
     if kind == "used":
         return replace(snapshot, usage=snapshot.usage + Usage(**event.data))

@@ -80,7 +80,8 @@ class Run:
         self.usage = snapshot.usage
         self.asked = set(snapshot.asks)
         self.answers, self.pending = snapshot.answers, snapshot.asks
-        self.finished_items, self.effects, self.children = snapshot.items, snapshot.effects, children
+        self.finished_items = {path: dict(done) for path, done in snapshot.items.items()}
+        self.effects, self.children = snapshot.effects, children
 
     @property
     def stood(self) -> bool:
