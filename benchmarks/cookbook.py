@@ -1,7 +1,7 @@
 """How good the cookbook's answers are, offline: `python benchmarks/cookbook.py`.
 
-Every question of `examples/cookbook/questions.jsonl` goes through the graph as it is. `--set more` asks the questions on
-which the extractive model was developed, `--set clapnq`, `hotpotqa` and `2wikimultihopqa` give the model alone
+Every question of `examples/cookbook/questions.jsonl` goes through the graph as it is. `--set more` asks the questions
+on which the extractive model was developed; `--set clapnq`, `hotpotqa` and `2wikimultihopqa` give the model alone
 encyclopedia passages: those sets are read from `../shared/data` beside the repository and are not part of it.
 """
 
@@ -258,7 +258,7 @@ def elsewhere(name: str, show: bool, words: bool) -> int:
 
 
 def load(name: str, folder: Path) -> Iterable[Case]:
-    """The set's questions. Half of CLAPNQ's are unanswerable by design; of the others, every second one loses its gold passages."""
+    """The set's questions. Half of CLAPNQ's are unanswerable; in the others every second one loses its gold."""
     texts = {
         row["id"]: Document(id=row["id"], title=row["title"], text=row["text"], source=row["id"])
         for row in read(folder / "corpus.jsonl")

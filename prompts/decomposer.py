@@ -31,12 +31,12 @@ class Queries(TypedDict):
 
 
 class Decomposer(Node, type="decomposer"):
-    """Split a question into search queries: its parts, the things it compares, and in a loop what the first passages name.
+    """Split a question into search queries: its parts, what it compares, and in a loop what the first passages name.
 
-    The first query is the question itself, put together with the turn before it where it is a follow-up. `queries` is made
-    by rules, or by `model`, whose unusable replies are replaced by the rules'. Where `documents` or `verdict` are in the
-    state, as on a second visit, some queries ask on from there; `chain` then has, for each part of the question, what was
-    found (`question`, `found`, `document`) and the name in it that leads on (`leads_to`).
+    The first query is the question itself, together with the turn before it where it is a follow-up. The others are
+    made by rules, or by `model`, whose unusable replies are replaced by the rules'. Where `documents` or `verdict` are
+    in the state, as on a second visit, some queries ask on from there; `chain` then has, for each part of the
+    question, what was found (`question`, `found`, `document`) and the name in it that leads on (`leads_to`).
     """
 
     example: ClassVar[str] = "decompose: {type: decomposer, max_queries: 4}"
@@ -88,7 +88,7 @@ class Decomposer(Node, type="decomposer"):
 
 
 def read_queries(reply: str, about: Sequence[str]) -> list[str]:
-    """The queries of a model's reply: a JSON list, an object with one, or lines. Empty if none has a word of `about`."""
+    """The queries of a model's reply (a JSON list, an object with one, or lines); none if no word of `about` is in them."""
     fenced = _FENCED.search(reply)
     text = (fenced[1] if fenced else reply).strip()
     lines = _from_json(text)

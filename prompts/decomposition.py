@@ -1,4 +1,4 @@
-"""Questions as search queries, by rules: clauses, comparisons, relative clauses, and the next hop from what was found."""
+"""Questions as search queries, by rules: clauses, comparisons, relative clauses, and the next hop."""
 
 from __future__ import annotations
 
@@ -6,27 +6,26 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ragweave.orchestrator.models.extraction.questions import alternatives, clauses, content
-from ragweave.orchestrator.models.extraction.scoring import Candidate, Passage, Scorer
+from ragweave.orchestrator.models.extraction.grammar import WH
+from ragweave.orchestrator.models.extraction.passages import Passage
+from ragweave.orchestrator.models.extraction.questions import alternatives, clauses, content, in_context
+from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer
 from ragweave.orchestrator.models.extraction.words import related, stem, stems, weight
 from ragweave.orchestrator.values import Document, Message
 
 _RELATIVE = re.compile(
-    r"\b(?:an?|the|any|some|one|those|these)\s+(?P<noun>(?:[\w'-]+\s+){1,3}?)(?P<clause>(?:that|which|who|whose|whom|where)\s+[^,;?]{8,})",
+    r"\b(?:an?|the|any|some|one|those|these)\s+(?P<noun>(?:[\w'-]+\s+){1,3}?)"
+    r"(?P<clause>(?:that|which|who|whose|whom|where)\s+[^,;?]{8,})",
     re.IGNORECASE,
 )
 _WH = re.compile(
-    r"^(?:and|but|or|so|then)?\s*(?:in|at|on|to|for|from|by|with)?\s*(?:how (?:many|much|long|often|far|hot|strong|old|big|large|tall|high)|how|what|which"
-    r"|who|whom|whose|when|where|why)\b",
+    rf"^(?:and|but|or|so|then)?\s*(?:in|at|on|to|for|from|by|with)?\s*"
+    rf"(?:how (?:many|much|long|often|far|hot|strong|old|big|large|tall|high)|{WH})\b",
     re.IGNORECASE,
 )
 _LINK = re.compile(r"(?<!!)\[([^\]\n]{2,60})\]\(([^)\s]+)\)")
 _NAME = re.compile(
     r"(?<![.!?:;]\s)(?<![\w-])(?:[A-ZÀ-Þ][\w'’-]+)(?:\s+(?:(?:of|the|de|van|von|la|le|and|&)\s+)?[A-ZÀ-Þ0-9][\w'’-]*)*"
-)
-_FOLLOWS_UP = re.compile(
-    r"\b(?:it|its|they|them|their|this|that|these|those|he|she|his|her|there|one)\b|^(?:and|but|so|what about|how about)\b",
-    re.IGNORECASE,
 )
 _SPELLED = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _LOOKED_AT = 3
@@ -63,7 +62,10 @@ class _Lead:
 def split(question: str, history: Sequence[Message] = ()) -> list[str]:
     """The question, then its parts as queries that stand alone; one that asks one thing stays one query."""
     question = " ".join(question.split())
-    asked = in_context(question, history)
+    before = next(
+        (message.text for message in reversed(history) if message.role == "user" and message.text.strip()), ""
+    )
+    asked = in_context(question, before)
     queries = [asked]
     parts = clauses(asked)
     if len(parts) > 1 or (parts[0].frame and not parts[0].choices):
@@ -71,17 +73,6 @@ def split(question: str, history: Sequence[Message] = ()) -> list[str]:
     queries += list(_comparison(asked))
     queries += list(_relative(asked))
     return _distinct(queries)
-
-
-def in_context(question: str, history: Sequence[Message]) -> str:
-    """A follow-up such as `and how long does it rest?` with the question before it; other questions as they are."""
-    before = next(
-        (message.text for message in reversed(history) if message.role == "user" and message.text.strip()), ""
-    )
-    specific = [word for word in content(question) if weight(word) == 1.0]
-    if not before or (len(specific) > 1 and not _FOLLOWS_UP.search(question)):
-        return question
-    return f"{' '.join(before.split())} {question}"
 
 
 def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str] = ()) -> tuple[list[Step], list[str]]:
@@ -128,7 +119,7 @@ def _comparison(question: str) -> Iterator[str]:
 
 
 def _relative(question: str) -> Iterator[str]:
-    """`the film that was shot in Leland` in `Who directed the film that was shot in Leland`: what must be known first."""
+    """What must be known first: `film that was shot there` of `Who directed the film that was shot there`."""
     for match in _RELATIVE.finditer(question):
         outside = question[: match.start()] + question[match.end() :]
         if sum(weight(word) for word in content(outside)) >= 1.0:
@@ -136,7 +127,7 @@ def _relative(question: str) -> Iterator[str]:
 
 
 def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
-    """Names that the question does not hold, with their weight: links of the passages, then capitalised names of the best segments."""
+    """Names that the question lacks: links of the passages that it names, then names in their best segments."""
     asked = frozenset(known)
     topic = max((candidate.topic for candidate in found), default=0.0) * _NEAR_TOPIC
     found = [candidate for candidate in found if candidate.topic >= topic]

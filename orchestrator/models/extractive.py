@@ -1,4 +1,4 @@
-"""A model that needs no key, no network and no weights: it answers with sentences and lines of the sources, or not at all."""
+"""A model that needs no key and no network: it answers with sentences and lines of the sources, or not at all."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from pydantic import Field, PositiveInt, PrivateAttr
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, Embedder, EmbedderName
 from ragweave.orchestrator.errors import MissingExtra, ModelError
+from ragweave.orchestrator.models.extraction.questions import in_context
 from ragweave.orchestrator.models.extraction.selection import Selection, select
 from ragweave.orchestrator.models.extraction.wording import paragraphs
 from ragweave.orchestrator.values import Document, Usage
 
-UNKNOWN = "I do not know: the sources do not say."
 if TYPE_CHECKING:
+    import numpy as np
+
     from ragweave.orchestrator.resources import Resources
 
+UNKNOWN = "I do not know: the sources do not say."
 _PIECES = re.compile(r"\S+\s*")
-_QUESTION = re.compile(r"(?:^|\n)\s*(?:question|query|q|user)\s*:\s*(?P<question>.+?)\s*$", re.IGNORECASE | re.DOTALL)
+_QUESTION = re.compile(r"^[ \t]*(?:question|query|q|user)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
 
 class Extractive(ChatModel, type="extractive"):
-    """Answers by quoting: the sentences, list items and table rows of the passages that answer each part of the question.
+    """Answers by quoting the sentences, list items and table rows of the passages that answer each part of a question.
 
     It reads `question` and `documents` of the request, not the rendered messages; every quote ends with the mark `[n]`
     of its passage. If nothing answers, it says so, with confidence 0. Sources of the method: clause-wise sentence
@@ -59,17 +62,26 @@ class Extractive(ChatModel, type="extractive"):
                 hint="give this node a model with an endpoint, such as {type: openai}",
             )
         question, documents = _asked(request)
-        similar = self._similar if self._embedder is not None else None
+        similar = _Nearness(self._embedder) if self._embedder is not None else None
         selection = await asyncio.to_thread(select, question, documents, self.max_sentences, similar)
         for piece in _PIECES.findall(spoken(selection)):
             yield ChatChunk(text=piece)
         yield ChatChunk(usage=Usage(calls=1), finish="stop", confidence=selection.confidence)
 
-    def _similar(self, text: str, others: Sequence[str]) -> list[float]:
-        """The cosines of texts to the first one."""
-        embedder: Embedder = self._embedder
-        vectors = embedder.embed([text, *others])
-        return [float(value) for value in vectors[1:] @ vectors[0]]
+
+class _Nearness:
+    """Cosines by an embedder; the clauses of one question share many segments, and none is embedded twice."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def __call__(self, text: str, others: Sequence[str]) -> list[float]:
+        """How near each of the others is to the text."""
+        new = [one for one in dict.fromkeys([text, *others]) if one not in self._vectors]
+        if new:
+            self._vectors.update(zip(new, self._embedder.embed(new), strict=True))
+        return [float(self._vectors[other] @ self._vectors[text]) for other in others]
 
 
 def spoken(selection: Selection) -> str:
@@ -78,14 +90,15 @@ def spoken(selection: Selection) -> str:
 
 
 def _asked(request: ChatRequest) -> tuple[str, Sequence[Document]]:
-    """Question and passages; where a caller gives only messages, the last one of the user is taken apart."""
+    """Question and passages, a follow-up with the turn before it; of messages alone the user's last is taken apart."""
+    turns = [message.text.strip() for message in request.messages if message.role == "user"]
     if request.question and request.documents:
-        return request.question, request.documents
-    said = next((message.text for message in reversed(request.messages) if message.role == "user"), "").strip()
+        return in_context(request.question, turns[-2] if len(turns) > 1 else ""), request.documents
+    said = turns[-1] if turns else ""
     if request.documents or request.question:
         return request.question or said, request.documents
-    marked = _QUESTION.search(said)
-    if marked and said[: marked.start()].strip():
-        return marked["question"], [Document(id="message", text=said[: marked.start()])]
+    marks = list(_QUESTION.finditer(said))
+    if marks and said[: marks[-1].start()].strip():
+        return said[marks[-1].end() :].strip(), [Document(id="message", text=said[: marks[-1].start()])]
     before, _, last = said.rpartition("\n")
-    return last or before, [Document(id="message", text=before)] if before.strip() and last.strip() else []
+    return last.strip(), [Document(id="message", text=before)] if before.strip() else []

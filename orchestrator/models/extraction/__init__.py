@@ -1,1 +1,1 @@
-"""The parts of the extractive model: words, segments of passages, clauses of questions, amounts, scores, the choice, the wording."""
+"""The parts of the extractive model, from words and segments to clauses, scores, the choice and the wording."""

@@ -18,8 +18,8 @@ from ragweave.orchestrator.models.extraction.words import weight
 THRESHOLD = 0.5
 """Below it, a clause counts as unanswered."""
 UNTIED = 0.25
-"""Below this share of the question's other words near a segment, the segment may hold the noun asked for, but of something
-else. Of 291 questions that their passages answered, 5 had no better segment; of 276 that they did not answer, 36."""
+"""Below this share of the question's other words near a segment, the segment may hold the noun asked for, but of
+something else. Of 291 questions that their passages answer, 5 have no better segment; of 276 that they do not, 36."""
 _UNSURE = 0.25
 _MANY_TERMS = 4
 
@@ -46,8 +46,8 @@ _BY_MEANING: Mapping[str, float] = {
 
 def features(scorer: Scorer, clause: Clause, best: Candidate) -> dict[str, float]:
     """What speaks for and against an answer, each between 0 and 1 (`held` up to 4); `near` only where it is known."""
-    strict = clause.strict or clause.wants == "date"
-    loose = clause.wants in ("person", "place", "reason", "steps", "thing")
+    strict = clause.wanted.strict or clause.wanted.sort == "date"
+    loose = clause.wanted.sort in ("person", "place", "reason", "steps", "thing")
     specific = {term: value for term, value in clause.terms.items() if weight(term) == 1.0} or dict(clause.terms)
     held = scorer.held(specific, best.passage.vocabulary)
     found = {

@@ -1,4 +1,4 @@
-"""Passages as the pieces that an answer may quote: sentences, list items and table rows, each with the headings above it."""
+"""Passages as what an answer may quote: sentences, list items and table rows, each with the headings above it."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class _Block:
 
 
 def segments(text: str) -> list[Segment]:
-    """The segments of a Markdown or plain text, in order; they do not overlap, and headings, rules and code are none."""
+    """The segments of a Markdown or plain text, in order and without overlaps; headings, rules and code are none."""
     found: list[Segment] = []
     parents: list[tuple[int, str]] = []
     header: list[str] = []
@@ -114,7 +114,7 @@ def segments(text: str) -> list[Segment]:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence of a paragraph starts and ends, white space left out; abbreviations and decimals do not end one."""
+    """Where each sentence of a paragraph starts and ends, white space left out; abbreviations do not end one."""
     spans = []
     start = 0
     for match in _END.finditer(text):

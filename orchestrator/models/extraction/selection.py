@@ -50,7 +50,7 @@ def select(question: str, documents: Sequence[Document], limit: int, similar: Si
             for candidate in [*([bridge] if bridge else []), *wanted]:
                 if not _repeats(candidate, chosen):
                     chosen.append(candidate)
-    if not any(clause.wants == "steps" for clause in asked):
+    if not any(clause.wanted.sort == "steps" for clause in asked):
         chosen = _shorten(chosen, asked, limit)
     return Selection(tuple(chosen), round(best, 3))
 
@@ -58,12 +58,12 @@ def select(question: str, documents: Sequence[Document], limit: int, similar: Si
 def _for_clause(clause: Clause, found: Sequence[Candidate], scorer: Scorer, limit: int) -> list[Candidate]:
     """The best segment and what belongs to it."""
     first = found[0]
-    if clause.wants == "steps":
+    if clause.wanted.sort == "steps":
         return _steps(first, found) or [first]
     if clause.choices:
         return _choice(clause, found, scorer) or [first]
     chosen = [first, *_other_values(clause, found)]
-    if not clause.strict:
+    if not clause.wanted.strict:
         chosen += _following(first, found)
         enough = max(clause.count, 1)
         for candidate in found[1:]:
@@ -80,9 +80,9 @@ def _other_values(clause: Clause, found: Sequence[Candidate]) -> list[Candidate]
     """Segments that give other values for the same thing as the best one: both are shown, and the reader decides."""
     first = found[0]
     values = {amount.value for amount in first.amounts}
-    if not values or not clause.strict:
+    if not values or not clause.wanted.strict:
         return []
-    others = []
+    others: list[Candidate] = []
     asked = frozenset(clause.terms)
     said = _said(first, asked)
     for candidate in found[1:]:

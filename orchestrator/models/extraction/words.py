@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-import Stemmer
+import Stemmer  # type: ignore[import-not-found]  # a C extension without types
 
 _local = threading.local()
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,]\d+)*")
@@ -21,52 +21,63 @@ _LETTERS = str.maketrans(
 
 # Words that say nothing about a topic: articles, pronouns, prepositions, auxiliaries, question words, politeness.
 _EMPTY = """
-a about above after again against ago all almost alone along already also although always am among an and another any anybody
-anyone anything are around as at away back be because been before behind being below between beyond both but by can cannot could
-did do does doing done down during each either else enough etc ever every everybody everyone everything few for from further
-had has have having he hence her here hers herself him himself his how however i if in indeed instead into is it its itself
-just least less let like many may maybe me mean might mine more most much must my myself near neither never next no nobody none
-nor not nothing now of off often ok on once one ones only onto or other others otherwise our ours ourselves out over own
-per perhaps please quite rather really same shall she should since so some somebody someone something still such than thank thanks
-that the their theirs them themselves then there these they thing things this those though through throughout thus till to
-together too toward towards under until unto up upon us very via was we well were what whatever when whenever where whether which
-while who whoever whole whom whose why will with within without would yes yet you your yours yourself isn don doesn didn aren
-wasn weren won wouldn couldn shouldn hasn haven hadn ll ve re d s t m
+a about above after again against ago all almost alone along already also although always am among an and another any
+anybody anyone anything are around as at away back be because been before behind being below between beyond both but
+by can cannot could did do does doing done down during each either else enough etc ever every everybody everyone
+everything few for from further had has have having he hence her here hers herself him himself his how however i if in
+indeed instead into is it its itself just least less let like many may maybe me mean might mine more most much must my
+myself near neither never next no nobody none nor not nothing now of off often ok on once one ones only onto or other
+others otherwise our ours ourselves out over own per perhaps please quite rather really same shall she should since so
+some somebody someone something still such than thank thanks that the their theirs them themselves then there these
+they thing things this those though through throughout thus till to together too toward towards under until unto up
+upon us very via was we well were what whatever when whenever where whether which while who whoever whole whom whose
+why will with within without would yes yet you your yours yourself isn don doesn didn aren wasn weren won wouldn
+couldn shouldn hasn haven hadn ll ve re d s t m
 """
 
 # Words found in questions and texts of any topic: they help to choose between sentences, but prove little.
 _LIGHT = """
-add allow amount appear ask attempt become begin best better big bring call case cause certain change choose come common consider
-contain continue correct day detail describe different difference difficult easy effect end entire exact example exist explain
-fact famous feature final find first follow form found function general get give go good great happen help high hold hour idea
-important include information intend interest keep kind know known large last later lead learn leave left length level light list
-little live locate long look lot main make mean method minute moment month move name need new normal note number occur old open
-order original part particular people person place point possible prefer primary process produce provide purpose put question
-reach real reason recommend regard relate remain require result right role run say second see seem serve set several short show
-similar simple single small sort special start state step stop summary sure take tell term time total true try turn
-type typical use usual value various want way week word work world year
-call homemade home actual according again approximately available based become classic correctly currently daily exactly finally
-generally intend mainly mostly nearly normally often originally probably properly purpose quickly recently simply sometimes
-go goes went gone going come came comes specifically suggest suitable traditional traditionally typically usually suppose mention supposed able amount meant count
+add allow amount appear ask attempt become begin best better big bring call case cause certain change choose come
+common consider contain continue correct day detail describe different difference difficult easy effect end entire
+exact example exist explain fact famous feature final find first follow form found function general get give go good
+great happen help high hold hour idea important include information intend interest keep kind know known large last
+later lead learn leave left length level light list little live locate long look lot main make mean method minute
+moment month move name need new normal note number occur old open order original part particular people person place
+point possible prefer primary process produce provide purpose put question reach real reason recommend regard relate
+remain require result right role run say second see seem serve set several short show similar simple single small sort
+special start state step stop summary sure take tell term time total true try turn type typical use usual value
+various want way week word work world year call homemade home actual according again approximately available based
+become classic correctly currently daily exactly finally generally intend mainly mostly nearly normally often
+originally probably properly purpose quickly recently simply sometimes go goes went gone going come came comes
+specifically suggest suitable traditional traditionally typically usually suppose mention supposed able amount meant
+count
 """
 
 # Forms of irregular verbs that stemming does not bring together, by their base.
 _IRREGULAR = """
-be been; beat beaten; become became; begin began begun; bend bent; bite bit bitten; blow blew blown; break broke broken; bring brought; build built;
-burn burnt; buy bought; catch caught; choose chose chosen; come came; cut cut; deal dealt; dig dug; draw drew drawn; drink drank drunk;
-drive drove driven; eat ate eaten; fall fell fallen; feed fed; feel felt; fight fought; find found; fly flew flown; forget forgot forgotten;
-freeze froze frozen; get got gotten; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard; hide hid hidden;
-hold held; keep kept; know knew known; lay laid; lead led; leave left; lend lent; lose lost; make made; mean meant; meet met;
-pay paid; ride rode ridden; ring rang rung; rise rose risen; run ran; say said; see saw seen; seek sought; sell sold; send sent;
-shake shook shaken; shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat; sleep slept; speak spoke spoken;
-spend spent; spin spun; stand stood; steal stole stolen; stick stuck; strike struck; swim swam swum; take took taken; teach taught; tear tore torn;
-tell told; think thought; throw threw thrown; understand understood; wake woke woken; wear wore worn; weave wove woven; win won; write wrote written;
-life lives; half halves; leaf leaves; loaf loaves; knife knives; shelf shelves; wife wives; child children; foot feet; tooth teeth; mouse mice
+be been; beat beaten; become became; begin began begun; bend bent; bite bit bitten; blow blew blown; break broke
+broken; bring brought; build built; burn burnt; buy bought; catch caught; choose chose chosen; come came; cut cut;
+deal dealt; dig dug; draw drew drawn; drink drank drunk; drive drove driven; eat ate eaten; fall fell fallen; feed
+fed; feel felt; fight fought; find found; fly flew flown; forget forgot forgotten; freeze froze frozen; get got
+gotten; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard; hide hid hidden; hold
+held; keep kept; know knew known; lay laid; lead led; leave left; lend lent; lose lost; make made; mean meant; meet
+met; pay paid; ride rode ridden; ring rang rung; rise rose risen; run ran; say said; see saw seen; seek sought; sell
+sold; send sent; shake shook shaken; shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink
+sank sunk; sit sat; sleep slept; speak spoke spoken; spend spent; spin spun; stand stood; steal stole stolen; stick
+stuck; strike struck; swim swam swum; take took taken; teach taught; tear tore torn; tell told; think thought; throw
+threw thrown; understand understood; wake woke woken; wear wore worn; weave wove woven; win won; write wrote written;
+life lives; half halves; leaf leaves; loaf loaves; knife knives; shelf shelves; wife wives; child children; foot feet;
+tooth teeth; mouse mice
 """
-_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty"
+_NUMBERS = """
+zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
+eighteen nineteen twenty
+"""
 
 # Words that name the source instead of its subject: "does the recipe say", "according to this document".
-_SOURCE = "article book chapter cookbook document documentation file guide handbook manual page passage recipe section source text"
+_SOURCE = """
+article book chapter cookbook document documentation file guide handbook manual page passage recipe section source text
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,10 @@ def fold(text: str) -> str:
 
 @lru_cache(_MANY)
 def stem(word: str) -> str:
-    """The stem of one word (Snowball English), folded: `frozen` is `freez`, `two` is `2`, `l'orange` and `orange's` are `orang`."""
+    """The stem of one word (Snowball English), folded.
+
+    `frozen` is `freez`, `two` is `2`; `l'orange` and `orange's` are `orang`.
+    """
     before, _, after = fold(word).partition("'")
     plain = after if len(before) <= 2 < len(after) else before
     plain = _bases().get(plain, plain)
