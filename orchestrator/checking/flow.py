@@ -53,7 +53,7 @@ def _unwritten(findings: Findings, table: Usage, key: str) -> bool:
             f"is never written; did you mean {key!r}?",
             mention.mark,
             # An input is the graph's face: whether it or its reader is misspelt, its author has to say.
-            fix=(word, key) if mention.node else None,
+            fix=(word, key) if mention.node or len(mentions) > 1 else None,
         )
         return True
     if not any(mention.required and not mention.condition for mention in mentions) and not first.explicit:

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -222,10 +224,26 @@ def test_a_file_name_cannot_move_the_cursor(folder: Path) -> None:
     assert "red[31m.md: empty" in done.stdout
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Inside, nobody can write to the folder: root is not stopped by a mode, but by a mount."""
+    if os.geteuid() != 0:
+        folder.chmod(0o555)
+        yield
+        folder.chmod(0o755)
+        return
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
 def test_a_folder_that_is_not_ours_gets_its_index_in_the_cache(folder: Path) -> None:
-    (folder / "docs").chmod(0o555)
-    done = ragweave("index", "docs", "--embedder", "none", cwd=folder, env={"XDG_CACHE_HOME": str(folder / "cache")})
-    (folder / "docs").chmod(0o755)
+    with read_only(folder / "docs"):
+        done = ragweave(
+            "index", "docs", "--embedder", "none", cwd=folder, env={"XDG_CACHE_HOME": str(folder / "cache")}
+        )
     assert done.returncode == 0
     assert "docs -> cache/ragweave/" in done.stdout
