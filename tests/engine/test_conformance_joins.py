@@ -9,7 +9,7 @@ import pytest
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import GraphError
 from ragweave.orchestrator.graph import Graph
-from tests.engine.steps import R, build, finished, idle, routes, writes
+from tests.engine.steps import K, N, R, build, finished, idle, routes, writes
 
 
 class Chosen(TypedDict):
@@ -190,3 +190,25 @@ async def test_c9_a_writer_that_waits_for_another() -> None:
         outputs=["r"],
     )
     assert (await graph.arun())["r"] == "v"
+
+
+async def test_a_write_of_the_iteration_before_is_replaced_by_one_of_this_iteration() -> None:
+    """R11: on a back edge, what was written in the loop counts as its header's."""
+
+    async def a(ctx: Context) -> K:
+        return {"k": [f"a{ctx.visit}"]}
+
+    async def j(k: list[str], ctx: Context) -> N:
+        seen.append(k)
+        return {"n": ctx.visit}
+
+    seen: list[list[str]] = []
+    graph = build(
+        {"h": idle, "a": a, "b": idle, "j": j},
+        "start -> h -> a, b -> j",
+        routes("j", ("n < 3", "h", 5), (None, "end")),
+        inputs={},
+        outputs=["k"],
+    )
+    assert (await graph.arun())["k"] == ["a3"]
+    assert seen == [["a1"], ["a2"], ["a3"]]

@@ -163,6 +163,13 @@ def test_the_problems_of_an_inner_file_are_shown_with_its_name(tmp_path: Path) -
         build({"g": bad}, "start -> g -> end")
 
 
+def test_one_file_is_loaded_once_however_many_nodes_name_it(tmp_path: Path) -> None:
+    one = inner(tmp_path)
+    graph = build({"g": one, "h": one}, "start -> g -> h -> end")
+    plans = [bound.members[0].node.plan for bound in graph.checked.nodes.values()]  # type: ignore[attr-defined]
+    assert plans[0] is plans[1]
+
+
 async def test_many_graphs_in_graphs_at_once(tmp_path: Path) -> None:
     deep = inner(tmp_path, name="l0")
     for level in range(1, 5):

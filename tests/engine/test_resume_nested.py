@@ -130,8 +130,7 @@ outputs: [r]
 nodes:
   pick: {type: t_pick}
   m: {type: t_work, map: {over: items, as: item, max_concurrency: 1}}
-  check: {type: t_check}
-edges: [start -> pick -> m -> check -> end]
+edges: [start -> pick -> m -> end]
 """
 
 
@@ -153,27 +152,26 @@ async def test_a_graph_that_was_tried_again_does_not_know_the_items_of_the_attem
 
     async def work(item: str) -> R:
         worked.append(item)
+        if item == "b":
+            raise NodeError("not this one", transient=True)
         return {"r": item.upper()}
-
-    async def check(r: list[str]) -> None:
-        if r == ["A", "B"]:
-            raise NodeError("not these", transient=True)
 
     (tmp_path / "inner.yaml").write_text(MAPPING)
     with registry.scope():
-        for name, function in (("t_pick", pick), ("t_work", work), ("t_check", check)):
-            node(name=name)(function)
+        node(name="t_pick")(pick)
+        node(name="t_work")(work)
         inner = {"type": "graph", "path": str(tmp_path / "inner.yaml"), "retry": 1}
         graph = build({"g": inner}, "start -> g -> end", outputs=["r"])
         result = await graph.arun(n=0)
         assert result["r"] == ["C", "D"]
         journal = await events(graph, result.run_id)
         second = [at for at, event in enumerate(journal) if event.kind == "entered"][1]
-        for count in range(second + 1, len(journal)):
+        assert [event.data["r"] for event in journal[:second] if event.kind == "item"] == ["A"]
+        for count in range(1, len(journal)):
             await graph.store.begin(RunRecord(f"to {count}", "", graph.name, "running", {}))
             for event in journal[:count]:
                 graph.store.writer(f"to {count}")(event.record())
             worked.clear()
             assert (await graph.aresume(f"to {count}"))["r"] == ["C", "D"]
-            known = [event for event in journal[second:count] if event.kind == "item"]
-            assert len(worked) == 2 - len(known)
+            known = [event.data["r"].lower() for event in journal[second:count] if event.kind == "item"]
+            assert not set(known) & set(worked)
