@@ -138,7 +138,10 @@ class Execution:
         if run.sink is not None:
             shown = {**event.data, "result": result} if result is not None else event.data
             run.sink.push(Event(event.kind, data=shown))
-        await uninterrupted(self._settle(run, status))
+        if self.graph.store.immediate:
+            await self._settle(run, status)  # nothing in it waits, so no cancel can break it off
+        else:
+            await uninterrupted(self._settle(run, status))
 
     async def _settle(self, run: Run, status: Status) -> None:
         await run.flush()

@@ -62,7 +62,7 @@ class Run:
         self.grace = GRACE
         self.origins: dict[str, Mapping[str, int]] = {}
         """By call path of a graph that is being run as a node, the origins of what it reads, by state key."""
-        self.asked: set[str] = set()
+        self.asked: frozenset[str] = frozenset()
         """The call paths of Asks that the journal has."""
         self.answers: Mapping[str, list[Any]] = {}
         """By call path, what people answered."""
@@ -78,7 +78,7 @@ class Run:
     def restore(self, snapshot: Snapshot, children: dict[str, tuple[Ledger, Ready]]) -> None:
         """Take over what the run knew when it stopped."""
         self.usage = snapshot.usage
-        self.asked = set(snapshot.asks)
+        self.asked = frozenset(snapshot.asks)
         self.answers, self.pending = snapshot.answers, snapshot.asks
         self.finished_items = {path: dict(done) for path, done in snapshot.items.items()}
         self.effects, self.children = snapshot.effects, children

@@ -77,13 +77,14 @@ class Walker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._live = 0
         self._final: State | None = None
-        self._asks: list[tuple[str, Ask]] = []
+        # Tuples: most runs ask nothing, and an empty list each would be work for the garbage collector.
+        self._asks: tuple[tuple[str, Ask], ...] = ()
         self._failure: CallFailed | RunCancelled | None = None
         self._stopping = False
         """True once a failure or a cancel has come: nothing starts any more."""
         self._abandoned = False
         """True once it no longer waits for calls that ignore their cancel."""
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self._future: asyncio.Future[None] | None = None
 
     async def execute(self, ready: Ready, deadline: float | None = None) -> dict[str, Any] | Parked:
@@ -98,7 +99,7 @@ class Walker:
         if self.run.sink is not None:
             self.ledger.on_skip = []
         if deadline is not None:
-            self._timers.append(loop.call_later(deadline, self._expire, deadline))
+            self._timers += (loop.call_later(deadline, self._expire, deadline),)
         self._live = 1  # for the time that it takes to start what is ready
         for node, state in ready:
             if not self._still_asks(node):
@@ -136,7 +137,7 @@ class Walker:
         path = call_path(self.frame, self.plan.steps[node].name, self.ledger.visits[node] + 1)
         if path not in self.run.pending:
             return False
-        self._asks.append((path, self.run.pending[path]))
+        self._asks += ((path, self.run.pending[path]),)
         return True
 
     def _spawn(self, node: int, state: State) -> None:
@@ -283,10 +284,10 @@ class Walker:
         if self._abandoned:
             return
         asks = result.asks if isinstance(result, Parked) else ((call_path(self.frame, step.name, visit), result),)
-        self._asks.extend(asks)
+        self._asks += tuple(asks)
         for path, ask in asks:
             if path not in self.run.asked:  # else the graph inside, or the run before it was resumed, has said so
-                self.run.asked.add(path)
+                self.run.asked |= {path}
                 self.run.journal(Event("asked", self.frame, step.name, visit, {"path": path, "ask": ask}))
 
     def _keep(self, record: Record) -> None:
@@ -340,14 +341,14 @@ class Walker:
                     self._ended(task)  # cancelled before its first step: it will never say so itself
         if self._live:
             patience = self.run.patience(self.frame, call=False)
-            self._timers.append(loop.call_later(patience, self._abandon, loop.time()))
+            self._timers += (loop.call_later(patience, self._abandon, loop.time()),)
 
     def _abandon(self, since: float) -> None:
         """Wait no longer, unless a started effect has been given more time."""
         loop = asyncio.get_running_loop()
         left = since + self.run.patience(self.frame, call=False) - loop.time()
         if left > 0.001:
-            self._timers.append(loop.call_later(left, self._abandon, since))
+            self._timers += (loop.call_later(left, self._abandon, since),)
         elif self._future is not None and not self._future.done():
             self.run.journal(Event("abandoned", self.frame, data={"calls": self._live}))
             self._abandoned = True

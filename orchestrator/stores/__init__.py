@@ -27,6 +27,9 @@ class Store(Protocol):
     """Keeps runs. Everything but `writer`'s function may wait for a disk or a network; none may block the event
     loop."""
 
+    immediate: bool
+    """True if no method of this store ever waits."""
+
     async def begin(self, record: RunRecord) -> None:
         """Make a new run known. Its events follow through `writer`."""
 

@@ -19,6 +19,8 @@ class MemoryStore:
     Runs that may go on are dropped too, the oldest first, once there are `keep_open` of them.
     """
 
+    immediate = True
+
     def __init__(self, keep: int = 100, keep_open: int = 10_000, keep_cached: int = 10_000) -> None:
         self._keep, self._keep_open, self._keep_cached = keep, keep_open, keep_cached
         self._records: dict[str, RunRecord] = {}

@@ -41,6 +41,8 @@ async def test_an_effect_is_journaled_before_and_after_and_both_are_flushed() ->
     flushed: list[list[str]] = []
 
     class Flushing(MemoryStore):
+        immediate = False
+
         async def flush(self, run_id: str) -> None:
             flushed.append(kinds(list(await self.events(run_id))))
 

@@ -128,6 +128,8 @@ async def test_an_effect_that_was_cancelled_before_it_began_is_simply_called(mon
     flushing = asyncio.Event()
 
     class Slow(MemoryStore):
+        immediate = False
+
         async def flush(self, run_id: str) -> None:
             if not flushing.is_set():
                 flushing.set()

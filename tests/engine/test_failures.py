@@ -111,6 +111,8 @@ async def test_a_store_that_is_slow_to_end_a_run_is_waited_for_when_the_caller_l
     from ragweave.orchestrator.stores.memory import MemoryStore
 
     class Slow(MemoryStore):
+        immediate = False
+
         async def end(self, run_id: str, status: Status) -> None:
             await asyncio.sleep(0.02)
             await super().end(run_id, status)
