@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
-
-
-@dataclass(frozen=True, slots=True)
-class Uses:
-    """Marks a setting as the name of a resource of this kind; the checker looks the name up."""
-
-    kind: str
 
 
 ModelName = Annotated[str, Uses("models")]
@@ -147,14 +140,3 @@ class Reranker(Resource):
     @abstractmethod
     async def score(self, question: str, documents: Sequence[Document]) -> list[float]:
         """One number a document, higher is better, in the order of `documents`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ResourceSpec:
-    """A resource as a graph file declares it, before it is built."""
-
-    kind: str
-    name: str
-    type: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    folder: Path = Path()

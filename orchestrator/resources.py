@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import resolve
+from ragweave.orchestrator.naming import ResourceSpec
 
 
 class Resources:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, shape_of
 from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
@@ -16,6 +15,7 @@ from ragweave.orchestrator.language.policytext import read_policies
 from ragweave.orchestrator.language.report import Report, path, shown, surely
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.language.yamltext import read
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.node import RESERVED, Node
 
 __all__ = ["GRAPH_KEYS", "LATER", "SCHEMA", "SECTIONS", "edges_are_sound", "load_data", "load_text", "shape_of"]

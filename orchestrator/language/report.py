@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from ragweave.orchestrator.errors import Fix, Problem, closest, did_you_mean
@@ -132,9 +130,13 @@ def shown(value: Any) -> str:
         return "a map" if value else "an empty map"
     if isinstance(value, (list, tuple)):
         return "a list" if value else "an empty list"
+    import json  # only a message that shows a number needs it
+
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, float) else repr(value)
     return text if len(text) <= 60 else f"{text[:56]}…{text[-1]}"
 
 
 def _ratio(one: str, other: str) -> float:
+    from difflib import SequenceMatcher  # only what is misspelt needs it
+
     return SequenceMatcher(None, one.lower(), other.lower()).ratio()

@@ -12,13 +12,13 @@ from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
-from ragweave.orchestrator.contracts import Uses
 from ragweave.orchestrator.errors import Problem, RagweaveError
 from ragweave.orchestrator.language.environment import resolve
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.language.validating import report_errors
+from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.node import POLICIES, Node, node_type
 from ragweave.orchestrator.resources import Resources
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.types import Type
 

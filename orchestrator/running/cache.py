@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ragweave.orchestrator.contracts import Uses
+from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.node import FunctionNode, Node
 
 if TYPE_CHECKING:

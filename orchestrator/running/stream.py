@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import types
 from collections import deque
+from collections.abc import Generator
 
 from ragweave.orchestrator.running.events import Event
 
 CAPACITY = 256
+
+
+@types.coroutine
+def _turn() -> Generator[None, None, None]:
+    """One turn of the event loop: `asyncio.sleep(0)` without the coroutine around it."""
+    yield
 
 
 class Sink:
@@ -39,7 +47,9 @@ class Sink:
         """Add an event if there is room for it and somebody who reads; else False."""
         if self._closed or len(self._events) >= CAPACITY:
             return False
-        self.push(event)
+        self._events.append(event)
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
         return True
 
     def push(self, event: Event) -> None:
@@ -63,7 +73,7 @@ class Sink:
         """Wait for an event; False once the stream has ended and everything was taken."""
         if not self._closed:
             # One turn of the event loop costs less than a future, and a run that streams has often made the next event.
-            await asyncio.sleep(0)
+            await _turn()
         while not self._events:
             if self._closed:
                 return False

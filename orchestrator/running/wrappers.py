@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from ragweave.orchestrator.checking.bound import BoundNode, Member
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, NodeError, is_transient
 from ragweave.orchestrator.language.policies import CachePolicy, MapPolicy
-from ragweave.orchestrator.running.cache import cache_key
 from ragweave.orchestrator.running.effects import effectful
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.failures import CallFailed
@@ -99,7 +97,9 @@ def pause_after(attempt: int, error: Exception) -> float:
     asked = error.retry_after if isinstance(error, NodeError) else None
     if asked is not None:
         return max(asked, 0.0)
-    return min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE) * random.uniform(0.5, 1.5)
+    from random import uniform  # only a call that failed pauses
+
+    return min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE) * uniform(0.5, 1.5)
 
 
 def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
@@ -108,6 +108,8 @@ def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
         if ctx.run is None or ctx.resources is None:
             return await call(values, ctx)
+        from ragweave.orchestrator.running.cache import cache_key  # few graphs cache
+
         key = cache_key(member, values, ctx.item_value, ctx.resources)
         hit = await ctx.run.store.cached(key)
         if hit is not None:

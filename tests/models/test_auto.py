@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from ragweave.orchestrator.contracts import ChatRequest, ResourceSpec
+from ragweave.orchestrator.contracts import ChatRequest
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.models.auto import Auto
 from ragweave.orchestrator.models.openai import OpenAI
 from ragweave.orchestrator.models.scripted import Scripted
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Message
 from tests.support.openai_server import OpenAIServer

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import Embedder, ResourceSpec
+from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.merges import rrf
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.prompts.decomposer import Decomposer

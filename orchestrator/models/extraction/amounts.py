@@ -23,10 +23,10 @@ several couple
 _VALUES = {word: str(place) for place, word in enumerate(_WORDS.split()[:20], start=1)}
 _WORD = "|".join(_WORDS.split())
 _SIMPLE = (
-    r"(?:\d+(?:[.,]\d+)*(?:[ ]?[½¼¾⅓⅔⅛⅜⅝⅞]|[ ]\d+[/⁄]\d+|[/⁄]\d+)?|[½¼¾⅓⅔⅛⅜⅝⅞]"
-    rf"|(?:{_WORD})(?:[ -](?:{_WORD}))*)"
+    r"(?:\d{1,15}(?:[.,]\d{1,6}){0,4}(?:[ ]?[½¼¾⅓⅔⅛⅜⅝⅞]|[ ]\d{1,3}[/⁄]\d{1,3}|[/⁄]\d{1,3})?|[½¼¾⅓⅔⅛⅜⅝⅞]"
+    rf"|(?:{_WORD})(?:[ -](?:{_WORD})){{0,3}})"
 )
-_NUMBER = rf"(?<![\w.,])(?<!\d/){_SIMPLE}(?:\s*(?:-|–|—|to|or|and|by|x|×|/)\s*{_SIMPLE})?"
+_NUMBER = rf"(?<![\w.,])(?<!\d/){_SIMPLE}(?:\s?(?:-|–|—|to|or|and|by|x|×|/)\s?{_SIMPLE})?"
 _A = r"(?:(?<!\w)(?:an?|the|few|some|full|whole|another|extra|each|every|per)\s)"
 # One word may stand between a number and its unit: "10 more minutes".
 _BETWEEN = r"[\s-]?(?:full |whole |more |extra |heaped |large |small |medium |level )?"
@@ -60,7 +60,7 @@ _BARE: dict[Kind, str] = {
     r"|spoons?|spoonfuls?)\b",
     "portion": rf"{_A}(?:generous\s|good\s|small\s|large\s|tiny\s)?(?:{_UNITS['portion']})\b",
     "mass": rf"{_A}(?:pounds?|ounces?|kilos?|grams?)\b|{_SIMPLE}\sof\sa\s(?:pounds?|kilos?)",
-    "money": r"[$£€¥]\s?\d[\d.,]*(?:\s?(?:million|billion|trillion|thousand))?|free\sof\scharge",
+    "money": r"[$£€¥]\s?\d[\d.,]{0,20}(?:\s?(?:million|billion|trillion|thousand))?|free\sof\scharge",
     "date": rf"(?:\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?)?(?:{_MONTH})"
     r"(?:\s\d{1,2}(?:st|nd|rd|th)?\b)?(?:\s?,?\s\d{4})?"
     r"|\b(?:1\d|20)\d\d(?:s|\s?[–-]\s?\d{2,4})?\b|\b\d{1,4}\s(?:bce?|ad|ce)\b|\b\d{1,2}(?:st|nd|rd|th)\scentury"
@@ -95,10 +95,12 @@ class Amount:
 def amounts(text: str) -> list[Amount]:
     """Every amount of a text, in order and without overlaps; what has a unit goes before plain numbers."""
     found: list[Amount] = []
+    taken = bytearray(len(text))
     for kind, pattern in _patterns():
         for match in pattern.finditer(text):
             start, end = match.span()
-            if all(end <= other.start or start >= other.end for other in found):
+            if not any(taken[start:end]):
+                taken[start:end] = b"\1" * (end - start)
                 found.append(Amount(kind, text[start:end], start, end))
     return sorted(found, key=lambda amount: amount.start)
 

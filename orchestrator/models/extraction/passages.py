@@ -11,8 +11,8 @@ from ragweave.orchestrator.models.extraction.segments import Segment, segments
 from ragweave.orchestrator.models.extraction.words import stems, weight
 from ragweave.orchestrator.values import Document
 
-_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\n]+\)")
-_PARENTHESIS = re.compile(r"\([^)]*\)")
+_LINK = re.compile(r"\[([^\[\]\n]{1,300})\]\([^()\n]{1,500}\)")
+_PARENTHESIS = re.compile(r"\([^()]{0,200}\)")
 
 
 @dataclass(frozen=True)

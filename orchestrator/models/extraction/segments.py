@@ -15,20 +15,21 @@ _HEADING = re.compile(r"[ ]{0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _UNDERLINE = re.compile(r"[ ]{0,3}(=+|-{2,})[ \t]*$")
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)")
 _ITEM = re.compile(r"([ \t]*)(?:([-*+•‣])|(\d{1,3})[.)])[ \t]+(?=\S)")
-_RULE = re.compile(r"[ \t]*(?:[-*_][ \t]*){3,}$")
+_RULE = re.compile(r"(?:[-*_][ \t]*){3,}$")
 _ROW = re.compile(r"[ \t]*\|(.+)\|[ \t]*$")
-_DIVIDER = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
+_DIVIDER = re.compile(r"\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?$")
 _QUOTE = re.compile(r"[ \t]*>[ \t]?")
 _LABEL = re.compile(r"[^.!?]{1,60}:$")
 
 _MARKUP = (
-    (re.compile(r"!\[[^\]\n]*\]\([^)\n]*\)"), ""),
-    (re.compile(r"\[([^\]\n]+)\](?:\([^)\n]*\)|\[[^\]\n]*\])"), r"\1"),
-    (re.compile(r"<(https?://[^>\s]+)>"), r"\1"),
-    (re.compile(r"</?[A-Za-z][^>\n]{0,200}>"), ""),
-    (re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1"), r"\2"),
-    (re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]+?)(?<=\S)\1(?![\w*])"), r"\2"),
-    (re.compile(r"(`+)([^`\n]+)\1"), r"\2"),
+    (re.compile(r"!\[[^\[\]\n]{0,500}\]\([^()\n]{0,500}\)"), ""),
+    (re.compile(r"\[([^\[\]\n]{1,500})\](?:\([^()\n]{0,500}\)|\[[^\[\]\n]{0,100}\])"), r"\1"),
+    (re.compile(r"<(https?://[^<>\s]{1,500})>"), r"\1"),
+    (re.compile(r"</?[A-Za-z][^<>\n]{0,200}>"), ""),
+    (re.compile(r"(\*\*|__)(?=\S)(.{1,500}?)(?<=\S)\1"), r"\2"),
+    (re.compile(r"(?<![\w*])([*_])(?=\S)([^*_\n]{1,500}?)(?<=\S)\1(?![\w*])"), r"\2"),
+    (re.compile(r"(`{1,3})([^`\n]{1,500})\1"), r"\2"),
+    (re.compile(r"^[ \t]*>[ \t]?", re.MULTILINE), ""),
     (re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])"), r"\1"),
     (re.compile(r"\[\^?\d+\]|\[\^[\w-]+\]"), ""),
 )
@@ -63,8 +64,6 @@ class Segment:
     """What introduces the list that it stands in, or the item that it is nested in."""
     block: int = 0
     """Sentences of one paragraph or list item share it."""
-    number: int = 0
-    """The place of a step in its numbered list, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,8 @@ class _Block:
     lines: tuple[tuple[int, int], ...]
     headings: tuple[str, ...]
     indent: int = 0
-    number: int = 0
+    row: int = 0
+    """The place of a table's row; its header is 0."""
 
 
 def segments(text: str) -> list[Segment]:
@@ -84,10 +84,13 @@ def segments(text: str) -> list[Segment]:
     parents: list[tuple[int, str]] = []
     header: list[str] = []
     introduction = ""
+    headings: tuple[str, ...] = ()
     for index, block in enumerate(_blocks(text)):
+        if block.headings != headings:
+            headings, introduction = block.headings, ""
         if block.kind == "row":
             cells = _cells(text[slice(*block.lines[0])])
-            if block.number == 0:
+            if block.row == 0:
                 header = cells
             else:
                 found.append(Segment(_row(header, cells), "row", *block.lines[0], block.headings, introduction, index))
@@ -109,7 +112,7 @@ def segments(text: str) -> list[Segment]:
             continue
         for (start, end), piece in zip(pieces, shown, strict=True):
             if any(character.isalnum() for character in piece):
-                found.append(Segment(piece, block.kind, start, end, block.headings, lead, index, block.number))
+                found.append(Segment(piece, block.kind, start, end, block.headings, lead, index))
     return found
 
 
@@ -171,34 +174,37 @@ def _blocks(text: str) -> Iterator[_Block]:
     path: list[tuple[int, str]] = []
     held: list[tuple[int, int]] = []
     kind: Kind = "sentence"
-    indent = number = rows = 0
+    indent = rows = 0
     fence = ""
     body = _FRONT_MATTER.match(text)
     lines = list(_lines(text, body.end() if body else 0))
 
     def flush() -> Iterator[_Block]:
         if held:
-            yield _Block(kind, tuple(held), tuple(title for _, title in path), indent, number)
+            yield _Block(kind, tuple(held), tuple(title for _, title in path), indent)
             held.clear()
 
     for place, (begin, end) in enumerate(lines):
         line = text[begin:end]
+        bare = line.strip()
         opening = _FENCE.match(line)
         if fence or opening:
-            fence = "" if fence and line.strip().startswith(fence) else fence or (opening[1] if opening else "")
+            fence = "" if fence and bare.startswith(fence) else fence or (opening[1] if opening else "")
             yield from flush()
             continue
         below = text[slice(*lines[place + 1])] if place + 1 < len(lines) else ""
         heading = _heading(line, below)
         row = _ROW.match(line)
-        rows = rows if row else 0
+        divider = _DIVIDER.match(bare)
+        rows = rows if row or divider else 0
         item = _ITEM.match(line)
         if heading is not None:
             yield from flush()
             path = [(level, title) for level, title in path if level < heading[0]] + [heading]
-        elif not line.strip() or _DIVIDER.match(line) or _RULE.match(line) or _UNDERLINE.match(line):
+            kind, indent = "sentence", 0
+        elif not bare or divider or _RULE.match(bare) or _UNDERLINE.match(line):
             yield from flush()
-            kind, indent, number = "sentence", 0, 0
+            kind, indent = "sentence", 0
         elif row:
             yield from flush()
             yield _Block("row", ((begin, end),), tuple(title for _, title in path), 0, rows)
@@ -206,7 +212,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         elif item:
             yield from flush()
             kind = "step" if item[3] else "item"
-            indent, number = len(item[1].expandtabs(4)), int(item[3] or 0)
+            indent = len(item[1].expandtabs(4))
             held.append((item.end() + begin, end))
         else:
             quote = _QUOTE.match(line)
