@@ -26,7 +26,7 @@ MESSAGE = "m" * 1024
 TOKEN = "token"
 
 #: Nodes in the two chains of the `messages` scenario: what the longer costs more is the cost of its nodes alone.
-MESSAGE_NODES = (20, 40)
+MESSAGE_NODES = (20, 100)
 
 
 class Adapter(Protocol):

@@ -83,7 +83,7 @@ _ALL = (
     Scenario(
         "messages",
         "nodes that each read the chat and add a message of 1 KB, with 0 and with 5,000 messages in state: what a node "
-        "more costs (a chain of 40 less a chain of 20)",
+        "more costs (a chain of 100 less a chain of 20)",
         (
             Measure("cpu_empty", "CPU µs/node at 0", 1e6),
             Measure("cpu", "CPU µs/node at 5,000", 1e6),

@@ -88,7 +88,7 @@ class Decomposer(Node, type="decomposer"):
 
 
 def read_queries(reply: str, about: Sequence[str]) -> list[str]:
-    """The queries of a model's reply (a JSON list, an object with one, or lines); none if no word of `about` is in them."""
+    """The queries of a reply (a JSON list, an object with one, or lines); none if no word of `about` is in them."""
     fenced = _FENCED.search(reply)
     text = (fenced[1] if fenced else reply).strip()
     lines = _from_json(text)

@@ -23,7 +23,7 @@ _WH = re.compile(
     rf"(?:how (?:many|much|long|often|far|hot|strong|old|big|large|tall|high)|{WH})\b",
     re.IGNORECASE,
 )
-_LINK = re.compile(r"(?<!!)\[([^\]\n]{2,60})\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^\[\]\n]{2,60})\]\(([^()\s]{1,500})\)")
 _NAME = re.compile(
     r"(?<![.!?:;]\s)(?<![\w-])(?:[A-ZÀ-Þ][\w'’-]+)(?:\s+(?:(?:of|the|de|van|von|la|le|and|&)\s+)?[A-ZÀ-Þ0-9][\w'’-]*)*"
 )
@@ -154,7 +154,7 @@ def _names(found: Sequence[Candidate], known: Iterable[str]) -> Iterator[_Lead]:
 
 
 def _named(passage: Passage, asked: frozenset[str]) -> float:
-    """The share of a title's specific words that the question holds: links lead on from the passages that it is about."""
+    """The share of a title's specific words that the question holds: links lead on from passages that it is about."""
     title = [word for word in stems(passage.name) if weight(word) == 1.0]
     return sum(any(related(word, other) for other in asked) for word in title) / len(title) if title else 0.0
 

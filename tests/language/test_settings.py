@@ -8,10 +8,10 @@ import pytest
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.language.settings import bind
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import Type, list_of
 from tests.language.reading import opened, whole

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import InputError, RagweaveError, ResourceError
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import Type, parse_type
 from ragweave.orchestrator.values import Answer, Document, Message

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.contracts import ResourceSpec
 from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.hybrid import Hybrid, fuse
@@ -151,7 +151,7 @@ async def test_searches_at_once_agree_and_leave_the_loop_free(folder: Path) -> N
 WORDS_ONLY = """
 import asyncio, sys
 from pathlib import Path
-from ragweave.orchestrator.contracts import ResourceSpec
+from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 resources = Resources([ResourceSpec("retrievers", "docs", "hybrid", {"index": "index"})], folder=Path(sys.argv[1]))
 asyncio.run(resources.get("retrievers", "docs").search("lamb", 3))
