@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ragweave.orchestrator.models.extraction.amounts import Amount
 from ragweave.orchestrator.models.extraction.fitting import fit
 from ragweave.orchestrator.models.extraction.passages import Passage, passages
-from ragweave.orchestrator.models.extraction.questions import Clause
+from ragweave.orchestrator.models.extraction.questions import Clause, content
 from ragweave.orchestrator.models.extraction.segments import Segment
 from ragweave.orchestrator.models.extraction.words import names_the_source, related, weight
 from ragweave.orchestrator.values import Document
@@ -111,8 +111,7 @@ class Scorer:
 
     def bridge(self, candidate: Candidate, clause: Clause) -> Candidate | None:
         """The segment that leads from the question to the candidate's passage, if what it says is needed to see why."""
-        asked = {**clause.context, **clause.terms}
-        own = candidate.passage.vocabulary
+        asked, own = {**content(clause.frame), **clause.terms}, candidate.passage.vocabulary
         best: tuple[float, Passage, int] | None = None
         for other, place in self._bridges[candidate.passage.number]:
             held = other.own(place) | other.title
@@ -122,6 +121,18 @@ class Scorer:
         if best is None:
             return None
         return Candidate(best[1], best[2], candidate.clause, candidate.score * 0.9, topic=candidate.topic)
+
+    def onward(self, first: Candidate, clause: Clause, found: Sequence[Candidate]) -> Candidate | None:
+        """The segment of a passage that `first` names, if it says of the clause what `first` lacks: the second hop."""
+        held = first.passage.own(first.place) | first.passage.title
+        open_terms = {term for term in clause.terms if weight(term) == 1.0 and not self._match(term, held)}
+        said: list[tuple[float, Candidate]] = []
+        for candidate in found:
+            if candidate.fits >= first.fits and first.passage.names(first.place, candidate.passage):
+                own = candidate.passage.own(candidate.place)
+                gained = sum(clause.terms[term] * self._match(term, own) for term in open_terms)
+                said += [(gained, candidate)] if gained else []
+        return max(said, key=lambda pair: (pair[0], pair[1].score))[1] if said else None
 
     def _variants_of(self, term: str) -> Mapping[str, float]:
         """The words of the passages that are `term` or a form of it, and how nearly they are."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ragweave.orchestrator.models.extraction.confidence import THRESHOLD, confidence
 from ragweave.orchestrator.models.extraction.questions import Clause, clauses
 from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer, Similar
-from ragweave.orchestrator.models.extraction.words import related, stems
+from ragweave.orchestrator.models.extraction.words import related, stems, weight
 from ragweave.orchestrator.values import Document
 
 _SAME_VALUE_SCORE = 0.78
@@ -19,6 +19,7 @@ _SETTLED = 0.08
 """The same where it stands in a passage that answers another part."""
 _REPEATS = 0.8
 _STEPS = 8
+_MOST_OF = 0.6
 _BACKWARD = frozenset(
     ("they", "it", "this", "these", "that", "those", "he", "she", "then", "but", "however", "also", "otherwise")
 )
@@ -45,9 +46,7 @@ def select(question: str, documents: Sequence[Document], limit: int, similar: Si
     settled = {found[0].passage.number for found, certain in zip(ranked, sure, strict=True) if certain >= THRESHOLD}
     for clause, found, certain in zip(asked, ranked, sure, strict=True):
         if found and certain >= (_SETTLED if found[0].passage.number in settled else _DOUBTFUL):
-            wanted = _for_clause(clause, found, scorer, limit)
-            bridge = scorer.bridge(wanted[0], clause)
-            for candidate in [*([bridge] if bridge else []), *wanted]:
+            for candidate in _for_clause(clause, found, scorer, limit):
                 if not _repeats(candidate, chosen):
                     chosen.append(candidate)
     if not any(clause.wanted.sort == "steps" for clause in asked):
@@ -56,12 +55,22 @@ def select(question: str, documents: Sequence[Document], limit: int, similar: Si
 
 
 def _for_clause(clause: Clause, found: Sequence[Candidate], scorer: Scorer, limit: int) -> list[Candidate]:
-    """The best segment and what belongs to it."""
+    """The best segment and what belongs to it, with the segment that leads to it or the one that it leads to."""
+    first = found[0]
+    onward = scorer.onward(first, clause, found)
+    if onward is not None:
+        return [first, onward]
+    bridge = scorer.bridge(first, clause)
+    return [*([bridge] if bridge else []), *_in_passage(clause, found, limit)]
+
+
+def _in_passage(clause: Clause, found: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """The best segment, and beside it what else the clause asks for."""
     first = found[0]
     if clause.wanted.sort == "steps":
-        return _steps(first, found) or [first]
+        return _steps(clause, first, found) or [first]
     if clause.choices:
-        return _choice(clause, found, scorer) or [first]
+        return _choice(clause, found) or [first]
     chosen = [first, *_other_values(clause, found)]
     if not clause.wanted.strict:
         chosen += _following(first, found)
@@ -113,42 +122,40 @@ def _following(first: Candidate, found: Sequence[Candidate]) -> list[Candidate]:
     return []
 
 
-def _steps(first: Candidate, found: Sequence[Candidate]) -> list[Candidate]:
-    """The numbered list that the best segment stands in, from its start, if the question is about the whole passage."""
+def _steps(clause: Clause, first: Candidate, found: Sequence[Candidate]) -> list[Candidate]:
+    """The numbered list that the best segment stands in; of it only the part that is asked about, if it is a part."""
     steps = [
         candidate for candidate in found if candidate.passage is first.passage and candidate.segment.kind == "step"
     ]
     steps.sort(key=lambda candidate: candidate.place)
-    if first.segment.kind == "step" and first.stated > 0.5:
-        near = [candidate for candidate in steps if abs(candidate.place - first.place) <= 1 and candidate.stated > 0.3]
-        return near or [first]
+    special = {term for term in clause.terms if weight(term) == 1.0} - first.passage.title
+    if first.segment.kind == "step" and _said(first, frozenset(special)):
+        return [one for one in steps if abs(one.place - first.place) <= 1 and one.stated >= first.stated * 0.6]
     return steps[:_STEPS]
 
 
-def _choice(clause: Clause, found: Sequence[Candidate], scorer: Scorer) -> list[Candidate]:
-    """For each of the things to choose from, the best segment that is about it."""
+def _choice(clause: Clause, found: Sequence[Candidate]) -> list[Candidate]:
+    """For each of the things to choose from, the best segment that is about it, those of its own passage first."""
     chosen: list[Candidate] = []
     for choice in clause.choices:
         words = stems(choice)
-        scored = [
-            (candidate.score + about, candidate)
-            for candidate in found
-            if (
-                about := sum(
-                    any(
-                        related(word, other)
-                        for other in candidate.passage.title | candidate.passage.own(candidate.place)
-                    )
-                    for word in words
-                )
+        best: tuple[float, Candidate] | None = None
+        for candidate in found:
+            titled, said = (
+                _shared(words, candidate.passage.title),
+                _shared(words, candidate.passage.own(candidate.place)),
             )
-            and about >= max(1, len(words) - 1)
-        ]
-        if scored:
-            best = max(scored, key=lambda pair: pair[0])[1]
-            if not _repeats(best, chosen):
-                chosen.append(best)
+            about = max(titled, said)
+            if about > _MOST_OF and (best is None or candidate.score + about + titled > best[0]):
+                best = (candidate.score + about + titled, candidate)
+        if best is not None and not _repeats(best[1], chosen):
+            chosen.append(best[1])
     return chosen
+
+
+def _shared(words: frozenset[str], held: frozenset[str]) -> float:
+    """The share of some words that others hold, in whatever form."""
+    return sum(any(related(word, other) for other in held) for word in words) / max(len(words), 1)
 
 
 def _repeats(candidate: Candidate, chosen: Sequence[Candidate]) -> bool:
