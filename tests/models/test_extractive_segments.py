@@ -88,7 +88,9 @@ def test_front_matter_headings_rules_and_code_are_no_segments() -> None:
 
 LINES = (
     "# A\n", "## B c\n", "- item one\n", "  - nested. Two\n", "1. step\n", "\n", "Some text. More text!\n", "goes on\n",
-    "| a | b |\n", "|---|---|\n", "> quote\n", "```\n", "---\n", "===\n", "Label:\n", "*x* [y](z)\n", "\t- tab\n", "é. 3 °C\n",
+    "| a | b |\n", "|---|---|\n", "> quote\n", "```\n", "---\n", "===\n", "Label:\n",
+    "*x* [y](z)\n",
+    "\t- tab\n", "é. 3 °C\n",
 )  # fmt: skip
 MARKDOWN = st.lists(st.sampled_from(LINES), max_size=25).map("".join)
 
