@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, ClassVar, TypedDict
 
@@ -52,18 +52,22 @@ class Decomposer(Node, type="decomposer"):
         verdict: Verdict | None = None,
         history: list[Message] | None = None,
         documents: list[Document] | None = None,
+        queries: list[str] | None = None,
     ) -> Queries:
-        """The queries, the question first."""
-        queries = split(question, history or ())
-        if self.model is not None:
-            queries = [queries[0], *(await self._ask(question, ctx, verdict, history) or queries[1:])]
+        """The queries, the question first; on a second visit those of the first, some replaced by the next hop's."""
         missing = verdict.missing if verdict is not None else ()
-        if not documents and not missing:
-            return {"queries": _distinct(queries)[: self.max_queries], "chain": []}
-        steps, hops = next_hop(queries[0], documents or (), missing)
+        visited = bool(documents or missing)
+        asked = list(queries or ()) if visited else []
+        if not asked or (self.model is not None and missing):
+            asked = split(question, history or ())
+            if self.model is not None:
+                asked = [asked[0], *(await self._ask(question, ctx, verdict, history) or asked[1:])]
+        if not visited:
+            return {"queries": _distinct(asked)[: self.max_queries], "chain": []}
+        steps, hops = next_hop(asked[0], documents or (), missing)
         hops = hops[: self.max_queries // 2]
-        queries = [*queries[: self.max_queries - len(hops)], *hops]
-        return {"queries": _distinct(queries)[: self.max_queries], "chain": [asdict(step) for step in steps]}
+        asked = [*asked[: self.max_queries - len(hops)], *hops]
+        return {"queries": _distinct(asked)[: self.max_queries], "chain": [asdict(step) for step in steps]}
 
     async def _ask(
         self, question: str, ctx: Context, verdict: Verdict | None, history: list[Message] | None
@@ -121,5 +125,5 @@ def _is_query(line: str) -> bool:
     return bool(content(line)) and len(line.split()) <= _LONGEST_QUERY and not line.endswith(":")
 
 
-def _distinct(queries: Any) -> list[str]:
-    return list(dict.fromkeys(query for query in queries if query))
+def _distinct(queries: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(queries))

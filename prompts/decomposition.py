@@ -72,7 +72,7 @@ def split(question: str, history: Sequence[Message] = ()) -> list[str]:
         queries += [part.standing for part in parts]
     queries += list(_comparison(asked))
     queries += list(_relative(asked))
-    return _distinct(queries)
+    return _distinct(queries) or [asked]
 
 
 def next_hop(question: str, documents: Sequence[Document], missing: Sequence[str] = ()) -> tuple[list[Step], list[str]]:
