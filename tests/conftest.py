@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ipaddress
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs with SIGINT ignored, and their children inherit it: tests of Ctrl-C need it back.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 _refused = False
