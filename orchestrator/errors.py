@@ -19,8 +19,7 @@ RagweaveError                 anything below; `hint` says the way out
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 
 class RagweaveError(Exception):
@@ -35,8 +34,7 @@ class RagweaveError(Exception):
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(NamedTuple):
     """A replacement that repairs a problem without a doubt: `old` at line:column (1-based) becomes `new`."""
 
     line: int
@@ -45,8 +43,7 @@ class Fix:
     new: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One fault of a graph file. `line` and `column` are 1-based; 0 if the graph was built in Python."""
 
     code: str

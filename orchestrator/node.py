@@ -8,8 +8,8 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar, overload
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,28 +41,25 @@ RESERVED = (
 Effects = Literal["none", "write", "external"]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A state key that a node reads. One that is not `required` is left out of the call when it is absent."""
 
     type: Type
     required: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """A state key that a node writes; a write that is not `certain` may be absent from what it returns."""
 
     type: Type
     certain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """What a node reads and writes, by its own names."""
 
-    reads: Mapping[str, Read] = field(default_factory=dict)
-    writes: Mapping[str, Write] = field(default_factory=dict)
+    reads: Mapping[str, Read] = MappingProxyType({})
+    writes: Mapping[str, Write] = MappingProxyType({})
 
 
 class Node(BaseModel):

@@ -5,16 +5,14 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import did_you_mean
 
 SCALARS: dict[str, type] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(NamedTuple):
     """A type of state: a scalar, `json`, a registered value model, or `list[…]` and `map[…]` of one."""
 
     word: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from ragweave.orchestrator.checking.shape import Shape
 from ragweave.orchestrator.checking.structure import Structure
@@ -18,22 +19,20 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.checking.condition import Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One thing that a node may call: the node itself, one of its fallbacks, or one of its race."""
 
     node: Node
     signature: Signature
     policies: NodePolicies
     """Its own: a fallback inherits what it does not give, except fallback, race and map."""
-    reads: Mapping[str, str] = field(default_factory=dict)
+    reads: Mapping[str, str] = MappingProxyType({})
     """Parameter to state key, without the parameter that `map` fills."""
-    writes: Mapping[str, str] = field(default_factory=dict)
+    writes: Mapping[str, str] = MappingProxyType({})
     """Name in what the call returns to state key."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoundNode:
+class BoundNode(NamedTuple):
     """A node of a checked graph. `members[0]` is the node itself, then its fallbacks or its race."""
 
     name: str
@@ -45,7 +44,7 @@ class BoundNode:
     """State keys that it reads if they are there."""
     certain: frozenset[str] = frozenset()
     """State keys that every successful call writes."""
-    written: Mapping[str, Type] = field(default_factory=dict)
+    written: Mapping[str, Type] = MappingProxyType({})
     """Every state key that it may write, with the type that state then has (with `map`, the list or its merge)."""
 
     @property

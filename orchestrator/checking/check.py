@@ -10,7 +10,6 @@ import re
 
 from ragweave.orchestrator.checking.blind import blind_spots, known_nodes, without_echoes
 from ragweave.orchestrator.checking.bound import Checked
-from ragweave.orchestrator.checking.conditions import Conditions, Trouble, place_in
 from ragweave.orchestrator.checking.dataflow import Flow
 from ragweave.orchestrator.checking.declarations import Ways, check_loops, check_parallel, key_sets
 from ragweave.orchestrator.checking.definite import check_definite
@@ -68,8 +67,10 @@ def _edges_are_sure(problems: list[Problem]) -> bool:
 def check_conditions(findings: Findings, checked: Checked, table: Usage, silent: set[str]) -> None:
     """Compile every `when`; note what does not compile, at the character at fault."""
     spec, shape = checked.spec, checked.shape
-    if shape is None:
+    if shape is None or all(route.when is None for exits in spec.exits.values() for route in exits.routes):
         return
+    from ragweave.orchestrator.checking.conditions import Conditions, Trouble, place_in  # not for a graph without any
+
     number = {name: position for position, name in enumerate(shape.names)}
     conditions = Conditions({**dict.fromkeys(table.writers, JSON), **checked.keys})
     for source, exits in spec.exits.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.condition import Condition, ConditionSyntax, compile_condition, read_keys
 from ragweave.orchestrator.errors import did_you_mean
@@ -27,8 +27,7 @@ _BOUND_OVER = re.compile(
 _OVERLOAD = re.compile(r"no matching overload for '(.*?)' applied to '\((.*)\)'")
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(NamedTuple):
     """A fault of a condition: `offset` points into its text; `old` becomes `new` there, if that surely repairs it."""
 
     code: str

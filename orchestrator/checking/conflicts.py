@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.dataflow import Effect
 from ragweave.orchestrator.checking.shape import Shape
 from ragweave.orchestrator.checking.structure import Structure
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(NamedTuple):
     """Two writers of a key whose writes may both be the newest at a reader. `fork` is the node that starts both."""
 
     key: int

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.shape import Edge, Route, Shape
 from ragweave.orchestrator.checking.structure import Structure
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """What a node does to state, as sets of keys: `certain` and `possible` if it succeeds, `failed` on its on_error."""
 
     certain: int = 0
@@ -107,8 +106,7 @@ class Flow:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(NamedTuple):
     """Why a key may be missing somewhere.
 
     `chooses`: `node` may take `route`, on which nothing brings the key; `fails`: the same, and the route is on_error.

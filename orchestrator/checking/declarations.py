@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.bound import BoundNode, Checked
 from ragweave.orchestrator.checking.conflicts import Conflict, Parallels, conflicts
@@ -19,8 +19,7 @@ EVERYTHING = -1
 """The set of all keys: what a node of unknown type is taken to write."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeySets:
+class KeySets(NamedTuple):
     """Effects and reads of a graph's nodes as sets of numbered keys."""
 
     keys: tuple[str, ...]
@@ -37,8 +36,7 @@ class KeySets:
         return [number for number in range(len(self.keys)) if bits >> number & 1]
 
 
-@dataclass(frozen=True, slots=True)
-class Ways:
+class Ways(NamedTuple):
     """What the rules about ways through a graph look at. They say nothing about `silent` keys."""
 
     findings: Findings

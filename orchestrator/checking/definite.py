@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ragweave.orchestrator.checking.conditions import names_in, place_in
 from ragweave.orchestrator.checking.dataflow import Flow, Gap, explain
 from ragweave.orchestrator.checking.declarations import Ways
 from ragweave.orchestrator.checking.places import quoted
@@ -86,6 +85,8 @@ def _misspelt_writer(ways: Ways, key: str, where: str) -> bool:
 
 def _condition_mark(ways: Ways, name: str, key: str) -> Mark:
     """Where a condition of a node first names a key."""
+    from ragweave.orchestrator.checking.conditions import names_in, place_in  # not for a graph without any
+
     for route in ways.spec.exits[name].routes:
         for word, offset in names_in(route.when or ""):
             if word.split(".")[0] == key and route.when is not None:

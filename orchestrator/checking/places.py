@@ -97,7 +97,7 @@ class Findings:
         same = [
             index for index in shape.routes[edge.source][edge.route].edges if shape.edges[index].target == edge.target
         ]
-        nth = same.index(edge.index)
+        nth = same.index(edge.number)
         marks = [mark for name, mark in zip(route.targets, route.target_marks, strict=False) if name == target]
         if nth < len(marks):
             return marks[nth]

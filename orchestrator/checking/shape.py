@@ -3,24 +3,22 @@ computed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 START = "start"
 END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """An edge by its number in `Shape.edges`; `route` is the index of its route among its source's."""
 
-    index: int
+    number: int
     source: int
     target: int
     route: int
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A way on from a node: edges that are taken together. `error` marks the way of `on_error`."""
 
     edges: tuple[int, ...]
@@ -29,17 +27,16 @@ class Route:
     error: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Nodes by number (`names[0]` is start, `names[1]` is end), edges in the order in which they are declared."""
 
     names: tuple[str, ...]
     edges: tuple[Edge, ...]
     routes: tuple[tuple[Route, ...], ...]
     """For each node its routes in order; plain edges are one route without condition."""
-    out: tuple[tuple[int, ...], ...] = field(default=())
+    out: tuple[tuple[int, ...], ...] = ()
     """For each node the edges that leave it."""
-    into: tuple[tuple[int, ...], ...] = field(default=())
+    into: tuple[tuple[int, ...], ...] = ()
     """For each node the edges that enter it, in the order in which they are declared."""
 
 
@@ -60,8 +57,8 @@ def make_shape(
     out: list[list[int]] = [[] for _ in names]
     into: list[list[int]] = [[] for _ in names]
     for edge in edges:
-        out[edge.source].append(edge.index)
-        into[edge.target].append(edge.index)
+        out[edge.source].append(edge.number)
+        into[edge.target].append(edge.number)
     all_routes = []
     for position, name in enumerate(names):
         rows = []

@@ -37,14 +37,14 @@ def _error_ways(findings: Findings, shape: Shape, structure: Structure) -> None:
                 continue
             edge = shape.edges[route.edges[0]]
             name, target = shape.names[node], shape.names[edge.target]
-            if edge.index in structure.back:
+            if edge.number in structure.back:
                 way_out = "" if target in (name, START) else f", or use retry to call {name!r} again"
                 findings.add(
                     "RW410",
                     f"on_error of {name!r} goes back to {target!r}; name a node that comes after {name!r}{way_out}",
                     findings.edge(shape, edge),
                 )
-            elif any(shape.edges[other].target == edge.target for other in shape.out[node] if other != edge.index):
+            elif any(shape.edges[other].target == edge.target for other in shape.out[node] if other != edge.number):
                 findings.add(
                     "RW411",
                     f"an edge leads from {name!r} to {target!r} already, so {target!r} could not tell success "
@@ -172,7 +172,7 @@ def _back_edge(findings: Findings, shape: Shape, node: int, index: int, edge: Ed
             mark,
         )
     elif len(route.edges) > 1:
-        others = [shape.names[shape.edges[other].target] for other in route.edges if other != edge.index]
+        others = [shape.names[shape.edges[other].target] for other in route.edges if other != edge.number]
         findings.add(
             "RW409",
             f"the route of {name!r} goes back to {header!r} and on to {quoted(others)} at once; "

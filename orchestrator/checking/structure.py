@@ -5,15 +5,14 @@ Dominators by Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm" (
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.shape import Shape
 
 FAULTS = ("unreachable", "dead_end", "cycle", "two_entries", "fork_leaves", "fork_open")
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A violation of the rules of shape. `node` is the culprit; `edges` those concerned; `loop` the loop's header."""
 
     kind: str
@@ -22,8 +21,7 @@ class Fault:
     loop: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(NamedTuple):
     """Facts about a shape. Where `faults` is not empty, only what the faults do not touch is meaningful."""
 
     order: tuple[int, ...]
@@ -61,7 +59,7 @@ def analyse(shape: Shape) -> Structure:
     dominator = _dominators(shape, order, rank)
     facts = Structure(tuple(order), tuple(rank), tuple(dominator), frozenset(), {}, (), ())
     back = frozenset(
-        edge.index for edge in shape.edges if rank[edge.source] >= 0 and facts.dominates(edge.target, edge.source)
+        edge.number for edge in shape.edges if rank[edge.source] >= 0 and facts.dominates(edge.target, edge.source)
     )
     faults = _reachability(shape, rank)
     order, cyclic = _topological(shape, order, back)
@@ -153,7 +151,7 @@ def _topological(shape: Shape, order: list[int], back: frozenset[int]) -> tuple[
     reachable = set(order)
     need = dict.fromkeys(order, 0)
     for edge in shape.edges:
-        if edge.source in reachable and edge.index not in back:
+        if edge.source in reachable and edge.number not in back:
             need[edge.target] += 1
     ready = [node for node in order if need[node] == 0]
     done = []
@@ -177,15 +175,15 @@ def _cycles(shape: Shape, cyclic: list[int], back: frozenset[int]) -> list[Fault
     faults = []
     for component in _components(shape, left, back):
         entries = [
-            edge.index
+            edge.number
             for edge in shape.edges
-            if edge.target in component and edge.source not in component and edge.index not in back
+            if edge.target in component and edge.source not in component and edge.number not in back
         ]
         entered = {shape.edges[edge].target for edge in entries}
         closing = tuple(
-            edge.index
+            edge.number
             for edge in shape.edges
-            if edge.source in component and edge.target in entered and edge.index not in back
+            if edge.source in component and edge.target in entered and edge.number not in back
         )
         faults.append(Fault("two_entries", min(entered, default=min(component)), closing or tuple(entries)))
     return faults

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ragweave.orchestrator.checking.bound import BoundNode
-from ragweave.orchestrator.checking.conditions import names_in, place_in
 from ragweave.orchestrator.checking.places import Findings
 from ragweave.orchestrator.errors import closest
 from ragweave.orchestrator.language.spec import Mark, Spec
@@ -16,8 +16,7 @@ ERROR = "error"
 FAILURE = Type("Failure")
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """One read or write of a key. `explicit` if the file itself spells the key there, as a rename does."""
 
     who: str
@@ -92,6 +91,8 @@ def condition_reads(spec: Spec) -> Iterator[tuple[str, str, Mark]]:
         for route in exits.routes:
             if route.when is None:
                 continue
+            from ragweave.orchestrator.checking.conditions import names_in, place_in  # not for a graph without any
+
             mark = spec.value_mark(*route.place, "when")
             for name, offset in names_in(route.when):
                 yield source, name.split(".")[0], place_in(spec.text, mark, route.when, offset)

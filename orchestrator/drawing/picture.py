@@ -65,8 +65,8 @@ def picture_of(checked: Checked) -> Picture:
         Arrow(
             edge.source,
             edge.target,
-            *_kind_and_label(shape, structure, edge.source, edge.route, edge.index),
-            edge.index in spine,
+            *_kind_and_label(shape, structure, edge.source, edge.route, edge.number),
+            edge.number in spine,
         )
         for edge in shape.edges
     ]

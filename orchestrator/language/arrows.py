@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<arrow>[-=~]*>+|[-=]{2,}|→|⇒|<[-=]+>?)|(?P<comma>,)|(?P<name>(?:(?![-=]+>|--|==|→|⇒|<[-=])[^\s,>])+))"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A node's name in a chain; `offset` counts characters from the start of the text."""
 
     text: str
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(NamedTuple):
     """The groups of names between the arrows: each name of one group is joined with each of the next."""
 
     groups: tuple[tuple[Name, ...], ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ragweave.orchestrator.checking.shape import END, START, Shape, make_shape
@@ -153,7 +153,7 @@ class _Reader:
             if kept:
                 names, marks = zip(*kept, strict=True)
                 orders = tuple(self.next() for _ in kept)
-                made.append(replace(route, targets=names, target_marks=marks, orders=orders))
+                made.append(route._replace(targets=names, target_marks=marks, orders=orders))
         self.exits[source] = _Exit(mark, place, routes=made)
 
     def entry(self, entry: Any, place: Place) -> Mapping[str, Any] | None:
@@ -328,4 +328,4 @@ class _Reader:
             message = f"{path(place)}: there is no node {target!r}"
             self.report.unknown(self.spec.value_mark(*place), "RW114", message, target, self.names)
             policies = node.policies.model_copy(update={"on_error": closest(target, self.names)})
-            self.spec.nodes[name] = replace(node, policies=policies)
+            self.spec.nodes[name] = node._replace(policies=policies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -45,7 +45,7 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
             if kind.signature is Node.signature:  # its keys are known all the same: look at its policies too
                 bind_node(builder, entry, kind.model_construct(), partial=True)
             continue
-        spec.nodes[name] = replace(entry, node=node)
+        spec.nodes[name] = entry._replace(node=node)
         made = bind_node(builder, entry, node)
         if made is not None:
             bound[name] = made

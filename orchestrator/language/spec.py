@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies
 from ragweave.orchestrator.naming import ResourceSpec
@@ -18,8 +19,7 @@ Place = tuple[str | int, ...]
 "to")`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A position in the file, 1-based; line 0 if the graph was built in Python."""
 
     line: int = 0
@@ -29,8 +29,7 @@ class Mark:
 NOWHERE = Mark()
 
 
-@dataclass(frozen=True, slots=True)
-class KeySpec:
+class KeySpec(NamedTuple):
     """A state key that the file declares under `inputs` or `state`."""
 
     name: str
@@ -43,8 +42,7 @@ class KeySpec:
     mark: Mark = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class RouteSpec:
+class RouteSpec(NamedTuple):
     """One way on from a node: its targets, taken together when `when` holds. Plain edges of a node are one such
     route."""
 
@@ -59,8 +57,7 @@ class RouteSpec:
     """The position of each edge among all edges of the file: joins go by it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitSpec:
+class ExitSpec(NamedTuple):
     """All ways on from one node: either one route of plain edges, or a `routes` block."""
 
     source: str
@@ -70,13 +67,12 @@ class ExitSpec:
     """Of the `from` block, or of the node's first mention as a source."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
+class NodeSpec(NamedTuple):
     """A node: its type (a registered name, or in Python a function, a Node class or a Node), settings and policies."""
 
     name: str
     type: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = MappingProxyType({})
     policies: NodePolicies = NO_POLICIES
     implementation: Any = None
     """A function, Node class or Node given in Python instead of a type's name."""

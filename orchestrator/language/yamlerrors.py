@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ragweave.orchestrator.language.yamltext import Complaint
+
 _WHEN = re.compile(r"\bwhen\s*:\s*(?=\S)")
 _TEMPLATE = re.compile(r"\$\{|\{\{|\{%")
 
@@ -35,14 +37,6 @@ _OPENERS = {
     "while scanning a quoted scalar": "quote",
     "while parsing a quoted scalar": "quote",
 }
-
-
-class Complaint(Exception):
-    """Why a text cannot be read at all: a problem's code, message and place (1-based)."""
-
-    def __init__(self, code: str, message: str, line: int, column: int) -> None:
-        super().__init__(message)
-        self.code, self.message, self.line, self.column = code, message, line, column
 
 
 def explain(error: Any, lines: Sequence[str]) -> Complaint:

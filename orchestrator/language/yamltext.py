@@ -15,7 +15,6 @@ import yaml
 
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.spec import Mark, Place
-from ragweave.orchestrator.language.yamlerrors import Complaint, explain
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
@@ -27,6 +26,14 @@ _LINE_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,30})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _NUMERIC = frozenset("-0123456789")
+
+
+class Complaint(Exception):
+    """Why a text cannot be read at all: a problem's code, message and place (1-based)."""
+
+    def __init__(self, code: str, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.code, self.message, self.line, self.column = code, message, line, column
 
 
 @dataclass(slots=True)
@@ -124,6 +131,8 @@ class _Builder:
                 found = "a second document starts here; a graph file is one document, without ---"
                 raise Complaint("RW102", found, mark.line + 1, mark.column + 1)
         except yaml.MarkedYAMLError as error:
+            from ragweave.orchestrator.language.yamlerrors import explain  # for a file that cannot be read
+
             raise explain(error, lines_of(self.reading.text)) from None
         finally:
             self.parser.dispose()

@@ -6,11 +6,10 @@ import inspect
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode, Checked, Member
-from ragweave.orchestrator.checking.condition import Condition
 from ragweave.orchestrator.checking.shape import Shape
 from ragweave.orchestrator.checking.structure import Structure
 from ragweave.orchestrator.context import Context
@@ -24,6 +23,9 @@ from ragweave.orchestrator.running.waiting import failure_of, in_thread
 from ragweave.orchestrator.running.wrappers import wrapped
 from ragweave.orchestrator.types import Type, instance_check
 from ragweave.orchestrator.values import Ask, Usage
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.checking.condition import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +154,9 @@ def _exits(shape: Shape, structure: Structure) -> dict[int, tuple[int, ...]]:
     """For each header the edges that leave its loop and no loop around it: they die when the loop ends (R7)."""
     found: dict[int, list[int]] = {header: [] for header in structure.loops}
     for edge in shape.edges:
-        left = structure.leaves(edge.source, edge.target) if edge.index not in structure.back else ()
+        left = structure.leaves(edge.source, edge.target) if edge.number not in structure.back else ()
         if left:
-            found[left[0]].append(edge.index)
+            found[left[0]].append(edge.number)
     return {header: tuple(edges) for header, edges in found.items()}
 
 
@@ -202,7 +204,7 @@ def _shortcut(plan: Plan, step: Step, structure: Structure) -> None:
 
 def _loop(plan: Plan, structure: Structure, header: int, body: frozenset[int], nodes: Mapping[str, BoundNode]) -> Loop:
     shape = plan.shape
-    inside = [edge.index for edge in shape.edges if edge.source in body]
+    inside = [edge.number for edge in shape.edges if edge.source in body]
     inner = {other for other in structure.loops if other in body and other != header}
     bounds = [
         way.bound_index for node in body for way in plan.steps[node].ways if way.bound is not None and way.back in inner

@@ -7,9 +7,8 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.checking.condition import Condition
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError
 from ragweave.orchestrator.resources import Resources
@@ -21,6 +20,9 @@ from ragweave.orchestrator.running.run import Parked, Run
 from ragweave.orchestrator.running.state import Log, MergeFailed, State, Write, origin_bit, origin_of, read
 from ragweave.orchestrator.running.waiting import failure_of
 from ragweave.orchestrator.values import Ask, Failure
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.checking.condition import Condition
 
 BREATH = 255
 """After this many nodes in a row a branch lets the event loop look at timers and other tasks."""
