@@ -54,8 +54,8 @@ class Adapter(Protocol):
     def messages(self, already: int, nodes: int) -> Call:
         """`nodes` nodes that each read the chat and add one message; a call returns the chat's length."""
 
-    def stream(self) -> Stream:
-        """One node that gives `count` tokens, yielding to the event loop before each; the caller iterates them."""
+    def stream(self, apart: bool) -> Stream:
+        """One node that gives `count` tokens to a caller that iterates; `apart`: each in its own turn of the loop."""
 
     def load(self, length: int) -> Callable[[], int]:
         """Load a chain from YAML text, ready to run; a call returns the number of nodes."""

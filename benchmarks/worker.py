@@ -75,7 +75,11 @@ def _load1000(engine: Any, seconds: float) -> Numbers:
 
 
 def _events(engine: Any, seconds: float) -> Numbers:
-    return arun(streamed(engine.stream(), 10_000, seconds))
+    return arun(streamed(engine.stream(apart=False), 10_000, seconds))
+
+
+def _events_apart(engine: Any, seconds: float) -> Numbers:
+    return arun(streamed(engine.stream(apart=True), 10_000, seconds))
 
 
 def _import(engine: Any, seconds: float) -> Numbers:
@@ -96,6 +100,7 @@ MEASURE = {
     "messages": _messages,
     "load1000": _load1000,
     "events": _events,
+    "events_apart": _events_apart,
     "import": _import,
     "coldstart": _coldstart,
 }

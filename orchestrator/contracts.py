@@ -101,6 +101,14 @@ class ChatModel(Resource):
         """True if the reply marks its sources with `[1]`, `[2]` … without being told to."""
         return False
 
+    def follows_instructions(self) -> bool:
+        """True if it does what messages say; false for one that only quotes the request's documents."""
+        return True
+
+    def structures(self) -> bool:
+        """True if it keeps to `response_schema` by itself; false if the schema has to be said in the messages."""
+        return False
+
 
 class Embedder(Resource):
     """Texts to vectors."""

@@ -181,13 +181,14 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """A streaming action, read with `astream_result`."""
 
     @streaming_action(reads=["count"], writes=["done"])
     async def produce(state: State) -> AsyncGenerator[tuple[dict[str, Any], State | None], None]:
         for _ in range(state["count"]):
-            await asyncio.sleep(0)
+            if apart:
+                await asyncio.sleep(0)
             yield {"token": TOKEN}, None
         yield {"token": None}, state.update(done=True)
 

@@ -106,16 +106,19 @@ class Produce:
     """Stream tokens."""
 
     @component.output_types(done=bool)
-    def run(self, count: int, streaming_callback: StreamingCallbackT | None = None) -> dict[str, bool]:
+    def run(self, count: int, apart: bool, streaming_callback: StreamingCallbackT | None = None) -> dict[str, bool]:
         """Only the async form streams."""
         raise NotImplementedError
 
     @component.output_types(done=bool)
-    async def run_async(self, count: int, streaming_callback: StreamingCallbackT | None = None) -> dict[str, bool]:
+    async def run_async(
+        self, count: int, apart: bool, streaming_callback: StreamingCallbackT | None = None
+    ) -> dict[str, bool]:
         """Stream `count` tokens to the callback."""
         send: Any = streaming_callback
         for _ in range(count):
-            await asyncio.sleep(0)
+            if apart:
+                await asyncio.sleep(0)
             await send(StreamingChunk(content=TOKEN))
         return {"done": True}
 
@@ -202,13 +205,13 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """`Pipeline.stream`, which collects what components hand to their callback."""
     pipeline = Pipeline()
     pipeline.add_component("produce", Produce())
 
     async def tokens(count: int) -> AsyncIterator[str]:
-        async for chunk in pipeline.stream({"produce": {"count": count}}):
+        async for chunk in pipeline.stream({"produce": {"count": count, "apart": apart}}):
             yield chunk.content
 
     return tokens

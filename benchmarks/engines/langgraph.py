@@ -159,7 +159,7 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """The `custom` stream, written with the injected `StreamWriter`."""
 
     class Count(TypedDict):
@@ -167,7 +167,8 @@ def stream() -> Stream:
 
     async def produce(state: Count, writer: StreamWriter) -> None:
         for _ in range(state["count"]):
-            await asyncio.sleep(0)
+            if apart:
+                await asyncio.sleep(0)
             writer(TOKEN)
 
     # The writer is injected by its annotation, which has to be the class itself.

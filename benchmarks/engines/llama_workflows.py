@@ -179,13 +179,14 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """Events written to the run's stream, read from its handler."""
     workflow = _workflow()
 
     async def produce(ctx: Any, ev: Any) -> Any:
         for _ in range(ev.count):
-            await asyncio.sleep(0)
+            if apart:
+                await asyncio.sleep(0)
             ctx.write_event_to_stream(Token(text=TOKEN))
         return StopEvent(result=ev.count)
 

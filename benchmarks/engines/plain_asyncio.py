@@ -79,7 +79,7 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """A producer task and a queue: what an engine that streams cannot do without."""
 
     async def tokens(count: int) -> AsyncIterator[str]:
@@ -87,7 +87,8 @@ def stream() -> Stream:
 
         async def produce() -> None:
             for _ in range(count):
-                await asyncio.sleep(0)
+                if apart:
+                    await asyncio.sleep(0)
                 queue.put_nowait(TOKEN)
             queue.put_nowait(None)
 

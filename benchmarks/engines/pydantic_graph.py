@@ -11,7 +11,11 @@ from pydantic_graph import GraphBuilder, StepContext, TypeExpression, reduce_sum
 
 IMPORT = "from pydantic_graph import GraphBuilder"
 PACKAGES = ("pydantic-graph",)
-UNSUPPORTED = {"load1000": "no graph files", "events": "steps cannot stream to the caller"}
+UNSUPPORTED = {
+    "load1000": "no graph files",
+    "events": "steps cannot stream to the caller",
+    "events_apart": "steps cannot stream to the caller",
+}
 
 
 @dataclass

@@ -166,21 +166,25 @@ def messages(already: int, nodes: int) -> Call:
     return call
 
 
-async def _produce(count: int, ctx: Context) -> Done:
+async def _produce(count: int, apart: bool, ctx: Context) -> Done:
     for _ in range(count):
-        await asyncio.sleep(0)
+        if apart:
+            await asyncio.sleep(0)
         await ctx.emit(TOKEN)
     return {"done": True}
 
 
-def stream() -> Stream:
+def stream(apart: bool) -> Stream:
     """`ctx.emit` in a node, `graph.stream` outside."""
     graph = Graph(
-        inputs={"count": "int"}, outputs=["done"], nodes={"produce": _produce}, edges=["start -> produce -> end"]
+        inputs={"count": "int", "apart": "bool"},
+        outputs=["done"],
+        nodes={"produce": _produce},
+        edges=["start -> produce -> end"],
     )
 
     async def tokens(count: int) -> AsyncIterator[str]:
-        async for event in graph.stream(count=count):
+        async for event in graph.stream(count=count, apart=apart):
             if event.kind == "token":
                 yield event.text
 

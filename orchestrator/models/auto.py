@@ -49,6 +49,14 @@ class Auto(Endpoint, type="auto"):
         """True if the chosen model marks its sources by itself."""
         return self.chosen.cites()
 
+    def follows_instructions(self) -> bool:
+        """True if the chosen model does."""
+        return self.chosen.follows_instructions()
+
+    def structures(self) -> bool:
+        """True if the chosen model does."""
+        return self.chosen.structures()
+
     async def close(self) -> None:
         """Close the endpoint; `extractive` is closed with the resources that it came from."""
         if isinstance(self._chosen, Endpoint):

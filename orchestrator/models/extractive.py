@@ -54,6 +54,10 @@ class Extractive(ChatModel, type="extractive"):
         """True: every quote is marked."""
         return True
 
+    def follows_instructions(self) -> bool:
+        """False: it quotes the documents, whatever it is told."""
+        return False
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The quotes in pieces of a word; the last chunk has the confidence. Raises ModelError if asked for JSON."""
         if request.response_schema is not None:

@@ -74,6 +74,10 @@ class OpenAI(Endpoint, type="openai"):
             attempt += 1
             await asyncio.sleep(wait)
 
+    def structures(self) -> bool:
+        """True until the server has refused `response_format`."""
+        return "response_format" not in self._unknown
+
     async def close(self) -> None:
         """Close the connections, in every event loop that has some."""
         if self._clients is not None:
