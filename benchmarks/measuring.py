@@ -104,7 +104,7 @@ async def concurrent(call: Call, expected: int, requests: int, seconds: float) -
         "cpu": cpu / requests,
         "wall": statistics.median(wall for _, wall in on) / requests,
         "per_cpu_second": requests / cpu,
-        "gc_cost": cpu / statistics.median(off),
+        "gc_cost": statistics.median(kept / freed for (kept, _), freed in zip(on, off, strict=True)),
         "runs": len(on),
     }
 

@@ -14,6 +14,7 @@ from ragweave.orchestrator.types import Type, type_of, value_models
 _TOKEN = re.compile(
     r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|(?<![\w.])[A-Za-z_]\w*+(?:\s*\.\s*[A-Za-z_]\w*+)*(?!\s*\()"""
 )
+_SIMPLE = frozenset((str, int, float, bool, type(None)))
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
@@ -49,15 +50,15 @@ def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
     if program.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise ConditionSyntax(f"the condition gives {str(program.return_type()).lower()}, not true or false")
     paths = [(name, tuple(name.split("."))) for name in used]
-    error_type, bool_type = cel.Type.ERROR, cel.Type.BOOL
+    error_type = cel.Type.ERROR
 
     def holds(state: Mapping[str, Any]) -> bool:
-        data = {name: _plain(_walk(state, path)) for name, path in paths}
+        data = {name: _plain(_walk(state, path) if path[1:] else state[name]) for name, path in paths}
         result = program.eval(data=data)
-        kind = result.type()
-        if kind == bool_type:
-            return bool(result.value())
         found = result.value()
+        if found is True or found is False:  # an error is a value too, but never one of these
+            return bool(found)
+        kind = result.type()
         reason = str(found) if kind == error_type else f"it gives {found!r}, not true or false"
         raise ConditionError(
             f"the condition {text!r} failed: {reason}", hint="guard it, as in size(x) > 0 && x[0] == 1"
@@ -130,7 +131,7 @@ def _walk(state: Mapping[str, Any], path: tuple[str, ...]) -> Any:
 
 def _plain(value: Any) -> Any:
     """A value as CEL takes it: models as maps, sequences as lists."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if value.__class__ in _SIMPLE or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, BaseModel):
         return {name: _plain(item) for name, item in value.__dict__.items()}
