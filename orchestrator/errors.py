@@ -11,8 +11,10 @@ RagweaveError                 anything below; `hint` says the way out
     ├── ConditionError        a `when` condition failed on this state
     ├── Denied                a person said no
     ├── ModelError            a model endpoint refused, failed or broke off
+    │   └── EndpointUnusable  it refuses every call: a wrong key, an unknown model, a used-up quota
     ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
     ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
+    │   └── CircularResources resources that name one another in a circle
     └── MissingExtra          a package is not installed; says what to install
 """
 
@@ -136,12 +138,20 @@ class ModelError(NodeError):
     """A model endpoint refused, failed or broke off."""
 
 
+class EndpointUnusable(ModelError):
+    """A model endpoint refuses every call, whatever is asked: a wrong key, an unknown model, a used-up quota."""
+
+
 class IndexUnusable(NodeError):
     """A retrieval index is missing, stale, locked or of another model."""
 
 
 class ResourceError(NodeError):
     """A resource cannot be built: a setting, a file or an environment variable is missing."""
+
+
+class CircularResources(ResourceError):
+    """Resources name one another in a circle, so that none of them can be built first."""
 
 
 class MissingExtra(NodeError):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.errors import ResourceError, did_you_mean
+from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import resolve
 from ragweave.orchestrator.naming import ResourceSpec
 
@@ -39,6 +39,8 @@ class Resources:
         """Told things that a user should know once, such as which model `auto` became."""
         self._specs = {(spec.kind, spec.name): spec for spec in specs}
         self._built: dict[tuple[str, str], Any] = {}
+        self._building: list[tuple[str, str]] = []
+        self._said: set[str] = set()
         self._lock = threading.RLock()
 
     def built(self, kind: str, name: str) -> Any | None:
@@ -57,9 +59,23 @@ class Resources:
         with self._lock:
             built = self._built.get((kind, name))
             if built is None:
-                built = self._build(kind, name)
+                self._enter(kind, name)
+                try:
+                    built = self._build(kind, name)
+                finally:
+                    self._building.pop()
                 self._built[kind, name] = built
             return built
+
+    def has(self, kind: str, name: str) -> bool:
+        """True if there is a resource of this name: declared, put here, or a registered type."""
+        return (kind, name) in self._specs or (kind, name) in self._built or name in registry.names(kind)
+
+    def unknown(self, kind: str, name: str) -> ResourceError:
+        """The error of a name that is none, with what was probably meant."""
+        known = [*registry.names(kind), *(other for other_kind, other in self._specs if other_kind == kind)]
+        known += [other for other_kind, other in self._built if other_kind == kind]
+        return ResourceError(f"no {kind[:-1]} is named {name!r}{did_you_mean(name, known)}")
 
     def description(self, kind: str, name: str) -> str:
         """What a name stands for: type and settings, with references to the environment as they are written."""
@@ -71,6 +87,12 @@ class Resources:
         if self.notice is not None:
             self.notice(text)
 
+    def say_once(self, text: str) -> None:
+        """The same, but a notice that was passed on before is not passed on again."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     async def close(self) -> None:
         """Close what was built, the newest first; one that fails to close does not keep the others open."""
         while self._built:
@@ -80,12 +102,21 @@ class Resources:
                 with contextlib.suppress(Exception):
                     await close()
 
+    def _enter(self, kind: str, name: str) -> None:
+        """Note that this one is being built; the lock is held, so all of them are one another's reason."""
+        if (kind, name) in self._building:
+            circle = [*self._building[self._building.index((kind, name)) :], (kind, name)]
+            raise CircularResources(
+                f"resources name one another in a circle: {' -> '.join('.'.join(one) for one in circle)}",
+                hint="take one of these names out",
+            )
+        self._building.append((kind, name))
+
     def _build(self, kind: str, name: str) -> Any:
         spec = self._specs.get((kind, name)) or ResourceSpec(kind, name, name, folder=self.folder)
         thing = registry.find(kind, spec.type)
         if thing is None:
-            known = [*registry.names(kind), *(other for other_kind, other in self._specs if other_kind == kind)]
-            raise ResourceError(f"no {kind[:-1]} is named {name!r}{did_you_mean(name, known)}")
+            raise self.unknown(kind, name)
         try:
             resource = thing(**resolve(spec.settings, self.environ, f"{kind}.{name}"))
         except ValidationError as error:
@@ -95,6 +126,8 @@ class Resources:
         if hasattr(resource, "open"):
             try:
                 resource.open(self)
+            except CircularResources:
+                raise
             except ResourceError as error:
                 raise ResourceError(f"{kind}.{name}: {error.message}", hint=error.hint) from None
         return resource

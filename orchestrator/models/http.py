@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from ragweave.orchestrator.errors import ModelError, ResourceError
+from ragweave.orchestrator.errors import EndpointUnusable, ModelError, ResourceError
 from ragweave.orchestrator.models.chat_completions import Unavailable
 
 LONGEST_WAIT = 60.0
@@ -122,12 +122,12 @@ def connection_error(error: httpx.HTTPError, server: str, *, connect: float, rea
 def _connect_error(error: httpx.ConnectError, server: str) -> ModelError:
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return ModelError(
+        return EndpointUnusable(
             f"the certificate of {server} is not trusted here",
             hint="set SSL_CERT_FILE to your authority's certificates, or check base_url",
         )
     if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text:
-        return ModelError(f"{server} does not speak TLS", hint="write http:// instead of https:// in base_url")
+        return EndpointUnusable(f"{server} does not speak TLS", hint="write http:// instead of https:// in base_url")
     if re.search(r"getaddrinfo|not known|no address|name resolution|nodename", text, re.IGNORECASE):
         return Unavailable(
             f"the host of {server} has no address", hint="check the spelling of base_url and the network"

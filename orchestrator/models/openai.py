@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatRequest
-from ragweave.orchestrator.errors import ModelError, ResourceError, did_you_mean
+from ragweave.orchestrator.errors import EndpointUnusable, ModelError, ResourceError, did_you_mean
 from ragweave.orchestrator.models.chat_completions import ReplyReader, Unavailable, request_body
 from ragweave.orchestrator.models.endpoint import OPENAI_URL, Endpoint
 
@@ -136,12 +136,14 @@ class OpenAI(Endpoint, type="openai"):
             return _UnknownField(field)
         if status in (401, 403):
             hint = "check the setting 'api_key'" if self.api_key else "set 'api_key'"
-            return ModelError(f"{self.server} refused the key{said}", hint=f"{hint} of model {self.model!r}")
+            return EndpointUnusable(f"{self.server} refused the key{said}", hint=f"{hint} of model {self.model!r}")
         if 300 <= status < 400:
             target = urlsplit(response.headers.get("location", ""))._replace(query="").geturl()
-            return ModelError(f"{self.server} sends callers to {self.redacted(target)}{said}", hint="correct base_url")
+            return EndpointUnusable(
+                f"{self.server} sends callers to {self.redacted(target)}{said}", hint="correct base_url"
+            )
         if code == "insufficient_quota":
-            return ModelError(f"{self.server}: the quota of this key is used up{said}")
+            return EndpointUnusable(f"{self.server}: the quota of this key is used up{said}")
         if status in (408, 409, 429) or status >= 500:
             what = {429: "too many requests", 503: "the server is overloaded"}.get(status, "the server failed")
             kind = ModelError if response.headers.get("x-should-retry") == "false" else Unavailable
@@ -154,12 +156,12 @@ class OpenAI(Endpoint, type="openai"):
             names = await self._model_names()
             if names and self.model not in names:
                 candidates = did_you_mean(self.model, names)
-                return ModelError(f"{self.server} has no model {self.model!r}{said}{candidates}")
+                return EndpointUnusable(f"{self.server} has no model {self.model!r}{said}{candidates}")
             if code == "model_not_found":
-                return ModelError(f"{self.server} has no model {self.model!r}{said}")
+                return EndpointUnusable(f"{self.server} has no model {self.model!r}{said}")
         if status in (404, 405):
             right = "is base_url right?" if self.server.endswith("/v1") else "base_url usually ends in /v1"
-            return ModelError(f"{self.server}/chat/completions does not exist{said}", hint=right)
+            return EndpointUnusable(f"{self.server}/chat/completions does not exist{said}", hint=right)
         if status == 413 or re.search(r"context.{0,10}(length|size|window)|maximum context", f"{code} {message}"):
             hint = "send fewer or shorter documents (top_k)"
             return ModelError(f"model {self.model!r}: the prompt is too long{said}", hint=hint)
