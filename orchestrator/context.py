@@ -97,8 +97,13 @@ class Context:
             self.emitted = 0
             await self.tell("reset", reason=reason)
 
-    def use(self, usage: Usage) -> None:
-        """Count tokens and calls toward this call, its node and the run."""
+    def use(self, usage: Usage, model: ChatModel | None = None, *, answered: bool = True) -> None:
+        """Count tokens and calls toward this call, its node and the run; with the model that used them, their cost.
+
+        A call that was not `answered`, because it failed before the model said anything, cost nothing.
+        """
+        if model is not None and self.resources is not None:
+            usage = self.resources.priced(usage, model, answered=answered)
         context: Context | None = self
         while context is not None:
             context.used = context.used + usage

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -84,6 +84,12 @@ class ChatChunk:
     tool_calls: Sequence[ToolCall] = ()
     usage: Usage | None = None
     finish: str = ""
+    tenant: str = ""
+    """Whom the call is made for, where one graph serves several: what is kept of it is kept apart."""
+    user: str = ""
+    """The person of that tenant."""
+    thread: str = ""
+    """The conversation that it belongs to."""
     confidence: float | None = None
     """How sure the model is that its sources hold the answer, 0 to 1; None if it cannot say."""
 
@@ -108,6 +114,10 @@ class ChatModel(Resource):
     def structures(self) -> bool:
         """True if it keeps to `response_schema` by itself; false if the schema has to be said in the messages."""
         return False
+
+    def pricing(self) -> Literal["tokens", "free", "members"]:
+        """What a call costs: by its tokens, nothing, or what the calls of other models cost that it makes."""
+        return "tokens"
 
 
 class Embedder(Resource):

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -15,6 +15,11 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import resolve
 from ragweave.orchestrator.naming import ResourceSpec
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.contracts import ChatModel
+    from ragweave.orchestrator.models.prices import Prices
+    from ragweave.orchestrator.values import Usage
 
 
 class Resources:
@@ -31,12 +36,16 @@ class Resources:
         folder: Path | None = None,
         environ: Mapping[str, str] | None = None,
         notice: Callable[[str], None] | None = None,
+        prices: str = "",
     ) -> None:
         self.folder = folder if folder is not None else Path()
         """Paths in settings are relative to this: the folder of the graph file."""
         self.environ = os.environ if environ is None else environ
         self.notice = notice
         """Told things that a user should know once, such as which model `auto` became."""
+        self.price_file = prices
+        """Where the user keeps what models cost; empty if nowhere."""
+        self._prices: Prices | None = None
         self._specs = {(spec.kind, spec.name): spec for spec in specs}
         self._built: dict[tuple[str, str], Any] = {}
         self._building: list[tuple[str, str]] = []
@@ -100,6 +109,40 @@ class Resources:
             close = getattr(resource, "close", None)
             if close is not None:
                 with contextlib.suppress(Exception):
+    @property
+    def prices(self) -> Prices | None:
+        """What models cost; None if there is no price file. Raises ResourceError for one that is wrong."""
+        if self._prices is None and self.price_file:
+            from ragweave.orchestrator.models.prices import read_prices  # for those who have prices
+
+            self._prices = read_prices(self.folder / self.price_file, self.price_file)
+        return self._prices
+
+    def name_of(self, kind: str, resource: Any) -> str:
+        """Under which name a built resource is found here; empty if under none."""
+        found = (name for (other, name), one in list(self._built.items()) if other == kind and one is resource)
+        return next(found, "")
+
+    def priced(self, usage: Usage, model: ChatModel, *, answered: bool = True) -> Usage:
+        """What a call of a model has used, with its cost if there is a price file that has the model.
+
+        Calls that failed before the model said anything cost nothing. That a model has no price is said once.
+        """
+        prices = self.prices
+        pricing = model.pricing()
+        if prices is None or usage.priced or pricing == "members":
+            return usage
+        from ragweave.orchestrator.models.prices import names_of
+
+        if pricing == "free" or not answered:
+            return prices.free(usage)
+        names = names_of(model, self.name_of("models", model))
+        price = prices.find(names)
+        if price is None:
+            self.say_once(f"{prices.file} has no price of {names[0]!r}: what runs with that model cost is not known")
+            return usage
+        return prices.priced(usage, price)
+
                     await close()
 
     def _enter(self, kind: str, name: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -126,17 +127,48 @@ class Verdict(Value):
 
 
 class Usage(Value):
-    """Tokens and calls that a run, a node or a call has used; values add up with `+`."""
+    """Calls, tokens and money that a run, a node or a call has used; values add up with `+`."""
 
     calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Of the input tokens, those that the endpoint had in its cache."""
+    priced: int = 0
+    """Of the calls, those whose cost is known."""
+    spent: Decimal = Decimal(0)
+    """What those calls cost together, exactly."""
+    currency: str = ""
+    """Of `spent`."""
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What all calls cost together, in `currency`; None if that of one is not known."""
+        return self.spent if self.priced == self.calls else None
 
     def __add__(self, other: Usage) -> Usage:
+        # Money of another currency cannot be added: those calls count as calls of unknown cost.
+        same = not self.currency or not other.currency or self.currency == other.currency
         return Usage(
             calls=self.calls + other.calls,
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            priced=self.priced + (other.priced if same else 0),
+            spent=self.spent + (other.spent if same else 0),
+            currency=self.currency or other.currency,
+        )
+
+    def since(self, before: Usage) -> Usage:
+        """What was used after `before`, an earlier state of the same count."""
+        return Usage(
+            calls=self.calls - before.calls,
+            input_tokens=self.input_tokens - before.input_tokens,
+            output_tokens=self.output_tokens - before.output_tokens,
+            cached_tokens=self.cached_tokens - before.cached_tokens,
+            priced=self.priced - before.priced,
+            spent=self.spent - before.spent,
+            currency=self.currency,
         )
 
 

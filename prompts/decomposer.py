@@ -84,7 +84,7 @@ class Decomposer(Node, type="decomposer"):
             reply += chunk.text
             usage = chunk.usage or usage
             unknown = unknown or chunk.confidence == 0.0
-        ctx.use(usage)
+        ctx.use(usage, model)
         queries = [] if unknown else read_queries(reply, [question, *(message.text for message in history or ())])
         if not queries and ctx.resources is not None:
             ctx.resources.say(f"model {self.model!r} wrote no queries for {question!r}: it was split by rules")

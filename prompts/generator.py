@@ -13,7 +13,7 @@ from pydantic import Field, PositiveInt
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, ModelName, PromptName
 from ragweave.orchestrator.errors import ModelError
-from ragweave.orchestrator.models.chat_completions import cut_off
+from ragweave.orchestrator.models.reading import cut_off
 from ragweave.orchestrator.node import Node, Read, Signature
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import parse_type
@@ -66,6 +66,7 @@ class Generator(Node, type="generator"):
             max_tokens=self.max_tokens,
             stop=self.stop,
             seed=self.seed,
+            thread=ctx.thread_id,
         )
         # Without documents a number in brackets is no citation, so nothing is taken for one.
         reader = MarkReader(len(documents)) if documents is not None else None
@@ -86,7 +87,7 @@ class Generator(Node, type="generator"):
         """The text as it was streamed, and the last chunk with the confidence of any."""
         pieces: list[str] = []
         usage: Usage | None = None
-        finish, confidence = "", None
+        finish, confidence, failed = "", None, False
         try:
             async with _closing(model.stream(request)) as chunks:
                 async for chunk in chunks:
@@ -97,8 +98,11 @@ class Generator(Node, type="generator"):
                     if piece:
                         pieces.append(piece)
                         await ctx.emit(piece)
+        except Exception:
+            failed = True
+            raise
         finally:
-            ctx.use(usage or Usage(calls=1))
+            ctx.use(usage or Usage(calls=1), model, answered=bool(pieces) or usage is not None or not failed)
         rest = reader.end() if reader is not None else ""
         if rest:
             pieces.append(rest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import PrivateAttr
 
@@ -56,6 +56,10 @@ class Auto(Endpoint, type="auto"):
     def structures(self) -> bool:
         """True if the chosen model does."""
         return self.chosen.structures()
+
+    def pricing(self) -> Literal["tokens", "free", "members"]:
+        """That of the chosen model."""
+        return self.chosen.pricing()
 
     async def close(self) -> None:
         """Close the endpoint; `extractive` is closed with the resources that it came from."""

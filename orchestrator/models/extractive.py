@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PositiveInt, PrivateAttr
 
@@ -57,6 +57,10 @@ class Extractive(ChatModel, type="extractive"):
     def follows_instructions(self) -> bool:
         """False: it quotes the documents, whatever it is told."""
         return False
+
+    def pricing(self) -> Literal["free"]:
+        """It costs nothing."""
+        return "free"
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The quotes in pieces of a word; the last chunk has the confidence. Raises ModelError if asked for JSON."""

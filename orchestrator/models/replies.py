@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,13 +10,10 @@ from typing import Any, NamedTuple
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
-from ragweave.orchestrator.models.chat_completions import cut_off, one_line
+from ragweave.orchestrator.models.reading import cut_off, one_line
+from ragweave.orchestrator.models.schemas import read_json, told
 from ragweave.orchestrator.values import Message, ToolCall, Usage
 
-_FENCED = re.compile(r"```(?:\w+)?[ \t]*\n?(.*?)```", re.DOTALL)
-_WRITE_JSON = (
-    "Reply with one JSON value and nothing else: no explanation, no code fence. It has to satisfy this JSON schema:\n{}"
-)
 _CORRECT = "That reply cannot be used: {}. Reply again with the corrected JSON value and nothing else."
 
 
@@ -39,7 +34,8 @@ async def complete(ctx: Context, model: ChatModel, request: ChatRequest, *, emit
     """
     pieces: list[str] = []
     calls: tuple[ToolCall, ...] = ()
-    usage, finish, confidence = None, "", None
+    usage, finish, confidence, failed = None, "", None, False
+    request = replace(request, thread=request.thread or ctx.thread_id)
     try:
         async with aclosing(_iterator(model, request)) as chunks:
             async for chunk in chunks:
@@ -51,8 +47,11 @@ async def complete(ctx: Context, model: ChatModel, request: ChatRequest, *, emit
                 usage = chunk.usage or usage
                 finish = chunk.finish or finish
                 confidence = chunk.confidence if chunk.confidence is not None else confidence
+    except Exception:
+        failed = True
+        raise
     finally:
-        ctx.use(usage or Usage(calls=1))
+        ctx.use(usage or Usage(calls=1), model, answered=bool(pieces) or usage is not None or not failed)
     return Reply("".join(pieces), calls, usage or Usage(calls=1), finish, confidence)
 
 
@@ -73,7 +72,7 @@ async def structured(
     if model.structures():
         request = replace(request, response_schema=schema)
     else:
-        request = replace(request, messages=_told(request, schema))
+        request = replace(request, messages=told(request.messages, schema))
     reply = await complete(ctx, model, request)
     value, fault = read_json(reply.text, schema)
     if not fault:
@@ -90,49 +89,6 @@ async def structured(
             transient=True,
         )
     return value
-
-
-def read_json(text: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
-    """The JSON value in a reply, which may stand in a code fence or between words; and what is wrong with it, or ""."""
-    from jsonschema import Draft202012Validator  # 60 ms to import
-
-    value, found = _first_json(text)
-    if not found:
-        return None, "it holds no JSON value"
-    errors = sorted(Draft202012Validator(schema).iter_errors(value), key=lambda error: list(map(str, error.path)))
-    said = "; ".join(f"{_place(error.absolute_path)}{one_line(error.message)}" for error in errors[:3])
-    return value, said
-
-
-def _first_json(text: str) -> tuple[Any, bool]:
-    fenced = _FENCED.search(text)
-    for candidate in (text, fenced[1] if fenced else ""):
-        try:
-            return json.loads(candidate), True
-        except (ValueError, RecursionError):
-            pass
-    decoder = json.JSONDecoder()
-    for start in re.finditer(r"[{\[]", text):
-        try:
-            return decoder.raw_decode(text, start.start())[0], True
-        except (ValueError, RecursionError):
-            continue
-    return None, False
-
-
-def _place(path: Any) -> str:
-    parts = ".".join(str(part) for part in path)
-    return f"{parts}: " if parts else ""
-
-
-def _told(request: ChatRequest, schema: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages with the schema said at their end, where models heed it most."""
-    order = _WRITE_JSON.format(json.dumps(dict(schema), ensure_ascii=False))
-    *before, last = request.messages or (Message.of("user", ""),)
-    if last.role != "user":
-        return (*before, last, Message.of("user", order))
-    gap = "\n\n" if last.text else ""
-    return (*before, last.model_copy(update={"parts": (*last.parts, *Message.of("user", gap + order).parts)}))
 
 
 async def _iterator(model: ChatModel, request: ChatRequest) -> Any:

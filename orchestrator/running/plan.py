@@ -16,6 +16,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import GraphError, NodeError
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.node import FunctionNode
+from ragweave.orchestrator.running.accepting import Slot, accept, slots
 from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.run import Parked, Runner
 from ragweave.orchestrator.running.state import Merge, origin_bit
@@ -88,7 +89,7 @@ class Step:
         self.args: tuple[tuple[str, str], ...] = ()
         self.runner: Runner | None = None
         """Calls the node with all its policies."""
-        self.written: dict[str, tuple[str, tuple[type, ...] | None]] = {}
+        self.written: dict[str, Slot] = {}
         """For a direct call: the name in the result to the state key and the classes that it may have."""
         self.always: frozenset[str] = frozenset()
         self.single: tuple[str, str, tuple[type, ...] | None] | None = None
@@ -270,15 +271,12 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
     ):
         step.direct = function
         step.args = tuple(own.reads.items())
-    step.written = _written(own, plan)
+    step.written = slots(own)
     step.always = frozenset(name for name, write in own.signature.writes.items() if write.certain)
     if len(step.written) == 1 and len(step.always) == 1:
-        name, (key, classes) = next(iter(step.written.items()))
-        step.single = None if key in step.logs else (name, key, classes)
-
-
-def _written(member: Member, plan: Plan) -> dict[str, tuple[str, tuple[type, ...] | None]]:
-    return {name: (key, instance_check(member.signature.writes[name].type)) for name, key in member.writes.items()}
+        name, slot = next(iter(step.written.items()))
+        if slot.key not in step.logs and slot.items is None:
+            step.single = (name, slot.key, slot.classes)
 
 
 def _async_function(member: Member) -> Callable[..., Any] | None:
@@ -309,7 +307,7 @@ def _caller(bound: BoundNode, member: Member, plan: Plan) -> Runner:
     sources = dict(member.reads)
     if bound.policies.map is not None:
         sources[bound.policies.map.as_] = bound.policies.map.over
-    written = _written(member, plan)
+    written = slots(member)
     always = frozenset(name for name, write in member.signature.writes.items() if write.certain)
     shown = node.type_name or type(node).__name__
 
@@ -354,40 +352,5 @@ def _origins(ctx: Context, sources: Mapping[str, str]) -> dict[str, int]:
 def _note_usage(ctx: Context, before: Usage) -> None:
     """Journal what a call has used, so that a resumed run knows of it."""
     if ctx.run is not None:
-        used = ctx.used
-        data = {
-            "calls": used.calls - before.calls,
-            "input_tokens": used.input_tokens - before.input_tokens,
-            "output_tokens": used.output_tokens - before.output_tokens,
-        }
+        data = ctx.used.since(before).model_dump(mode="json", exclude_defaults=True)
         ctx.run.append(Event("used", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member).record())
-
-
-def accept(
-    shown: str, result: Any, written: Mapping[str, tuple[str, tuple[type, ...] | None]], always: frozenset[str]
-) -> Any:
-    """What a call returned, by state key; an Ask stays as it is. Raises NodeError for what the type does not
-    declare."""
-    if result is None:
-        result = {}
-    if not isinstance(result, Mapping):
-        if isinstance(result, (Ask, Parked)):
-            return result
-        raise NodeError(f"{shown} returned {type(result).__name__}, not a dict of {', '.join(written) or 'nothing'}")
-    writes = {}
-    for name, value in result.items():
-        declared = written.get(name)
-        if declared is None:
-            raise NodeError(
-                f"{shown} returned the undeclared key {name!r}; it declares: {', '.join(written) or 'none'}"
-            )
-        if declared[1] is not None and not isinstance(value, declared[1]):
-            raise NodeError(f"{shown} returned {type(value).__name__} for {name!r}, which is {_classes(declared[1])}")
-        writes[declared[0]] = value
-    if len(writes) < len(always) or not always.issubset(result):
-        raise NodeError(f"{shown} did not return {', '.join(sorted(always - set(result)))}, which it declares")
-    return writes
-
-
-def _classes(classes: tuple[type, ...]) -> str:
-    return " or ".join(dict.fromkeys(cls.__name__ for cls in classes))
