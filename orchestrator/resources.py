@@ -17,6 +17,7 @@ from ragweave.orchestrator.language.environment import resolve
 from ragweave.orchestrator.naming import ResourceSpec
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.contracts import ChatModel
     from ragweave.orchestrator.models.prices import Prices
     from ragweave.orchestrator.values import Usage
@@ -46,11 +47,26 @@ class Resources:
         self.price_file = prices
         """Where the user keeps what models cost; empty if nowhere."""
         self._prices: Prices | None = None
+        self._blobs: Blobs | None = None
         self._specs = {(spec.kind, spec.name): spec for spec in specs}
         self._built: dict[tuple[str, str], Any] = {}
         self._building: list[tuple[str, str]] = []
         self._said: set[str] = set()
         self._lock = threading.RLock()
+
+    @property
+    def blobs(self) -> Blobs:
+        """The bytes of images, sounds and files in messages; those of a graph inside another are the outer one's."""
+        with self._lock:
+            if self._blobs is None:
+                from ragweave.orchestrator.blobs import Blobs  # a graph of text needs none
+
+                self._blobs = Blobs()
+            return self._blobs
+
+    @blobs.setter
+    def blobs(self, blobs: Blobs) -> None:
+        self._blobs = blobs
 
     def built(self, kind: str, name: str) -> Any | None:
         """The resource if it is built already, else None."""

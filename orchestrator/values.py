@@ -73,8 +73,14 @@ class BlobPart(Value):
 
     type: Literal["image", "audio", "file"]
     blob: str
+    """SHA-256 of the bytes, in hexadecimal; `graph.attach` makes a part of a file."""
     media_type: str = "application/octet-stream"
     name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name, else the start of the hash: for messages to people."""
+        return self.name or self.blob[:12]
 
 
 Part = Annotated[TextPart | BlobPart, Field(discriminator="type")]
@@ -86,6 +92,8 @@ class ToolCall(Value):
     id: str
     name: str
     arguments: Mapping[str, Any] = Field(default_factory=dict)
+    memo: str = ""
+    """What the model's server wants back with this call when the conversation goes on, as it came; most want nothing."""
 
 
 class ToolResult(Value):

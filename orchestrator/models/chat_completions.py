@@ -108,6 +108,7 @@ class CompletionReader(ReplyReader):
                 calls=1,
                 input_tokens=int(usage.get("prompt_tokens") or 0),
                 output_tokens=int(usage.get("completion_tokens") or 0),
+                cached_tokens=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
             )
         choices = piece.get("choices") or []
         if not choices:

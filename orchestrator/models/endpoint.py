@@ -1,17 +1,17 @@
-"""The settings of a chat endpoint, shared by the models `openai` and `auto`."""
+"""The settings of a chat endpoint, shared by `auto` and by all models on servers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, SecretStr, field_validator, model_validator
 
 from ragweave.orchestrator.contracts import ChatModel
 from ragweave.orchestrator.language.policies import Duration
-from ragweave.orchestrator.models.chat_completions import one_line
+from ragweave.orchestrator.models.reading import one_line
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -23,6 +23,9 @@ class Endpoint(ChatModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    call_path: ClassVar[str] = "/chat/completions"
+    """Where calls go, below `base_url`; an address that was written with it is understood."""
+
     model: str = Field("", description="The name of the model on the server.")
     base_url: str = Field("", description="The address of the server, usually ending in /v1.")
     api_key: SecretStr | None = Field(None, description="The key, such as ${env:OPENAI_API_KEY}; never shown.")
@@ -32,6 +35,9 @@ class Endpoint(ChatModel):
     stop: list[str] = Field([], description="Texts that end a reply.")
     seed: int | None = Field(None, description="For servers that can repeat a reply.")
     extra: dict[str, Any] = Field({}, description="Further fields of the request, such as top_p or reasoning_effort.")
+    takes: list[Literal["text", "image", "audio", "file"]] = Field(
+        [], description="The kinds of parts that the model reads, if they are not those of its maker's models."
+    )
     connect_timeout: Duration = Field(5.0, description="The longest wait for a connection.")
     read_timeout: Duration = Field(120.0, description="The longest silence of the server, before or within a reply.")
     max_retries: NonNegativeInt = Field(2, description="Further attempts while the server has not begun to answer.")
@@ -55,7 +61,7 @@ class Endpoint(ChatModel):
             raise ValueError("the address must not hold a user or password; use api_key, or a header Authorization")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{value!r} is not an address such as {OPENAI_URL} or http://localhost:8080/v1")
-        path = parts.path.rstrip("/").removesuffix("/chat/completions")
+        path = parts.path.rstrip("/").removesuffix(cls.call_path)
         return parts._replace(path=path, fragment="").geturl()
 
     @field_validator("api_key")
@@ -81,15 +87,19 @@ class Endpoint(ChatModel):
 
     def url(self, path: str) -> str:
         """The address of one of the server's functions, such as `/models`."""
-        parts = urlsplit(self.base_url)
-        return parts._replace(path=parts.path + path).geturl()
+        parts, more = urlsplit(self.base_url), urlsplit(path)
+        query = "&".join(part for part in (parts.query, more.query) if part)
+        return parts._replace(path=parts.path + more.path, query=query).geturl()
 
     def request_headers(self) -> dict[str, str]:
         """The HTTP headers of a call, with the key."""
         headers = {"User-Agent": "ragweave"}
         if self.api_key is not None:
-            headers["Authorization"] = f"Bearer {self.api_key.get_secret_value()}"
+            headers |= self._key_header(self.api_key.get_secret_value())
         return headers | {name: value.get_secret_value() for name, value in self.headers.items()}
+
+    def _key_header(self, key: str) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {key}"}
 
     def redacted(self, text: str) -> str:
         """What a server sent, for an error message: one line, with our secrets taken out of it."""

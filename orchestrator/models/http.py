@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary
 import httpx
 
 from ragweave.orchestrator.errors import EndpointUnusable, ModelError, ResourceError
-from ragweave.orchestrator.models.chat_completions import Unavailable
+from ragweave.orchestrator.models.reading import Unavailable
 
 LONGEST_WAIT = 60.0
 """A server that asks for a longer pause than this (seconds) is not waited for; the error says how long it asked for."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import ModelError
-from ragweave.orchestrator.models.chat_completions import ReplyReader
+from ragweave.orchestrator.models.chat_completions import CompletionReader
 from ragweave.orchestrator.models.sse import Event, EventParser
 
 LINES = st.one_of(
@@ -83,7 +83,7 @@ JSON = st.recursive(
 
 @given(st.lists(st.one_of(JSON.map(json.dumps), st.text(max_size=10)), max_size=5), st.booleans())
 def test_whatever_a_server_sends_is_a_reply_or_a_model_error(objects: list[str], streamed: bool) -> None:
-    reader = ReplyReader(server="http://x", model="m", max_tokens=None, streamed=streamed, redacted=str)
+    reader = CompletionReader(server="http://x", model="m", max_tokens=None, streamed=streamed, redacted=str)
     try:
         for text in objects:
             reader.feed(f"data: {text}\n\n".encode("utf-8", "replace") if streamed else text.encode("utf-8", "replace"))
