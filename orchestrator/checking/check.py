@@ -39,6 +39,10 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
     shape = shape_of(spec)
     structure = analyse(shape)
     sound = _edges_are_sure(problems) and check_shape(findings, shape, structure)
+    if not sound and spec.marks and findings.has("RW113", "RW401", "RW402"):
+        from ragweave.orchestrator.checking.commas import tell_split_edges  # only for edges with such a fault
+
+        tell_split_edges(findings)
     table = usage_of(spec, nodes, findings)
     table.whole = table.whole and not blind.all_keys
     silent = check_keys(findings, spec, nodes, table, blind.keys)
@@ -87,4 +91,5 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
             word = root[0] if root is not None else ""
             if result.code == "RW422" and (word in silent or (not table.whole and word not in table.types)):
                 continue
-            findings.add(result.code, result.message, mark, fix=(result.old, result.new) if result.old else None)
+            sure = result.old and not (result.code == "RW422" and table.suspect(word) is not None)
+            findings.add(result.code, result.message, mark, fix=(result.old, result.new) if sure else None)

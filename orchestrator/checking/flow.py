@@ -61,7 +61,9 @@ def _unwritten(findings: Findings, table: Usage, key: str) -> bool:
     if all(mention.condition for mention in mentions):
         return False
     if suspect is not None:
+        _either(findings, key, first, suspect)
         table.blamed.add(suspect[0])
+        return True
     near = None if key == ERROR else closest(key, table.writers)
     if key == ERROR:
         way_out = "; only a node that some on_error names may read it"
@@ -78,6 +80,17 @@ def _unwritten(findings: Findings, table: Usage, key: str) -> bool:
         fix=(key, near) if near is not None and surely_meant else None,
     )
     return True
+
+
+def _either(findings: Findings, key: str, reader: Mention, suspect: tuple[str, Mention, str]) -> None:
+    """Two names that are nearly the same stand once each: which of them is misspelt, only their author knows."""
+    word, writer, phrase = suspect
+    line = f" on line {writer.mark.line}" if writer.mark.line else ""
+    said = f"{reader.who} reads {key!r}, which" if reader.node else f"the output {key!r}"
+    findings.add(
+        "RW201", f"{said} is never written, and {phrase} {word!r}{line}, which nothing reads; did you mean {word!r}?",
+        reader.mark,
+    )  # fmt: skip
 
 
 def _readers(mentions: list[Mention]) -> str:

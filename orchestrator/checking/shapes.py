@@ -6,6 +6,8 @@ from ragweave.orchestrator.checking.places import Findings, quoted
 from ragweave.orchestrator.checking.shape import END, START, Edge, Shape
 from ragweave.orchestrator.checking.structure import Fault, Structure
 
+UNNAMED = "no edge names"
+
 
 def check_shape(findings: Findings, shape: Shape, structure: Structure) -> bool:
     """Note every fault of shape. True if the rules about state can be looked at: nothing here would mislead them."""
@@ -61,7 +63,7 @@ def _reachability(findings: Findings, shape: Shape, unreachable: list[int], stuc
     for node in [node for node in roots if node > 1 and not shape.out[node] and not shape.into[node]]:
         name = shape.names[node]
         way_out = f"join it, such as `start -> {name}` and `{name} -> end`, or remove it"
-        findings.add("RW401", f"no edge names {name!r}; {way_out}", findings.node(name))
+        findings.add("RW401", f"{UNNAMED} {name!r}; {way_out}", findings.node(name))
         roots.remove(node)
     leaves = [node for node in stuck if not any(shape.edges[edge].target != node for edge in shape.out[node])]
     leaves = leaves or stuck[:1]

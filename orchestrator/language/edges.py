@@ -14,6 +14,7 @@ from ragweave.orchestrator.language.spec import ExitSpec, Mark, Place, RouteSpec
 
 ROUTES_KEYS = ("from", "routes")
 ROUTE_KEYS = ("when", "to", "max_iterations")
+NO_ARROW = "an edge needs an arrow"
 
 
 @dataclass(slots=True)
@@ -100,7 +101,10 @@ class _Reader:
             chain = parse_chain(text)
         except ArrowSyntax as error:
             at = self.report.within(mark, text, error.offset)
-            self.report.at(at, "RW113", f"{path(place)}: {error.message}", old=error.old, new=error.new or None)
+            message = f"{path(place)}: {error.message}"
+            if NO_ARROW in message and self.report.character(self.spec.value_mark(*place[:-1])) == "[":
+                message += "; in [ ] YAML splits at each comma: an edge that has one needs quotes"
+            self.report.at(at, "RW113", message, old=error.old, new=error.new or None)
             return
         marks = {name: self.report.within(mark, text, name.offset) for group in chain.groups for name in group}
         names = {name: self.resolve(name.text, found) for name, found in marks.items()}

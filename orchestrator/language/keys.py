@@ -104,6 +104,8 @@ def _type(report: Report, place: Place, word: Any) -> Type | None:
         try:
             return parse_type(word)
         except ValueError:
+            if _foreign(report, place, word):
+                return None
             text = re.sub(r"^(?:\s*(?:list|map)\s*\[\s*)+|\s*\]+\s*$", "", word)
             candidates = [*SCALARS, "json", "list", "map", *value_models()]
             message = f"{path(place)}: unknown type {word!r}"
@@ -118,6 +120,21 @@ def _type(report: Report, place: Place, word: Any) -> Type | None:
             return None
     report.wrong_kind(place, "a type such as str or list[Document]", word)
     return None
+
+
+def _foreign(report: Report, place: Place, word: str) -> bool:
+    """Say what a type word of another language is in this one; False if it is none."""
+    from ragweave.orchestrator.language.typewords import meant  # only for a type that is unknown
+
+    found = meant(word)
+    if found is None:
+        return False
+    message = f"{path(place)}: unknown type {word!r}; did you mean {found.word!r}{found.more}?"
+    mark = report.spec.value_mark(*place)
+    plain = report.character(mark) not in ("'", '"')
+    new = f'"{found.word}"' if plain and "[" in found.word and report.in_brackets(place) else found.word
+    report.at(mark, "RW110", message, old=word, new=new if found.sure else None)
+    return True
 
 
 def _flag(report: Report, place: Place, entry: Mapping[str, Any]) -> bool:

@@ -51,8 +51,13 @@ class Report:
 
     def unknown_key(self, place: Place, code: str, message: str, candidates: Iterable[str]) -> str | None:
         """The same for a key of a map: one that stands there already cannot be meant."""
-        free = [name for name in candidates if (*place[:-1], name) not in self.spec.marks]
-        return self.unknown(self.spec.mark(*place), code, message, str(place[-1]), free)
+        known, name = list(candidates), str(place[-1])
+        free = [other for other in known if (*place[:-1], other) not in self.spec.marks]
+        near = closest(name, known)
+        if near is not None and near not in free and closest(name, free) is None:
+            self.key(place, code, f"{message}; did you mean {near!r}, which is given already?")
+            return None
+        return self.unknown(self.spec.mark(*place), code, message, name, free)
 
     def known_keys(self, place: Place, data: Mapping[str, Any], allowed: Sequence[str]) -> dict[str, Any]:
         """The keys of a map that may stand there. Others are problems; the surely misspelt count as what was meant."""
@@ -86,13 +91,26 @@ class Report:
         """Where character `offset` of a scalar stands that starts at `mark`; `mark` itself where that is unclear."""
         if not mark.line:
             return mark
-        if self._lines is None:
-            self._lines = lines_of(self.spec.text)
-        line = self._lines[mark.line - 1]
+        line = self.line(mark.line)
         start = mark.column - 1
         if line[start : start + 1] in ("'", '"'):
             start += 1
         return Mark(mark.line, start + offset + 1) if line.startswith(text, start) else mark
+
+    def line(self, number: int) -> str:
+        """A line of the file, counted from 1; empty if there is none."""
+        if self._lines is None:
+            self._lines = lines_of(self.spec.text)
+        return self._lines[number - 1] if 1 <= number <= len(self._lines) else ""
+
+    def character(self, mark: Mark) -> str:
+        """What stands at a position of the file; empty at the end of a line."""
+        return self.line(mark.line)[mark.column - 1 : mark.column]
+
+    def in_brackets(self, place: Place) -> bool:
+        """True if a value stands between brackets or braces, where `[`, `{` and `,` mean something to YAML."""
+        around = (self.spec.value_marks.get(place[:depth]) for depth in range(len(place)))
+        return any(mark is not None and self.character(mark) in ("[", "{") and mark.line for mark in around)
 
     def sorted(self) -> list[Problem]:
         """The problems in the order of the file, each once."""

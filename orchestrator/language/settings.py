@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
-from ragweave.orchestrator.errors import Problem, RagweaveError
+from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
 from ragweave.orchestrator.language.environment import resolve
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
@@ -24,6 +24,7 @@ from ragweave.orchestrator.resources import Resources
 
 BESIDE = ("type", *POLICIES)
 """What stands beside the settings of a node."""
+PLUGINS = "; one of a plugin needs --plugin my_nodes.py, or [tool.ragweave] plugins in pyproject.toml"
 
 
 def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[Problem]]:
@@ -120,7 +121,11 @@ class Builder:
             message = f"{path(place)}: unknown {_singular(kind)} type {name!r}" + (
                 "" if known else "; none is registered"
             )
-            self.report.unknown(self.report.spec.value_mark(*where), "RW111", message, name, known)
+            if closest(name, known) is None:
+                message += did_you_mean(name, known) + PLUGINS
+            self.report.unknown(
+                self.report.spec.value_mark(*where), "RW111", message, name, known if PLUGINS not in message else ()
+            )
         return found
 
     def class_of(self, thing: Any, place: Place) -> type[Node] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -66,6 +66,8 @@ def report_errors(
         location = item["loc"]
         if location and location[0] in ignored:
             continue
+        if not location and _misspelt_settings(report, place, item, model, list(beside), meant):
+            continue
         if item["type"] == "extra_forbidden":
             own, others = fields_of(model, location[:-1]), list(beside) if len(location) == 1 else []
             _unknown(report, (*place, *location), own, others)
@@ -114,12 +116,26 @@ def expectation(items: Sequence[Any]) -> str:
 def _unknown(report: Report, where: Place, own: Sequence[str], beside: Sequence[str]) -> None:
     name = str(where[-1])
     message = f"{path(where[:-1])}: unknown setting {name!r}"
-    free = [key for key in [*own, *beside] if (*where[:-1], key) not in report.spec.marks]
-    if closest(name, free) is not None or not beside:
-        report.unknown_key(where, "RW103", message, free)
+    known = [*own, *beside]
+    if closest(name, known) is not None or not beside:
+        report.unknown_key(where, "RW103", message, known)
         return
     listed = f"its settings are {', '.join(own)}, and" if own else "it has no settings but"
     report.key(where, "RW103", f"{message}; {listed} those of every {'node' if len(beside) > 1 else 'resource'}")
+
+
+def _misspelt_settings(
+    report: Report, place: Place, item: Any, model: type[BaseModel], beside: Sequence[str], meant: set[Place]
+) -> bool:
+    """Say which settings are unknown, if that explains why a validator of the whole model refused them."""
+    given, own = item["input"], fields_of(model)
+    strangers = [key for key in given if key not in own] if isinstance(given, Mapping) else []
+    if item["type"] == "extra_forbidden" or not strangers or model.model_config.get("extra") != "forbid":
+        return False
+    for key in strangers:
+        _unknown(report, (*place, key), own, beside)
+        meant.add((*place, surely(str(key), [*own, *beside]) or key))
+    return True
 
 
 def _wrong(report: Report, where: Place, items: Sequence[Any], hidden: bool) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ragweave.orchestrator.errors import Fix
+from ragweave.orchestrator.language.yamlquotes import bare_text
 from ragweave.orchestrator.language.yamltext import Complaint
 
 _WHEN = re.compile(r"\bwhen\s*:\s*(?=\S)")
@@ -55,6 +57,16 @@ def explain(error: Any, lines: Sequence[str]) -> Complaint:
         and (context.line, context.column) != (line, column)
     ):
         message += f"; the {opener} of line {context.line + 1}, column {context.column + 1} is still open"
+    following = lines[line + 1] if line + 1 < len(lines) else ""
+    bare = bare_text(str(error.problem), here, column, following)
+    if bare is not None and _WHEN.search(here[: column + 1]) is None and _TEMPLATE.search(here) is None:
+        if character == "[":
+            column = bare.start
+            message = "a '[' starts a list here, and this text has one"
+        else:
+            message = "a ': ' where no key can be, and this text has one"
+        fix = Fix(line + 1, bare.start + 1, bare.text, bare.quoted) if bare.sure else None
+        return Complaint("RW100", f"{message}; put it in quotes: {bare.shown}", line + 1, column + 1, fix)
     hint = _quoting(lines, line, column, None if context is None else context.line)
     if not hint:
         place = _culprit(str(error.problem), opener, context, lines, line, column)

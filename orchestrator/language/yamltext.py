@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from ragweave.orchestrator.errors import Problem
+from ragweave.orchestrator.errors import Fix, Problem
 from ragweave.orchestrator.language.spec import Mark, Place
 
 MAX_BYTES = 1_000_000
@@ -29,11 +29,11 @@ _NUMERIC = frozenset("-0123456789")
 
 
 class Complaint(Exception):
-    """Why a text cannot be read at all: a problem's code, message and place (1-based)."""
+    """Why a text cannot be read at all: a problem's code, message, place (1-based) and sure remedy."""
 
-    def __init__(self, code: str, message: str, line: int, column: int) -> None:
+    def __init__(self, code: str, message: str, line: int, column: int, fix: Fix | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.line, self.column = code, message, line, column
+        self.code, self.message, self.line, self.column, self.fix = code, message, line, column, fix
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def read(source: str | bytes, file: str = "graph") -> Reading:
         text = _decoded(source)
         return _Builder(text, file).build()
     except Complaint as complaint:
-        problem = Problem(complaint.code, complaint.message, file, complaint.line, complaint.column)
+        problem = Problem(complaint.code, complaint.message, file, complaint.line, complaint.column, fix=complaint.fix)
         shown = source if isinstance(source, str) else source.decode("utf-8", "replace")
         return Reading(text=shown, readable=False, problems=[problem])
 

@@ -212,3 +212,81 @@ def test_a_thousand_nodes_are_checked_in_no_time() -> None:
     checked = check(spec, problems, Resources())
     assert checked.problems == []
     assert time.perf_counter() - began < 1.0
+
+
+EDGES = """
+inputs: {question: str}
+outputs: [answer]
+nodes:
+  a: {type: lookup}
+  b: {type: write}
+  c: {type: tell}
+edges: """
+
+
+@pytest.mark.parametrize(
+    ("edges", "column", "quoted"),
+    [
+        ("[start -> a, c, b -> end]", 9, '"start -> a, c, b -> end"'),
+        ("[start -> a -> b, c -> end]", 9, '"start -> a -> b, c -> end"'),
+        ("[start -> a, b -> c -> end]", 9, '"start -> a, b -> c -> end"'),
+        ("[start -> a, a -> b, c -> end]", 21, '"a -> b, c -> end"'),
+    ],
+)
+def test_edges_that_yaml_split_at_a_comma_are_quoted(edges: str, column: int, quoted: str) -> None:
+    problems = [one for one in problems_of(EDGES + edges + "\n") if one.code in ("RW113", "RW401", "RW402")]
+    assert [(one.code, one.line, one.column) for one in problems] == [("RW113", 9, column)]
+    assert problems[0].message.endswith(f"so this is read as {_split(quoted)}; quote it: {quoted}")
+    assert problems[0].fix is not None
+    assert problems[0].fix.new == quoted
+    mended = edges.replace(problems[0].fix.old, quoted)
+    assert not [one for one in problems_of(EDGES + mended + "\n") if one.code in ("RW113", "RW401", "RW402")]
+
+
+def _split(quoted: str) -> str:
+    return " and ".join(repr(part) for part in quoted.strip('"').split(", "))
+
+
+@pytest.mark.parametrize(
+    ("edges", "codes"),
+    [
+        ("[start -> a, a -> b, b -> c, c -> end]", []),  # sound as it is
+        ('["start -> a", b -> end]', ["RW401", "RW401"]),  # quoted: no comma of YAML's
+        ("[start -> a -> b, c -> b -> end]", ["RW401"]),  # joined, it is no better
+        ("[start -> a, b, c -> a]", ["RW113"]),  # no reading is sound
+        ("[start -> a -> b -> end]", ["RW401"]),
+    ],
+)
+def test_edges_in_brackets_are_joined_only_where_that_is_surely_meant(edges: str, codes: list[str]) -> None:
+    problems = [one for one in problems_of(EDGES + edges + "\n") if one.code in ("RW113", "RW401", "RW402")]
+    assert [one.code for one in problems] == codes
+    assert not any(one.fix for one in problems)
+
+
+def test_a_bare_name_in_brackets_says_what_yaml_did() -> None:
+    [problem] = [one for one in problems_of(EDGES + "[start -> a, b, c -> a]\n") if one.code == "RW113"]
+    assert problem.message == (
+        "edges[1]: an edge needs an arrow, such as b -> end; in [ ] YAML splits at each comma: "
+        "an edge that has one needs quotes"
+    )
+
+
+def test_two_names_that_differ_and_stand_once_each_are_both_told_and_none_is_repaired() -> None:
+    [problem] = [
+        one
+        for one in problems_of("""
+inputs: {question: str}
+outputs: [documents, draft]
+nodes:
+  a: {type: lookup}
+  b: {type: write, writes: {answer: darft}}
+edges:
+  - start -> a -> b -> end
+""")
+        if one.severity == "error"
+    ]
+    assert str(problem) == (
+        "graph.yaml:4:22  RW201  the output 'draft' is never written, and 'b' writes 'darft' on line 7, "
+        "which nothing reads; did you mean 'darft'?"
+    )
+    assert problem.fix is None
