@@ -17,6 +17,9 @@ def main() -> NoReturn:
     130: Ctrl-C.
     """
     try:
+        from ragweave.cli.interrupts import leave_at_once
+
+        leave_at_once()
         from ragweave.cli.failures import run
 
         run()

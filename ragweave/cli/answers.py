@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +43,12 @@ def _plain(value: Any) -> Any:
 
 
 def main_text(outputs: Mapping[str, Any]) -> str:
-    """What is to be read first: the answer, or all outputs by name if there is none."""
+    """What is to be read first: the answer; without one all outputs by name, but nothing if answers are inside them."""
     answer = _answer_in(outputs)
     if answer is not None:
         return answer.text.strip()
+    if any(_holds_answers(value) for value in outputs.values()):
+        return ""
     if len(outputs) == 1:
         return _shown(next(iter(outputs.values())))
     return "\n".join(f"{name}: {_shown(value)}" for name, value in outputs.items())
@@ -62,16 +64,63 @@ def _answer_in(outputs: Mapping[str, Any]) -> Answer | None:
     return next((value for value in outputs.values() if isinstance(value, Answer)), None)
 
 
+def _holds_answers(value: Any) -> bool:
+    """True of an answer, and of lists and maps with one in them."""
+    from ragweave.orchestrator.values import Answer
+
+    if isinstance(value, Mapping):
+        return any(map(_holds_answers, value.values()))
+    return isinstance(value, Answer) or (isinstance(value, (list, tuple)) and any(map(_holds_answers, value)))
+
+
 def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, already: bool) -> None:
-    """Write the answer, unless it is to be read already, and where it stands in the sources.
+    """Write the answer, unless it is to be read already, and where it stands in the sources; then what else there is.
 
     `folders` are those that the sources were read from.
     """
-    if not already:
-        say(clean(main_text(outputs)))
-    answer = _answer_in(outputs)
-    if answer is None:
+    answer, main = _answer_in(outputs), main_text(outputs)
+    if main and not already:
+        say(clean(main))
+    if answer is not None:
+        _write_sources(answer, folders)
+    elif main:
         return
+    gap = answer is not None
+    for name, value in outputs.items():
+        if value is not answer:
+            for place, piece in _pieces(name, value):
+                if gap:
+                    say()
+                gap = True
+                _write_piece(place, piece, folders)
+
+
+def _pieces(place: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What is written by itself: `answers[0]`, `answers[1]` of a list of answers, a list of words as a whole."""
+    from ragweave.orchestrator.values import Answer
+
+    if isinstance(value, Answer) or not _holds_answers(value):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _pieces(f"{place}.{key}", item)
+    else:
+        for index, item in enumerate(value):
+            yield from _pieces(f"{place}[{index}]", item)
+
+
+def _write_piece(place: str, piece: Any, folders: Sequence[Path]) -> None:
+    from ragweave.orchestrator.values import Answer
+
+    if not isinstance(piece, Answer):
+        say(f"{one_line(place)}: {clean(_shown(piece))}")
+        return
+    say(paint(one_line(place), "bold"))
+    say(clean(piece.text.strip()))
+    _write_sources(piece, folders)
+
+
+def _write_sources(answer: Answer, folders: Sequence[Path]) -> None:
     if answer.confidence == 0:
         say()
         say(paint("(no answer: the sources do not say)", "yellow"))
@@ -81,9 +130,6 @@ def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, alread
         for citation in answer.citations:
             for line in _source(citation, folders):
                 say(line)
-    for name, value in outputs.items():
-        if value is not answer:
-            say(f"\n{name}: {clean(_shown(value))}")
 
 
 def _source(citation: Citation, folders: Iterable[Path]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ragweave.cli.failures import guarded
+from ragweave.cli.failures import at_once, guarded
 
 app = typer.Typer(
     add_completion=False,
@@ -41,6 +41,13 @@ class Style(StrEnum):
     svg = "svg"
 
 
+class OnError(StrEnum):
+    """What happens when a row of a batch fails."""
+
+    skip = "skip"
+    stop = "stop"
+
+
 ReportFormat = Annotated[Report, typer.Option("--format", help="For people, or for programs.")]
 
 
@@ -62,7 +69,7 @@ def options(
 
 
 @app.command()
-@guarded
+@at_once
 def index(
     target: Annotated[
         Path,
@@ -88,7 +95,7 @@ def index(
 
 
 @app.command()
-@guarded
+@at_once
 def ask(
     graph: Annotated[
         str | None,
@@ -120,6 +127,44 @@ def ask(
 
 @app.command()
 @guarded
+def batch(
+    graph: GraphFile,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT",
+            help="Rows: .jsonl, .json, .csv, .tsv, .parquet, or a folder with a Hugging Face dataset.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUTPUT", help="A .jsonl file: one line a row.", show_default=False)
+    ],
+    concurrency: Annotated[int, typer.Option(min=1, max=4096, help="How many rows run at a time.")] = 16,
+    on_error: Annotated[
+        OnError, typer.Option("--on-error", help="What a row that fails does: stay as an error, or end the batch.")
+    ] = OnError.skip,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INPUT=COLUMN", help="The column for an input, by default its name; may be repeated."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column to copy to the output; may be repeated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many rows from the start.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where there is an output.")] = False,
+    plugin: Plugins = None,
+) -> int:
+    """Run a graph over every row of a file; a batch that was killed goes on where it stopped."""
+    from ragweave.cli.batching import Batch, batch_file
+
+    stop = on_error is OnError.stop
+    rest = (tuple(column or ()), tuple(keep or ()), limit, overwrite, tuple(plugin or ()))
+    return batch_file(Batch(graph, source, target, concurrency, stop, *rest))
+
+
+@app.command()
+@at_once
 def check(
     graphs: Annotated[
         list[Path] | None,
@@ -146,7 +191,7 @@ def check(
 
 
 @app.command()
-@guarded
+@at_once
 def draw(
     graph: GraphFile,
     format: Annotated[
@@ -165,7 +210,7 @@ def draw(
 
 
 @app.command()
-@guarded
+@at_once
 def schema(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="A file instead of the terminal.")
@@ -179,7 +224,7 @@ def schema(
 
 
 @app.command()
-@guarded
+@at_once
 def nodes(
     name: Annotated[
         str | None,
@@ -199,7 +244,7 @@ def nodes(
 
 
 @app.command()
-@guarded
+@at_once
 def explain(
     code: Annotated[
         str | None,

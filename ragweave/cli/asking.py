@@ -16,8 +16,10 @@ from ragweave.cli.answers import as_data, write_outputs
 from ragweave.cli.files import near
 from ragweave.cli.graphs import load_plugins, open_graph
 from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
-from ragweave.cli.terminal import confirm, is_terminal, note, one_line, say
+from ragweave.cli.prompting import answers_to
+from ragweave.cli.terminal import confirm, is_terminal, note, say
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
@@ -51,6 +53,8 @@ def ask_graph(graph: str | None, asked: Asked) -> int:
             f"{graph!r} is not a graph file",
             hint='ragweave ask GRAPH "QUESTION", or ragweave ask --docs FOLDER "QUESTION"',
         )
+    if asked.question is not None:
+        _refuse_blank(asked.question, f'ragweave ask {graph} "QUESTION"')
     opened = open_graph(path, asked.plugins)
     inputs = inputs_of(opened, asked, f"ragweave ask {graph}")
     jobs = jobs_of(opened.plan.spec)
@@ -68,11 +72,19 @@ def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
         raise InputError("with --docs there is no graph file", hint='ragweave ask --docs FOLDER "QUESTION"')
     if question is None:
         raise InputError("the question is missing", hint=f'ragweave ask --docs {documents} "QUESTION"')
+    _refuse_blank(question, f'ragweave ask --docs {documents} "QUESTION"')
     load_plugins(asked.plugins)
     graph = graph_of_docs(documents)
     index = default_index(documents)
     build(Job("documents", documents, index, "minilm", graph.resources), quiet=True)
     return _run(graph, {"question": question}, asked, [documents])
+
+
+def _refuse_blank(question: str, command: str) -> None:
+    from ragweave.orchestrator.errors import InputError
+
+    if not question.strip():
+        raise InputError("the question is empty", hint=command)
 
 
 def graph_of_docs(documents: Path) -> Graph:
@@ -152,7 +164,8 @@ def _offer(job: Job, command: str, *, agreed: bool) -> None:
 def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequence[Path]) -> int:
     live = LiveText() if is_terminal(sys.stdout) and not asked.as_json else None
     graph.resources.notice = live.notice if live is not None else note
-    result = asyncio.run(_ask(graph, inputs, asked.thread, live))
+    with unwinding():
+        result = asyncio.run(_ask(graph, inputs, asked.thread, live))
     if result is None:
         return 1
     if asked.as_json:
@@ -168,7 +181,10 @@ async def _ask(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveT
         try:
             result = await _streamed(graph, inputs, thread, live)
             while result.status == "parked":
-                answers = _answers(result)
+                if live is not None:
+                    live.change("")
+                    live.finish()
+                answers = answers_to(result)
                 if answers is None:
                     return None
                 result = await graph.aresume(result.run_id, answers=answers)
@@ -211,30 +227,3 @@ def _is_output(graph: Graph, event: Event) -> bool:
     node = event.frame.partition("#")[0] or event.node
     bound = graph.checked.nodes.get(node)
     return bound is not None and bool(bound.written.keys() & set(graph.plan.spec.outputs))
-
-
-def _answers(result: Result) -> dict[str, Any] | None:
-    """What the user answers to what a parked run asks; None if nobody is there."""
-    if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
-        for path, ask in result.asks.items():
-            note(f"{path} asks: {one_line(ask.question)}")
-        note("the run is parked: ask again on a terminal to answer")
-        return None
-    answers: dict[str, Any] = {}
-    for path, ask in result.asks.items():
-        sys.stderr.write(f"{one_line(ask.question)} ")
-        sys.stderr.flush()
-        text = sys.stdin.readline()
-        if not text:
-            return None
-        answers[path] = _answer(text.strip(), ask.answer_schema.get("type"))
-    return answers
-
-
-def _answer(text: str, kind: Any) -> Any:
-    if kind == "boolean":
-        return text.lower() in ("y", "yes", "true", "1")
-    if kind in ("integer", "number", "array", "object"):
-        with contextlib.suppress(ValueError):
-            return json.loads(text)
-    return text

@@ -11,9 +11,9 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
+from ragweave.cli.interrupts import INTERRUPTED, unwinding
 from ragweave.cli.terminal import complain
 
-INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 P = ParamSpec("P")
@@ -44,7 +44,18 @@ def _status() -> int:
 
 
 def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
-    """A command whose errors become a line and an exit status; what it returns is the status."""
+    """A command whose errors become a line and an exit status; what it returns is the status. Ctrl-C unwinds it."""
+
+    @functools.wraps(command)
+    def call(*args: P.args, **kwargs: P.kwargs) -> int | None:
+        with unwinding():
+            return command(*args, **kwargs)
+
+    return at_once(call)
+
+
+def at_once(command: Callable[P, int | None]) -> Callable[P, None]:
+    """The same, but Ctrl-C ends it where it is: parts that have to clean up are `unwinding`."""
 
     @functools.wraps(command)
     def call(*args: P.args, **kwargs: P.kwargs) -> None:

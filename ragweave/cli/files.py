@@ -8,9 +8,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ragweave.cli.interrupts import unwinding
+
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put these bytes in place of a file's, or into a new file, by one rename; its permissions stay. Raises OSError."""
+    with unwinding():
+        _write(path, data)
+
+
+def _write(path: Path, data: bytes) -> None:
     target = path.resolve()
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

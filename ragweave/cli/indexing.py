@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.files import near
 from ragweave.cli.graphs import check_file, load_plugins
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def build(job: Job, *, quiet: bool = False) -> IndexReport:
     embedder = None if job.embedder == "none" or is_empty else _embedder(job)
     is_new = not job.index.exists()
     try:
-        with _progress() as progress:
+        with unwinding(), _progress() as progress:
             report = build_index(job.documents, job.index, embedder, progress)
     except BaseException:
         if is_new and is_missing(job):

@@ -27,7 +27,7 @@ def write_problems(problems: Sequence[Problem], stream: TextIO | None = None, *,
     for problem in problems:
         for line in _entry(problem, places, stream):
             stream.write(line + "\n")
-        for line in excerpt(problem, source, stream):
+        for line in excerpt(problem, source if problem.file == file else [], stream):
             stream.write(line + "\n")
     stream.flush()
 
@@ -72,6 +72,9 @@ def excerpt(problem: Problem, source: Sequence[str], stream: TextIO) -> list[str
 
 
 def _lines(file: str) -> list[str]:
+    """The lines of a file that may be shown; a `.env` file holds secrets."""
+    if Path(file).name == ".env":
+        return []
     from ragweave.orchestrator.language.yamltext import lines_of
 
     try:

@@ -62,12 +62,17 @@ def confirm(question: str) -> bool:
     """Ask a person; Enter means yes. False if nobody is there to answer."""
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
         return False
-    sys.stderr.write(f"{question} [Y/n] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-    return answer.strip().lower() in ("y", "yes") or answer == "\n"
+    while True:
+        sys.stderr.write(f"{question} [Y/n] ")
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+        if not answer:
+            sys.stderr.write("\n")
+        if answer.strip().lower() in ("y", "yes") or answer == "\n":
+            return True
+        if not answer or answer.strip().lower() in ("n", "no"):
+            return False
+        note("type y or yes, or n or no")
 
 
 def clean(text: str) -> str:

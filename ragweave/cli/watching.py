@@ -7,14 +7,16 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.terminal import note
 
 _PAUSE = 0.3
 _SUFFIXES = (".yaml", ".yml", ".py", ".toml", ".md", ".j2", ".env")
 
 
-def watch_files(paths: Sequence[Path], plugins: Sequence[str], *, as_json: bool) -> int:
+def watch_files(paths: Sequence[Path], plugins: Sequence[str], *, as_json: bool) -> NoReturn:
     """Check now and whenever a file beside a graph changes, until Ctrl-C.
 
     Each check is a process of its own, so that changed plugins are read anew.
@@ -22,6 +24,11 @@ def watch_files(paths: Sequence[Path], plugins: Sequence[str], *, as_json: bool)
     command = [sys.executable, "-m", "ragweave", "check", *map(str, paths)]
     command += [part for plugin in plugins for part in ("--plugin", plugin)]
     command += ["--format", "json"] if as_json else []
+    with unwinding():
+        _watch(paths, command)
+
+
+def _watch(paths: Sequence[Path], command: Sequence[str]) -> NoReturn:
     seen = stamps(paths)
     while True:
         subprocess.run(command, check=False)

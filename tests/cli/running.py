@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,16 +100,18 @@ def on_terminal(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     columns: int = 80,
-    typed: tuple[str, str] | None = None,
+    typed: Sequence[tuple[str, str]] = (),
     timeout: float = 60,
 ) -> Seen:
-    """Run the command on a terminal; when the first text of `typed` appears, its second is typed."""
+    """Run the command on a terminal; when the first text of a pair of `typed` appears, its second is typed. Each pair
+    is looked for behind what the one before it was typed at."""
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
         if cwd is not None:
             os.chdir(cwd)
         os.execvpe(COMMAND[0], [*COMMAND, *map(str, arguments)], environment({"TERM": "xterm-256color", **(env or {})}))
+    to_type, behind = list(typed), 0
     raw, deadline = b"", time.monotonic() + timeout
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.1)[0]:
@@ -121,9 +123,9 @@ def on_terminal(
         if not piece:
             break
         raw += piece
-        if typed is not None and typed[0].encode() in raw:
-            os.write(terminal, typed[1].encode())
-            typed = None
+        while to_type and (at := raw.find(to_type[0][0].replace("\n", "\r\n").encode(), behind)) >= 0:
+            behind = len(raw) if len(to_type[0][0]) < 3 else at + len(to_type[0][0])
+            os.write(terminal, to_type.pop(0)[1].encode())
     else:
         os.kill(child, 9)
     _, status = os.waitpid(child, 0)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ragweave.cli.answers import write_outputs
+from ragweave.orchestrator.values import Answer
 from tests.cli.running import GRAPH, on_terminal, ragweave, started, wait_until
 from tests.support.openai_server import OpenAIServer, Reply
 
@@ -87,6 +89,50 @@ def test_a_folder_can_be_asked_with_no_graph_and_is_indexed_before(folder: Path)
     assert "docs/milk.md:3" in again.stdout
 
 
+ANSWERS = """\
+schema: ragweave/v1
+inputs: {questions: "list[str]"}
+outputs: [answers]
+nodes:
+  ask:
+    type: graph
+    path: one.yaml
+    map: {over: questions, as: question}
+    writes: {answer: answers}
+edges:
+  - start -> ask -> end
+"""
+
+
+def test_each_answer_of_a_list_is_shown_with_its_sources(indexed: Path) -> None:
+    (indexed / "graph.yaml").rename(indexed / "one.yaml")
+    (indexed / "graph.yaml").write_text(ANSWERS)
+    done = ragweave("ask", "graph.yaml", "--input", f'questions=["{TEA}", "{TEA}"]', cwd=indexed)
+    one = (
+        "Tea steeps four minutes [1].\n\nSources\n  [1] Tea, docs/tea.md:3\n"
+        "      “Black tea steeps for four minutes.”\n"
+    )
+    assert (done.returncode, done.stdout) == (0, f"answers[0]\n{one}\nanswers[1]\n{one}"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("outputs", "text"),
+    [
+        ({"by": {"tea": Answer(text="Four."), "jam": Answer(text="No.", confidence=0)}, "count": 2},
+         "by.tea\nFour.\n\nby.jam\nNo.\n\n(no answer: the sources do not say)\n\ncount: 2\n"),
+        ({"answer": Answer(text="Four."), "other": Answer(text="Five."), "count": 2},
+         "Four.\n\nother\nFive.\n\ncount: 2\n"),
+        ({"answers": [Answer(text="Four."), "none"]}, "answers[0]\nFour.\n\nanswers[1]: none\n"),
+        ({"answers": []}, "[]\n"),
+    ],
+)  # fmt: skip
+def test_answers_anywhere_in_outputs_are_readable(
+    outputs: dict[str, object], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_outputs(outputs, [], already=False)
+    assert capsys.readouterr().out == text
+
+
 def test_no_answer_is_said_and_is_no_failure(indexed: Path) -> None:
     with_model(indexed, "type: scripted, replies: [{text: I do not know., confidence: 0}]")
     done = ragweave("ask", "graph.yaml", "Who won?", cwd=indexed)
@@ -108,7 +154,7 @@ def test_yes_builds_a_missing_index(folder: Path) -> None:
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("\n", 0), ("n\n", 1)])
 def test_a_person_is_asked_whether_to_build_a_missing_index(folder: Path, answer: str, status: int) -> None:
-    seen = on_terminal("ask", "graph.yaml", TEA, cwd=folder, typed=("[Y/n] ", answer))
+    seen = on_terminal("ask", "graph.yaml", TEA, cwd=folder, typed=[("[Y/n] ", answer)])
     assert "There is no index of docs yet. Build it now? [Y/n]" in seen.raw
     assert seen.status == status
     assert ("Tea steeps four minutes" in seen.raw) is (status == 0)
@@ -131,6 +177,8 @@ def test_other_inputs_are_given_by_name_and_by_their_types(folder: Path) -> None
         ([], "needs the input 'question' (str); ragweave ask graph.yaml \"QUESTION\""),
         (["Hi?", "--input", "qestion=Hi?"], "has no input 'qestion'; did you mean 'question'?"),
         (["Hi?", "--input", "question=Hi?"], "the input 'question' is given twice"),
+        (["", "--input", "tone=a"], 'the question is empty; ragweave ask graph.yaml "QUESTION"'),
+        ([" \n"], 'the question is empty; ragweave ask graph.yaml "QUESTION"'),
         (["--input", "question"], "--input is KEY=VALUE, found 'question'"),
         (["--input", "question=a", "--input", "question=b"], "the input 'question' is given twice"),
     ],
@@ -163,6 +211,7 @@ def test_every_missing_input_is_named(folder: Path) -> None:
         (["ask", "docs", "Hi?"], "'docs' is a folder, not a graph file"),
         (["ask", "--docs", "dosc", "Hi?"], "did you mean 'docs'?"),
         (["ask", "--docs", "docs"], "the question is missing"),
+        (["ask", "--docs", "docs", ""], "the question is empty"),
         (["ask", "--docs", "docs", "graph.yaml", "Hi?"], "with --docs there is no graph file"),
     ],
 )
@@ -230,7 +279,7 @@ def test_ctrl_c_ends_a_question_at_once(indexed: Path) -> None:
 def test_ctrl_c_on_a_terminal_leaves_no_half_answer(indexed: Path) -> None:
     with OpenAIServer([Reply("Tea steeps for a long time.", pace=0.3)]) as server:
         with_model(indexed, ENDPOINT.replace("URL", server.url))
-        seen = on_terminal("ask", "graph.yaml", TEA, cwd=indexed, typed=("steeps", "\x03"), env={"NO_COLOR": "1"})
+        seen = on_terminal("ask", "graph.yaml", TEA, cwd=indexed, typed=[("steeps", "\x03")], env={"NO_COLOR": "1"})
     assert seen.status == 130
     assert seen.raw.endswith("\ninterrupted\n")
     assert "steeps" not in seen.raw.rpartition("\x1b[J")[2]

@@ -208,3 +208,18 @@ def test_watch_checks_again_when_the_graph_changes(folder: Path) -> None:
 
 def test_watch_and_fix_do_not_go_together(folder: Path) -> None:
     assert ragweave("check", "graph.yaml", "--watch", "--fix", cwd=folder).returncode == 2
+
+
+def test_a_line_of_the_env_file_that_cannot_be_read_is_named_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / ".env").write_text("A=1\nCHAT_API_KEY='sk-secret\n")
+    said = (
+        ".env: 1 problem\n"
+        "  .env:2:1  RW306  the value of 'CHAT_API_KEY' begins with ' and does not end with it; close the quote, or "
+        "write it\n                   without\n"
+    )
+    done = ragweave("check", "graph.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, said, "")
+    done = ragweave("ask", "graph.yaml", "Hi?", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert "secret" not in on_terminal("check", "graph.yaml", cwd=tmp_path).raw
