@@ -165,4 +165,27 @@ edges:
   - start -> find -> greet -> end
 """,
     ),
+    Code(
+        "RW305",
+        "settings that do not go together",
+        "Each setting is right, but not all of them together: an auto model with a base_url and no model, say. If a "
+        "setting refers to the environment this is a warning about the environment as it is; else it is an error.",
+        """\
+models:
+  chat: {type: auto, model: gpt-5-mini}
+""",
+        """\
+models:
+  chat: {type: auto, model: gpt-5-mini, api_key: "${env:CHAT_API_KEY:-sk-local}"}
+""",
+    ),
+    Code(
+        "RW306",
+        "a line of the .env file cannot be read",
+        "The .env file beside a graph has lines NAME=value, and comments that begin with #. A value with spaces around "
+        "it, or with a #, stands in quotes, which have to be closed. Nothing is run while a line is unclear, since the "
+        "key in it would be missing.",
+        "",
+        "",
+    ),
 )

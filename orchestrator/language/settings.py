@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
-from ragweave.orchestrator.language.environment import resolve
+from ragweave.orchestrator.language.environment import references, resolve
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
@@ -60,14 +60,18 @@ def check_resources(report: Report, resources: Resources) -> None:
         place: Place = (kind, name)
         if not declared.type:
             continue
-        found = builder.find(kind, declared.type, place)
+        found = declared.implementation
         if found is None:
-            continue
+            found = builder.find(kind, declared.type, place)
+        if found is None or (found is declared.implementation and not isinstance(found, type)):
+            continue  # an object has its settings already
         check_references(report, declared.settings, place, strict=True)
         unresolved = check_missing(report, declared.settings, place, resources.environ, needed=False)
         if isinstance(found, type) and issubclass(found, BaseModel):
             check_secrets(report, declared.settings, place, found)
-            builder.validate(found, declared.settings, place, skip=unresolved, beside=("type",))
+            made = builder.validate(found, declared.settings, place, skip=unresolved, beside=("type",))
+            if made is not None and not unresolved:
+                builder.together(made, declared.settings, place)
             builder.names(found, declared.settings, place)
 
 
@@ -194,6 +198,18 @@ class Builder:
             self.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
             return None
         return made if self.bools(values, place, made) else None
+
+    def together(self, made: Any, settings: Mapping[str, Any], place: Place) -> None:
+        """Say if settings of a resource that are right each by itself are not so together."""
+        check = getattr(made, "check_settings", None)
+        if check is None:
+            return
+        try:
+            check()
+        except Exception as error:  # one of a plugin may raise anything
+            depends = next(references(settings), None) is not None  # then on another machine it may be right
+            said = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
+            self.report.key(place, "RW305", f"{path(place)}: {said}", severity="warning" if depends else "error")
 
     def bools(self, values: Mapping[str, Any], place: Place, made: Any) -> bool:
         """`top_k: true` is a mistake; pydantic would take it for 1."""

@@ -32,7 +32,7 @@ class Auto(Endpoint, type="auto"):
                 "model 'auto' is 'extractive': no endpoint is configured, so answers are quoted from the sources"
             )
             return
-        self._check_complete()
+        self.check_settings()
         from ragweave.orchestrator.models.openai import OpenAI
 
         given = {name: getattr(self, name) for name in self.model_fields_set}
@@ -76,8 +76,11 @@ class Auto(Endpoint, type="auto"):
         assert self._chosen is not None
         return self._chosen
 
-    def _check_complete(self) -> None:
+    def check_settings(self) -> None:
+        """Raises ResourceError for half an endpoint, with what is missing."""
         given = [name for name in ("model", "base_url", "api_key") if getattr(self, name)]
+        if not given:
+            return
         if not self.model:
             missing, hint = "model", "set model to the name of a model on that server"
         elif not self.base_url and self.api_key is None and not self.headers:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.contracts import ChatRequest
 from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.language.load import load_text
 from ragweave.orchestrator.models.auto import Auto
 from ragweave.orchestrator.models.openai import OpenAI
 from ragweave.orchestrator.models.scripted import Scripted
@@ -74,3 +76,33 @@ def test_half_an_endpoint_is_an_error_that_says_what_is_missing(environ: dict[st
 def test_a_wrong_setting_is_named_with_its_resource() -> None:
     with pytest.raises(ResourceError, match=r"models\.chat\.base_url: .*'nowhere' is not an address"):
         built({"CHAT_MODEL": "gpt", "CHAT_BASE_URL": "nowhere"}, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "expected"),
+    [
+        ("model: gpt", {}, "error: 'model', but no base_url or api_key"),
+        ("base_url: 'http://127.0.0.1:1/v1'", {}, "error: 'base_url', but no model"),
+        ("model: '${env:M:-}', api_key: '${env:K:-}'", {"M": "gpt"}, "warning: 'model', but no base_url or api_key"),
+        ("model: '${env:M:-}', api_key: '${env:K:-}'", {"K": "sk-1"}, "warning: 'api_key', but no model"),
+        ("model: '${env:M:-}', api_key: '${env:K:-}'", {}, ""),
+        ("model: '${env:M:-}', api_key: '${env:K:-}'", {"M": "gpt", "K": "sk-1"}, ""),
+        ("temperature: 0.5", {}, ""),
+    ],
+)
+def test_half_an_endpoint_is_found_by_the_check(settings: str, environ: dict[str, str], expected: str) -> None:
+    text = (
+        "schema: ragweave/v1\ninputs: {question: str}\noutputs: [answer]\nmodels:\n"
+        f"  chat: {{type: auto, {settings}}}\n"
+        "nodes: {answer: {type: generator, model: chat}, documents: {type: retriever, retriever: d}}\n"
+        "retrievers: {d: {type: hybrid, index: i}}\nedges: [start -> documents -> answer -> end]\n"
+    )
+    spec, problems = load_text(text)
+    checked = check(spec, problems, Resources(spec.resources.values(), environ=environ))
+    found = [problem for problem in checked.problems if problem.code == "RW305"]
+    assert len(found) == bool(expected)
+    for problem in found:
+        severity, _, said = expected.partition(": ")
+        assert (problem.severity, problem.line, problem.column) == (severity, 5, 3)
+        assert said in problem.message
+    assert checked.ok is not expected.startswith("error")
