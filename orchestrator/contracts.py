@@ -50,6 +50,10 @@ class Resource(BaseModel):
             cls.type_name = type
             registry.add(cls.kind, type, cls)
 
+    def check_settings(self) -> None:
+        """Raise ResourceError where settings do not go together. Called by the check of a graph, which opens nothing:
+        must need no file and no network."""
+
     def open(self, resources: Resources) -> None:
         """Get ready: load files, find other resources by `resources.get(kind, name)`. Called once, in a worker thread.
 
