@@ -38,6 +38,7 @@ TABLE: dict[str, dict[str, str]] = {
         "memory": "ragweave.orchestrator.stores.memory:MemoryStore",
     },
     "merges": {
+        "best": "ragweave.orchestrator.merges:best",
         "extend": "ragweave.orchestrator.merges:extend",
         "first": "ragweave.orchestrator.merges:first",
         "last": "ragweave.orchestrator.merges:last",

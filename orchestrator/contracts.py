@@ -12,10 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.naming import Uses
+from ragweave.orchestrator.promises import keep, refuse_incomplete
 from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -36,19 +37,28 @@ PromptName = Annotated[str, Uses("prompts")]
 class Resource(BaseModel):
     """What all kinds of resources share: settings as pydantic fields, `open` before the first use, `close` at the end.
 
-    `class Mine(ChatModel, type="mine")` registers the class for `type: mine`.
+    `class Mine(ChatModel, type="mine")` registers the class for `type: mine`. A class that cannot keep what its kind
+    promises (`def search` where it is awaited) is a PluginError; a call that does not keep it is a ContractError.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True)
 
     kind: ClassVar[str] = ""
     type_name: ClassVar[str] = ""
+    _declared_as: str = PrivateAttr("")
+    """How a graph calls it, such as `models.chat`; for messages."""
 
     def __init_subclass__(cls, *, type: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if type is not None:
             cls.type_name = type
-            registry.add(cls.kind, type, cls)
+        keep(cls)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.type_name and "type_name" in vars(cls):
+            refuse_incomplete(cls)
+            registry.add(cls.kind, cls.type_name, cls)
 
     def check_settings(self) -> None:
         """Raise ResourceError where settings do not go together. Called by the check of a graph, which opens nothing:

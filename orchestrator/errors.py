@@ -5,11 +5,13 @@ RagweaveError                 anything below; `hint` says the way out
 ├── PluginError               a plugin cannot be loaded, or registers a name that it may not
 ├── RunError                  a run failed or was cancelled; `run_id`, `path` and `status` say which and where
 ├── JournalError              a stored run cannot be read
+├── OutputError               a Result has no such output (a KeyError too)
 └── NodeError                 raised by a node, a model, a tool: `transient` says whether a retry may help
     ├── InputError            what a node was given is not what it can work on
     ├── CallTimeout           a call took longer than its `timeout` (transient)
     ├── ConditionError        a `when` condition failed on this state
     ├── Denied                a person said no
+    ├── ContractError         a model, an embedder, a retriever or a reranker gave what its kind does not give
     ├── ModelError            a model endpoint refused, failed or broke off
     │   └── EndpointUnusable  it refuses every call: a wrong key, an unknown model, a used-up quota
     ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
@@ -84,6 +86,10 @@ class JournalError(RagweaveError):
     """A stored run cannot be read: it is damaged, of another version, or not there."""
 
 
+class OutputError(RagweaveError, KeyError):
+    """A Result has no output of this name."""
+
+
 class RunError(RagweaveError):
     """A run failed or was cancelled. `__cause__` is the error of the node at `path`."""
 
@@ -132,6 +138,10 @@ class ConditionError(NodeError):
 
 class Denied(NodeError):
     """A person said no."""
+
+
+class ContractError(NodeError):
+    """A resource gave something other than its kind promises: a fault of its class."""
 
 
 class ModelError(NodeError):

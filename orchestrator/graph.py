@@ -9,20 +9,30 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import Checked
 from ragweave.orchestrator.checking.check import check
-from ragweave.orchestrator.errors import GraphError, InputError, JournalError, Problem, ResourceError, RunError
+from ragweave.orchestrator.errors import (
+    GraphError,
+    InputError,
+    JournalError,
+    OutputError,
+    Problem,
+    ResourceError,
+    RunError,
+    did_you_mean,
+)  # fmt: skip
 from ragweave.orchestrator.language.environment import read_dotenv
 from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution
-from ragweave.orchestrator.running.inputs import check_inputs
+from ragweave.orchestrator.running.inputs import OPTIONS, check_deadline, check_inputs, check_rows, check_thread_id
 from ragweave.orchestrator.running.plan import Plan, make_plan
 from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.running.threads import ThreadQueues
@@ -30,6 +40,14 @@ from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import RunRecord, Store
 from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Ask, Usage
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.nodes.graph import GivenGraph
+
+
+Deadline = float | str | timedelta | None
+"""Seconds, or a text such as `30s` or `1m30s`; None for the graph's own."""
+Plugins = str | Path | Iterable[str | Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,25 @@ class Result:
     usage: Usage = field(default_factory=Usage)
 
     def __getitem__(self, key: str) -> Any:
-        return self.outputs[key]
+        try:
+            return self.outputs[key]
+        except KeyError:
+            raise self._unknown(key) from None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.outputs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outputs)
+
+    def _unknown(self, key: str) -> OutputError:
+        if self.status == "parked":
+            return OutputError(
+                f"run {self.run_id!r} is parked and has no outputs yet: it asks at {', '.join(self.asks)}",
+                hint="go on with graph.resume(run_id, answers={path: answer})",
+            )
+        known = did_you_mean(str(key), self.outputs) or "; the graph declares no outputs"
+        return OutputError(f"the result has no output {key!r}{known}")
 
 
 class Graph:
@@ -56,18 +92,22 @@ class Graph:
     >>> graph.run(question="How long do the lemon peels infuse?")["answer"]
 
     In Python: `Graph(inputs={"n": "int"}, outputs=["n"], nodes={"a": function}, edges=["start -> a -> end"])`; the
-    keys are those of a file, and a node may be a function, a Node, or a mapping with `type`.
+    keys are those of a file. A node may be a function, a Node, another Graph, or a mapping whose `type` is one of
+    these; a model (retriever, …) may be an object, which is opened at its first use and closed with the graph.
     """
 
-    def __init__(self, *, store: Store | None = None, plugins: Sequence[str] = (), **data: Any) -> None:
+    _active: ClassVar[dict[str, tuple[asyncio.AbstractEventLoop, Walker]]] = {}
+    """The runs that go on in this process, of all graphs."""
+
+    def __init__(self, *, store: Store | None = None, plugins: Plugins = (), **data: Any) -> None:
         registry.load_plugins(plugins)
         spec, problems = load_data(data)
         self._set_up(spec, problems, store, os.environ)
 
     @classmethod
-    def load(cls, path: str | Path, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
-        """The graph of a file. `plugins` are modules or files that register node types. Raises GraphError,
-        PluginError."""
+    def load(cls, path: str | Path, *, plugins: Plugins = (), store: Store | None = None) -> Graph:
+        """The graph of a file. `plugins` are modules or files that register node types, looked up beside the file
+        first. Raises GraphError, PluginError."""
         with _opening(Path(path)):
             spec, problems, environ = read_file(Path(path), plugins)
             graph = cls.__new__(cls)
@@ -75,7 +115,7 @@ class Graph:
         return graph
 
     @classmethod
-    def parse(cls, text: str, *, plugins: Sequence[str] = (), store: Store | None = None) -> Graph:
+    def parse(cls, text: str, *, plugins: Plugins = (), store: Store | None = None) -> Graph:
         """The graph of a YAML text; paths in it are relative to the working directory. Raises GraphError,
         PluginError."""
         registry.load_plugins(plugins)
@@ -95,7 +135,6 @@ class Graph:
         self.plan: Plan = make_plan(checked)
         self.store: Store = store if store is not None else MemoryStore()
         self._threads = ThreadQueues()
-        self._active: dict[str, tuple[asyncio.AbstractEventLoop, Walker]] = {}
 
     @property
     def name(self) -> str:
@@ -119,38 +158,40 @@ class Graph:
 
     # --- running ---
 
-    def run(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Result:
+    def run(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Result:
         """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError."""
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.arun(thread_id=thread_id, deadline=deadline, **inputs))
 
-    async def arun(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Result:
+    async def arun(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Result:
         """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
 
-        Runs of one thread go one after the other. `deadline` in seconds replaces the graph's own.
+        Runs of one thread go one after the other. `deadline` (seconds, or a text such as `30s`) replaces the graph's
+        own.
         """
         execution = self._execution(thread_id, deadline, None)
-        return await execution.start(check_inputs(self.plan, inputs))
+        return await execution.start(check_inputs(self.plan, inputs, options=OPTIONS))
 
-    def stream(
-        self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any
-    ) -> AsyncGenerator[Event, None]:
+    def stream(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> AsyncGenerator[Event, None]:
         """The events of one run as they happen: tokens, nodes that start and finish, at last how it ended.
 
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        return self._execution(thread_id, deadline, Sink()).stream(check_inputs(self.plan, inputs))
+        return self._execution(thread_id, deadline, Sink()).stream(check_inputs(self.plan, inputs, options=OPTIONS))
 
-    def stream_sync(self, *, thread_id: str = "", deadline: float | None = None, **inputs: Any) -> Iterator[Event]:
+    def stream_sync(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Iterator[Event]:
         """`stream` for callers without an event loop."""
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
         return iterate(self.stream(thread_id=thread_id, deadline=deadline, **inputs))
 
     def batch(self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16) -> list[Result | RunError]:
-        """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place."""
+        """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place.
+
+        All inputs are checked first: InputError names the row that is wrong, counted from 0.
+        """
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.abatch(inputs, max_concurrency=max_concurrency))
@@ -161,7 +202,7 @@ class Graph:
         """`batch` for async callers."""
         if max_concurrency < 1:
             raise InputError(f"max_concurrency is {max_concurrency}; it takes 1 at least")
-        rows = [check_inputs(self.plan, row) for row in inputs]
+        rows = check_rows(self.plan, inputs)
         results: list[Any] = [None] * len(rows)
         waiting = iter(range(len(rows)))
 
@@ -177,17 +218,23 @@ class Graph:
                 group.create_task(work())
         return results
 
-    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None) -> Result:
+    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None) -> Result:
         """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(self.aresume(run_id, answers=answers, deadline=deadline))
 
     async def aresume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: float | None = None
+        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None
     ) -> Result:
         """Go on with a run. `answers` are by call path, as in `result.asks`: calls that ask and get none stay as they
-        are. The deadline counts anew. Raises JournalError for an unknown run, InputError for one that is done."""
+        are.
+
+        The run has what is left of its deadline; a `deadline` given here counts from now. Raises JournalError for an
+        unknown run, InputError for one that is done, whose deadline is used up, or that goes on in this process. One
+        that `runs` calls running although it does not go on here is taken for crashed: only the caller can know that no
+        other process, with the same store, is still at it.
+        """
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
@@ -195,8 +242,8 @@ class Graph:
         return await execution.resume(answers or {})
 
     async def cancel(self, run_id: str) -> bool:
-        """Cancel a run that is going on here, wherever it was started: whoever waits for it gets a RunError. False if
-        there is none of this id."""
+        """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError. False
+        if there is none of this id."""
         active = self._active.get(run_id)
         if active is None:
             return False
@@ -208,10 +255,17 @@ class Graph:
         """What the store knows of runs; `thread_id` and `status` filter."""
         return await self.store.runs(**filters)
 
-    def _execution(
-        self, thread_id: str, deadline: float | None, sink: Sink | None, run_id: str | None = None
-    ) -> Execution:
-        return Execution(self, run_id, thread_id, self.plan.spec.deadline if deadline is None else deadline, sink)
+    def _execution(self, thread_id: str, deadline: Deadline, sink: Sink | None, run_id: str | None = None) -> Execution:
+        if thread_id.__class__ is not str:
+            check_thread_id(thread_id)
+        return Execution(self, run_id, thread_id, None if deadline is None else check_deadline(deadline), sink)
+
+    @property
+    def __ragweave_node__(self) -> GivenGraph:
+        """This graph as a node of another one."""
+        from ragweave.orchestrator.nodes.graph import GivenGraph  # for those who put graphs into graphs
+
+        return GivenGraph.of(self)
 
     # --- life ---
 
@@ -265,16 +319,17 @@ def _opening(path: Path) -> Iterator[None]:
         _open.reset(token)
 
 
-def read_file(path: Path, plugins: Sequence[str] = ()) -> tuple[Spec, list[Problem], Mapping[str, str]]:
+def read_file(path: Path, plugins: Plugins = ()) -> tuple[Spec, list[Problem], Mapping[str, str]]:
     """A graph file, unchecked: its spec, the problems of loading, and the environment with the `.env` beside it."""
     folder = path.resolve().parent
-    registry.load_plugins(plugins, folder if any((folder / name).exists() for name in plugins) else None)
+    registry.load_plugins(plugins, folder)
     try:
         data = path.read_bytes()
     except OSError as error:
-        near = sorted(other.name for other in folder.glob("*.y*ml")) if folder.is_dir() else []
-        reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
-        problem = Problem("RW129", f"the file {reason}" + (f"; there is: {', '.join(near)}" if near else ""), str(path))
-        raise GraphError([problem]) from None
+        from ragweave.orchestrator.language.inner import missing_file  # for a file that is not there
+
+        absent = isinstance(error, FileNotFoundError)
+        message = missing_file(path) if absent else f"the file cannot be read: {error.strerror}"
+        raise GraphError([Problem("RW129", message, str(path))]) from None
     spec, problems = load_text(data, file=str(path), folder=folder)
     return spec, problems, {**read_dotenv(folder), **os.environ}

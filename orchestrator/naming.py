@@ -23,3 +23,5 @@ class ResourceSpec:
     type: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
+    implementation: Any = None
+    """A class or an object given in Python instead of a type's name; an object has its settings already."""

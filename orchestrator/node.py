@@ -179,6 +179,8 @@ def read_signature(
 
     Unless `strict`, a return type that does not say what is written stands for nothing.
     """
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{owner}: a node returns once and does not yield; text is streamed by `await ctx.emit(text)`")
     hints = _hints(function)
     reads: dict[str, Read] = {}
     wants_context = False

@@ -75,16 +75,17 @@ def names(kind: str) -> list[str]:
     return sorted({*TABLE.get(kind, {}), *_added[kind], *_entry_points()[kind]})
 
 
-def load_plugins(plugins: Iterable[str], folder: Path | None = None) -> None:
+def load_plugins(plugins: str | Path | Iterable[str | Path], folder: Path | None = None) -> None:
     """Import plugin modules, so that what they define is registered.
 
-    A plugin is a module name (`my_nodes`, looked up on the path and in `folder`) or a file (`my_nodes.py`).
-    Raises PluginError with the reason.
+    A plugin is a module name (`my_nodes`, looked up on the path and in `folder`) or a file (`my_nodes.py`); one may
+    stand without a list. Raises PluginError with the reason.
     """
-    for plugin in plugins:
+    for plugin in plugin_names(plugins):
         try:
             if plugin.endswith(".py"):
-                _import_file((folder or Path()) / plugin)
+                beside = folder is not None and (folder / plugin).is_file()
+                _import_file(folder / plugin if beside and folder is not None else Path(plugin))
             elif folder is not None and (folder / f"{plugin.replace('.', '/')}.py").is_file():
                 _import_file(folder / f"{plugin.replace('.', '/')}.py")
             else:
@@ -93,6 +94,16 @@ def load_plugins(plugins: Iterable[str], folder: Path | None = None) -> None:
             raise
         except Exception as error:
             raise PluginError(f"plugin {plugin!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def plugin_names(plugins: str | Path | Iterable[str | Path]) -> list[str]:
+    """Plugins as a list of module names and files. Raises PluginError for what is neither."""
+    listed = [plugins] if isinstance(plugins, (str, Path)) or not isinstance(plugins, Iterable) else list(plugins)
+    for plugin in listed:
+        if not isinstance(plugin, (str, Path)) or not str(plugin):
+            hint = 'give the name of a module or a file, such as plugins=["my_nodes"]'
+            raise PluginError(f"{plugin!r} cannot be a plugin", hint=hint)
+    return [str(plugin) for plugin in listed]
 
 
 @contextmanager

@@ -74,6 +74,7 @@ class Resources:
 
     def put(self, kind: str, name: str, resource: Any) -> None:
         """Use this object as the resource of that name (a test's model, an object that the program made itself)."""
+        _name(resource, kind, name)
         self._built[kind, name] = resource
 
     def get(self, kind: str, name: str) -> Any:
@@ -105,7 +106,13 @@ class Resources:
     def description(self, kind: str, name: str) -> str:
         """What a name stands for: type and settings, with references to the environment as they are written."""
         spec = self._specs.get((kind, name))
-        return f"{spec.type} {dict(spec.settings)!r}" if spec is not None else name
+        if spec is None:
+            return name
+        if spec.implementation is None:
+            return f"{spec.type} {dict(spec.settings)!r}"
+        made = spec.implementation
+        made = made if isinstance(made, type) else type(made)
+        return f"{made.__module__}.{made.__qualname__} {dict(spec.settings) or spec.implementation!r}"
 
     def say(self, text: str) -> None:
         """Pass a notice to whoever listens."""
@@ -118,13 +125,6 @@ class Resources:
             self._said.add(text)
             self.say(text)
 
-    async def close(self) -> None:
-        """Close what was built, the newest first; one that fails to close does not keep the others open."""
-        while self._built:
-            _, resource = self._built.popitem()
-            close = getattr(resource, "close", None)
-            if close is not None:
-                with contextlib.suppress(Exception):
     @property
     def prices(self) -> Prices | None:
         """What models cost; None if there is no price file. Raises ResourceError for one that is wrong."""
@@ -159,7 +159,19 @@ class Resources:
             return usage
         return prices.priced(usage, price)
 
+    async def close(self) -> None:
+        """Close what was built, the newest first; one that fails to close does not keep the others open."""
+        while self._built:
+            (kind, name), resource = self._built.popitem()
+            spec = self._specs.get((kind, name))
+            if spec is not None and resource is spec.implementation and not _left(resource):
+                continue
+            close = getattr(resource, "close", None)
+            if close is not None:
+                with contextlib.suppress(Exception):
                     await close()
+        if self._blobs is not None:
+            self._blobs.clear()
 
     def _enter(self, kind: str, name: str) -> None:
         """Note that this one is being built; the lock is held, so all of them are one another's reason."""
@@ -173,7 +185,11 @@ class Resources:
 
     def _build(self, kind: str, name: str) -> Any:
         spec = self._specs.get((kind, name)) or ResourceSpec(kind, name, name, folder=self.folder)
-        thing = registry.find(kind, spec.type)
+        thing = spec.implementation
+        if thing is not None and not isinstance(thing, type):
+            _name(thing, kind, name)
+            return self._taken(thing, kind, name)
+        thing = thing if thing is not None else registry.find(kind, spec.type)
         if thing is None:
             raise self.unknown(kind, name)
         try:
@@ -182,6 +198,11 @@ class Resources:
             first = error.errors()[0]
             where = ".".join([kind, name, *(str(part) for part in first["loc"])])
             raise ResourceError(f"{where}: {first['msg']}") from None
+        _name(resource, kind, name)
+        self._open(resource, kind, name)
+        return resource
+
+    def _open(self, resource: Any, kind: str, name: str) -> None:
         if hasattr(resource, "open"):
             try:
                 resource.open(self)
@@ -189,4 +210,32 @@ class Resources:
                 raise
             except ResourceError as error:
                 raise ResourceError(f"{kind}.{name}: {error.message}", hint=error.hint) from None
+
+    def _taken(self, resource: Any, kind: str, name: str) -> Any:
+        """An object that the program made: opened by the first graph that uses it, closed by the last."""
+        with _given:
+            if id(resource) not in _users:
+                self._open(resource, kind, name)
+            _users[id(resource)] = _users.get(id(resource), 0) + 1
         return resource
+
+
+_given = threading.RLock()
+_users: dict[int, int] = {}
+"""By id of an object that graphs were given, how many of them use it."""
+
+
+def _left(resource: Any) -> bool:
+    """One graph less uses this object; True if it was the last."""
+    with _given:
+        _users[id(resource)] -= 1
+        if not _users[id(resource)]:
+            del _users[id(resource)]
+            return True
+        return False
+
+
+def _name(resource: Any, kind: str, name: str) -> None:
+    """Let it say in messages how the graph calls it."""
+    with contextlib.suppress(AttributeError, TypeError, ValueError):  # it may be anything that the program put there
+        resource._declared_as = f"{kind}.{name}"

@@ -186,17 +186,23 @@ class Failure(Value):
     node: str
     """The path of the call that failed."""
     type: str
-    """The class of the error."""
-    message: str
+    """The class of the error, such as `TimeoutError`."""
+    message: str = ""
+    """The words of the error, without its class; empty if it has none."""
 
     def __str__(self) -> str:
-        return self.message
+        return self.message or self.type
 
 
 class Ask(Value):
-    """What a node returns to park its run until a person answers. `schema` is JSON schema of the answer."""
+    """What a node returns to park its run until a person answers. `schema` is JSON schema of the answer (a text, if
+    none is given) and is read as `ask.answer_schema`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     question: str
     answer_schema: Mapping[str, Any] = Field(default_factory=lambda: {"type": "string"}, alias="schema")
+
+    if TYPE_CHECKING:  # pydantic's own plugin and others disagree on whether the field or its alias is to be given
+
+        def __init__(self, *, question: str, schema: Mapping[str, Any] = ...) -> None: ...

@@ -13,10 +13,10 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ragweave.orchestrator.context import Context
-    from ragweave.orchestrator.errors import GraphError, RagweaveError, RunError
+    from ragweave.orchestrator.errors import GraphError, NodeError, RagweaveError, RunError
     from ragweave.orchestrator.graph import Graph, Result
     from ragweave.orchestrator.node import Node, node
-    from ragweave.orchestrator.values import Answer, Ask, Citation, Document, Message, Usage, Verdict
+    from ragweave.orchestrator.values import Answer, Ask, Citation, Document, Failure, Message, Usage, Verdict
 
 __all__ = [
     "Answer",
@@ -24,10 +24,12 @@ __all__ = [
     "Citation",
     "Context",
     "Document",
+    "Failure",
     "Graph",
     "GraphError",
     "Message",
     "Node",
+    "NodeError",
     "RagweaveError",
     "Result",
     "RunError",
@@ -43,10 +45,12 @@ _HOMES = {
     "Citation": "ragweave.orchestrator.values:Citation",
     "Context": "ragweave.orchestrator.context:Context",
     "Document": "ragweave.orchestrator.values:Document",
+    "Failure": "ragweave.orchestrator.values:Failure",
     "Graph": "ragweave.orchestrator.graph:Graph",
     "GraphError": "ragweave.orchestrator.errors:GraphError",
     "Message": "ragweave.orchestrator.values:Message",
     "Node": "ragweave.orchestrator.node:Node",
+    "NodeError": "ragweave.orchestrator.errors:NodeError",
     "RagweaveError": "ragweave.orchestrator.errors:RagweaveError",
     "Result": "ragweave.orchestrator.graph:Result",
     "RunError": "ragweave.orchestrator.errors:RunError",

@@ -180,6 +180,12 @@ def _resources(report: Report, section: str, data: Any) -> None:
             _not_an_id(report, place, str(name))
         if section == "prompts" and isinstance(entry, str):
             entry = {"type": "template", "file": entry}
+        if getattr(entry, "kind", None) == section:  # a Resource that was made in Python
+            kind = _type_name(entry)
+            report.spec.resources[section, str(name)] = ResourceSpec(
+                section, str(name), kind, folder=report.spec.folder, implementation=entry
+            )
+            continue
         if not isinstance(entry, Mapping):
             hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
             report.wrong_kind(place, "a map", entry, hint)
@@ -188,10 +194,15 @@ def _resources(report: Report, section: str, data: Any) -> None:
         settings = {str(key): value for key, value in entry.items() if key != "type"}
         if "type" not in entry and section == "prompts":
             kind = "template"
-        if not isinstance(kind, str):
+        implementation = None
+        if getattr(kind, "kind", None) == section:
+            kind, implementation = _type_name(kind), kind
+        elif not isinstance(kind, str):
             _no_type(report, place, entry)
             kind = ""
-        report.spec.resources[section, str(name)] = ResourceSpec(section, str(name), kind, settings, report.spec.folder)
+        report.spec.resources[section, str(name)] = ResourceSpec(
+            section, str(name), kind, settings, report.spec.folder, implementation
+        )
 
 
 def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
@@ -218,15 +229,17 @@ def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
 def _node(report: Report, name: str, entry: Any) -> NodeSpec:
     place: Place = ("nodes", name)
     mark = report.spec.mark(*place)
-    if _is_implementation(entry):
-        return NodeSpec(name, _type_name(entry), implementation=entry, mark=mark)
+    given = _implementation(entry)
+    if given is not None:
+        return NodeSpec(name, _type_name(given), implementation=given, mark=mark)
     if not isinstance(entry, Mapping):
         hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: generator, model: chat}"
         report.wrong_kind(place, "a map with a type", entry, hint)
         return NodeSpec(name, "", mark=mark)
-    kind, implementation = entry.get("type"), None
-    if _is_implementation(kind):
-        kind, implementation = _type_name(kind), kind
+    kind = entry.get("type")
+    implementation = _implementation(kind)
+    if implementation is not None:
+        kind = _type_name(implementation)
     elif not isinstance(kind, str):
         _no_type(report, place, entry)
         kind = ""
@@ -263,11 +276,18 @@ def _not_an_id(report: Report, place: Place, name: str) -> None:
     report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter{hint}")
 
 
-def _is_implementation(thing: Any) -> bool:
-    return callable(thing) and not isinstance(thing, str)
+def _implementation(thing: Any) -> Any | None:
+    """The function, Node class or Node that was given in Python; of a Graph, the node that runs it. None for others."""
+    if isinstance(thing, (str, Mapping)):
+        return None
+    made = getattr(thing, "__ragweave_node__", None)
+    if isinstance(made, Node):
+        return made
+    return thing if callable(thing) else None
 
 
 def _type_name(thing: Any) -> str:
-    if isinstance(thing, Node) or (isinstance(thing, type) and issubclass(thing, Node)):
-        return thing.type_name or (thing if isinstance(thing, type) else type(thing)).__name__
+    made = thing if isinstance(thing, type) else type(thing)
+    if hasattr(made, "type_name"):  # of a node or a resource
+        return str(made.type_name or made.__name__)
     return getattr(thing, "__name__", type(thing).__name__)

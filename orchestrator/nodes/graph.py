@@ -89,10 +89,41 @@ class GraphNode(Node, type="graph"):
             path = (resources.folder / self.path).resolve()
             loaded = resources.built("graphs", str(path))
             if loaded is None:
-                loaded = _Loaded(Graph.load(path))
+                from ragweave.orchestrator.language.inner import near  # for graphs in graphs
+
+                loaded = _Loaded(Graph.load(near(path)))
                 resources.put("graphs", str(path), loaded)
             self._graph = loaded.graph
         return self._graph  # type: ignore[no-any-return]
+
+
+class GivenGraph(GraphNode):
+    """A graph that was built in Python as one step of another."""
+
+    path: str = ""
+
+    @classmethod
+    def of(cls, graph: Graph) -> GivenGraph:
+        """The node that runs this graph."""
+        made = cls()
+        made._graph = graph
+        return made
+
+    def signature(self, resources: Resources) -> Signature:
+        """Declared inputs as reads, outputs as writes."""
+        resources.put("graphs", f"<{id(self._graph)}>", _Given(self._graph))
+        return super().signature(resources)
+
+
+class _Given:
+    """A graph object among the resources of the graph that holds it: with that, its resources are closed, not its
+    store; what it needs again it opens again."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    async def close(self) -> None:
+        await self.graph.resources.close()
 
 
 class _Loaded:

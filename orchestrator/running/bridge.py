@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from ragweave.orchestrator.errors import RagweaveError
+from ragweave.orchestrator.running.pool import pool
 
 T = TypeVar("T")
 
@@ -30,13 +31,14 @@ def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
             hint="within an async node, await arun, aresume, abatch or stream",
         )
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-    try:
-        return future.result()
-    except BaseException:
-        if not future.done():
-            future.cancel()
-            concurrent.futures.wait([future])
-        raise
+    with pool().lent():
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                future.cancel()
+                concurrent.futures.wait([future])
+            raise
 
 
 def iterate(events: AsyncIterator[T]) -> Iterator[T]:

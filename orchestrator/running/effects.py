@@ -58,7 +58,7 @@ def effectful(call: Runner, member: Member) -> Runner:
 def question(path: str, choices: tuple[str, ...]) -> Parked:
     """The Ask about an effect of unknown outcome."""
     text = f"{path} was started, and nobody knows whether it was done. What now?"
-    return Parked([(asking(path), Ask(question=text, answer_schema={"type": "string", "enum": list(choices)}))])
+    return Parked([(asking(path), Ask(question=text, schema={"type": "string", "enum": list(choices)}))])
 
 
 async def _journaled(call: Runner, values: Mapping[str, Any], ctx: Context, run: Run, seconds: float | None) -> Any:

@@ -18,12 +18,13 @@ from ragweave.orchestrator.stores import RunRecord, Status
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
+    from ragweave.orchestrator.running.fold import Snapshot
 
 
 class Execution:
     """One run of a graph, from its start or from where it stopped."""
 
-    __slots__ = ("deadline", "graph", "run", "run_id", "sink", "thread_id")
+    __slots__ = ("deadline", "graph", "run", "run_id", "sink", "thread_id", "whole")
 
     def __init__(
         self, graph: Graph, run_id: str | None, thread_id: str, deadline: float | None, sink: Sink | None
@@ -32,6 +33,9 @@ class Execution:
         self.run_id = run_id if run_id is not None else new_run_id()
         self.thread_id = thread_id
         self.deadline = deadline
+        """Seconds from the start or the resume; None for the graph's own, or what is left of it."""
+        self.whole = deadline
+        """What the deadline was before a part of it was spent."""
         self.sink = sink
 
     async def start(self, inputs: Mapping[str, Any]) -> Result:
@@ -49,7 +53,10 @@ class Execution:
         graph = self.graph
         async with graph._threads.turn(self.thread_id or f"\0{self.run_id}"):
             record = await graph.store.record(self.run_id)
-            if record is None or record.status == "done" or self.run_id in graph._active:
+            if self.run_id in graph._active:
+                hint = "wait for it, or cancel it first: await graph.cancel(run_id)"
+                raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
+            if record is None or record.status == "done":
                 status = "gone" if record is None else record.status
                 raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
             snapshot = fold_all(graph.plan, await graph.store.events(self.run_id))
@@ -58,7 +65,10 @@ class Execution:
             check_answers(snapshot.asks, answers)
             run = Run(self.run_id, self.thread_id, graph.store, self.sink)
             given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
-            for event in (Event("run_resumed"), *given):
+            left, self.whole = self._left(snapshot)
+            told = {} if self.deadline is None else {"deadline": self.deadline}
+            self.deadline = left
+            for event in (Event("run_resumed", data=told), *given):
                 run.journal(event)
                 snapshot = fold(snapshot, event)
             await graph.store.end(self.run_id, "running")
@@ -66,6 +76,20 @@ class Execution:
             ledger, ready = frames.pop("")
             run.restore(snapshot, frames)
             return await self._execute(run, ledger, ready)
+
+    def _left(self, snapshot: Snapshot) -> tuple[float | None, float | None]:
+        """The seconds that a resumed run has, and of how many in all: what it was given now, else what is left."""
+        if self.deadline is not None:
+            return self.deadline, self.deadline
+        whole = snapshot.deadline if snapshot.deadline is not None else self.graph.plan.spec.deadline
+        if whole is None:
+            return None, None
+        if snapshot.spent >= whole:
+            raise InputError(
+                f"run {self.run_id!r} has used up its deadline of {whole:g} s",
+                hint="give it time from now on: resume(run_id, deadline=…)",
+            )
+        return whole - snapshot.spent, whole
 
     async def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """The events of a new run. Raises RunError after the last one if it fails."""
@@ -96,25 +120,34 @@ class Execution:
         graph = self.graph
         await graph.store.begin(RunRecord(self.run_id, self.thread_id, graph.plan.spec.name, "running", inputs))
         run = Run(self.run_id, self.thread_id, graph.store, self.sink)
-        run.journal(Event("run_started", data={"inputs": inputs}))
+        data: dict[str, Any] = {"inputs": inputs}
+        if self.deadline is None:
+            self.deadline = graph.plan.spec.deadline
+        else:
+            data["deadline"] = self.deadline
+        self.whole = self.deadline
+        run.journal(Event("run_started", data=data))
         ledger = Ledger(graph.plan)
         return await self._execute(run, ledger, ledger.start(first_state(graph.plan, inputs)))
 
     async def _execute(self, run: Run, ledger: Ledger, ready: Ready) -> Result:
         graph = self.graph
         walker = Walker(graph.plan, run, graph.resources, ledger=ledger)
-        graph._active[self.run_id] = (asyncio.get_running_loop(), walker)
+        loop = asyncio.get_running_loop()
+        graph._active[self.run_id] = (loop, walker)
+        began = loop.time()
         try:
-            outcome = await walker.execute(ready, self.deadline)
+            outcome = await walker.execute(ready, self.deadline, self.whole)
         except asyncio.CancelledError:
-            await self._end(run, Event("run_cancelled"), "cancelled")
+            await self._end(run, Event("run_cancelled", data={"seconds": loop.time() - began}), "cancelled")
             raise
         except RunCancelled as cancelled:
-            await self._end(run, Event("run_cancelled"), "cancelled")
+            await self._end(run, Event("run_cancelled", data={"seconds": loop.time() - began}), "cancelled")
             raise RunError(str(cancelled), run_id=self.run_id, status="cancelled") from None
         except CallFailed as failure:
             cause = failure.__cause__ or failure
-            data = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
+            data: dict[str, Any] = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
+            data["seconds"] = loop.time() - began
             await self._end(run, Event("run_failed", data=data), "failed")
             error = RunError(
                 f"run {self.run_id} failed at {failure.path}: {describe(cause)}", run_id=self.run_id, path=failure.path
@@ -126,7 +159,7 @@ class Execution:
 
         if isinstance(outcome, Parked):
             result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
-            await self._end(run, Event("run_parked"), "parked", result)
+            await self._end(run, Event("run_parked", data={"seconds": loop.time() - began}), "parked", result)
         else:
             result = Result(outcome, "done", self.run_id, self.thread_id, {}, run.usage)
             await self._end(run, Event("run_done", data={"outputs": outcome}), "done", result)

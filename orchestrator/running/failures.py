@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragweave.orchestrator.errors import NodeError, is_transient
+from ragweave.orchestrator.errors import NodeError, RagweaveError, is_transient
 from ragweave.orchestrator.running.state import MergeFailed
 
 
@@ -17,7 +17,12 @@ class CallFailed(NodeError):
 
 def describe(error: BaseException) -> str:
     """An error in one line: the message of ours, type and message of others."""
-    if isinstance(error, (NodeError, MergeFailed)):
-        return str(error)
-    said = " ".join(str(error).split())
+    said = words_of(error)
+    if isinstance(error, (RagweaveError, MergeFailed)):
+        return said
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, without its type; others than ours in one line."""
+    return str(error) if isinstance(error, RagweaveError) else " ".join(str(error).split())

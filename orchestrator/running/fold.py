@@ -42,6 +42,10 @@ class Snapshot:
     effects: Mapping[str, Any] = field(default_factory=dict)
     """By call path of an effect that has started: its writes, or None while its outcome is not known."""
     usage: Usage = NO_USAGE
+    deadline: float | None = None
+    """The seconds that the caller gave, at the start or at the last resume that gave any; None for the graph's own."""
+    spent: float = 0.0
+    """The seconds of it that the run has gone on for; those of a part that crashed are not known."""
 
 
 def due(snapshot: Snapshot) -> list[str]:
@@ -65,7 +69,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     """The snapshot after one more event; the old one stays as it is. Events that only a stream shows change nothing."""
     kind = event.kind
     if kind == "run_started":
-        return replace(snapshot, status="running", frames={"": _entered(snapshot.plan, event.data["inputs"])})
+        frames = {"": _entered(snapshot.plan, event.data["inputs"])}
+        return replace(snapshot, status="running", frames=frames, deadline=event.data.get("deadline"))
     if kind == "entered":
         return _nested(snapshot, event)
     if kind == "finished":
@@ -86,8 +91,13 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
+    if kind == "run_resumed":
+        given = event.data.get("deadline")
+        more = {} if given is None else {"deadline": given, "spent": 0.0}
+        return replace(snapshot, status="running", **more)
     if kind.startswith("run_"):
-        return replace(snapshot, status="running" if kind == "run_resumed" else kind.removeprefix("run_"))
+        spent = snapshot.spent + event.data.get("seconds", 0.0)
+        return replace(snapshot, status=kind.removeprefix("run_"), spent=spent)
     return snapshot
 
 

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.errors import InputError, did_you_mean
+from ragweave.orchestrator.errors import InputError, closest, did_you_mean
+from ragweave.orchestrator.language.policies import seconds
 from ragweave.orchestrator.types import Type, converter, instance_check
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.running.plan import Plan
 
 
-def check_inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs of a run, converted to their declared types, defaults filled in. Raises InputError with candidates."""
+OPTIONS = ("thread_id", "deadline")
+"""What a run takes beside its inputs."""
+
+
+def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str] = ()) -> dict[str, Any]:
+    """The inputs of a run, converted to their declared types, defaults filled in. Raises InputError with candidates.
+
+    `options` are further names that the caller might have meant.
+    """
     declared = plan.spec.inputs
     for name in given:
         if name not in declared:
-            raise InputError(f"{plan.spec.name!r} has no input {name!r}{did_you_mean(name, declared)}")
+            known = [*declared, *options] if closest(str(name), options) is not None else declared
+            raise InputError(f"{plan.spec.name!r} has no input {name!r}{did_you_mean(str(name), known)}")
     values = {}
     for name, key in declared.items():
         if name not in given:
@@ -36,6 +47,47 @@ def check_inputs(plan: Plan, given: Mapping[str, Any]) -> dict[str, Any]:
             reason = str(error).splitlines()[-2].strip() if "\n" in str(error) else str(error)
             raise InputError(f"input {name!r} must be {kind}, not {value!r}: {reason}") from None
     return values
+
+
+def check_rows(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The inputs of many runs. Raises InputError that names the first row that is wrong, counted from 0."""
+    if isinstance(rows, (Mapping, str, bytes)) or not isinstance(rows, Iterable):
+        found = f"a {type(rows).__name__} of one run's inputs" if isinstance(rows, Mapping) else repr(rows)
+        raise InputError(f"batch takes a list of inputs, not {found}", hint="put them into a list: batch([{…}, {…}])")
+    checked = []
+    for at, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            raise InputError(f"row {at} (from 0) is {row!r}, not a dict of inputs such as {_such_as(plan)}")
+        try:
+            checked.append(check_inputs(plan, row))
+        except InputError as error:
+            raise InputError(f"row {at} (from 0): {error.message}", hint=error.hint) from None
+    return checked
+
+
+def check_deadline(value: Any) -> float | None:
+    """Seconds of a deadline as it may be written: a number, `30s`, `1m30s`, a timedelta, None. Raises InputError."""
+    if value is None:
+        return None
+    given = value.total_seconds() if isinstance(value, timedelta) else value
+    try:
+        given = seconds(given)
+    except ValueError as error:
+        raise InputError(f"deadline: {error}") from None
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < math.inf:
+        raise InputError(f"deadline: {value!r} is not a time", hint="give seconds above 0, or a text such as 10m")
+    return float(given)
+
+
+def check_thread_id(value: Any) -> None:
+    """Raise InputError if this cannot be the id of a thread."""
+    if not isinstance(value, str):
+        such = f"thread_id={str(value)!r}" if isinstance(value, int) else "leave it out where there is no thread"
+        raise InputError(f"thread_id is a text, not {value!r}", hint=such)
+
+
+def _such_as(plan: Plan) -> str:
+    return "{" + ", ".join(f"{name!r}: …" for name in plan.spec.inputs) + "}"
 
 
 def _fits(kind: Type, value: Any) -> bool:

@@ -13,7 +13,7 @@ from ragweave.orchestrator.checking.bound import BoundNode, Checked, Member
 from ragweave.orchestrator.checking.shape import Shape
 from ragweave.orchestrator.checking.structure import Structure
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.errors import GraphError, NodeError
+from ragweave.orchestrator.errors import GraphError
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.node import FunctionNode
 from ragweave.orchestrator.running.accepting import Slot, accept, slots
@@ -22,7 +22,7 @@ from ragweave.orchestrator.running.run import Parked, Runner
 from ragweave.orchestrator.running.state import Merge, origin_bit
 from ragweave.orchestrator.running.waiting import failure_of, in_thread
 from ragweave.orchestrator.running.wrappers import wrapped
-from ragweave.orchestrator.types import Type, instance_check
+from ragweave.orchestrator.types import Type
 from ragweave.orchestrator.values import Ask, Usage
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import NodeError
 from ragweave.orchestrator.running import run as running
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.pool import pool
 
 T = TypeVar("T")
 
@@ -54,16 +56,25 @@ async def stop(tasks: Sequence[asyncio.Future[Any]], ctx: Context) -> None:
 async def in_thread(function: Callable[..., Any], keywords: Mapping[str, Any]) -> Any:
     """A blocking call in a worker thread. It cannot be cancelled: a cancel waits for it, and what it gives counts."""
     claim = threading.Lock()  # whoever gets it first: the thread, to run, or a cancel, to let it not begin
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
 
-    def work() -> Any:
+    def work() -> None:
+        result: Any = None
+        failure: BaseException | None = None
         if claim.acquire(blocking=False):
             try:
-                return function(**keywords)
+                result = context.run(function, **keywords)
             except StopIteration as error:  # no future can carry it
-                raise NodeError("it raised StopIteration") from error
-        return None
+                failure = NodeError("it raised StopIteration")
+                failure.__cause__ = error
+            except BaseException as error:
+                failure = error
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits
+            loop.call_soon_threadsafe(_deliver, future, result, failure)
 
-    future = asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, work)
+    pool().submit(work)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
@@ -71,6 +82,15 @@ async def in_thread(function: Callable[..., Any], keywords: Mapping[str, Any]) -
             raise
         await asyncio.wait({future})
         return future.result()
+
+
+def _deliver(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
 
 
 def cancelled_from_outside() -> bool:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.accepting import accept
 from ragweave.orchestrator.running.events import Event, Record, call_path
-from ragweave.orchestrator.running.failures import CallFailed, describe
+from ragweave.orchestrator.running.failures import CallFailed, words_of
 from ragweave.orchestrator.running.ledger import Ledger, Ready
-from ragweave.orchestrator.running.plan import Plan, Step, Way, accept
+from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.run import Parked, Run
 from ragweave.orchestrator.running.state import Log, MergeFailed, State, Write, origin_bit, origin_of, read
 from ragweave.orchestrator.running.waiting import failure_of
@@ -89,11 +90,14 @@ class Walker:
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self._future: asyncio.Future[None] | None = None
 
-    async def execute(self, ready: Ready, deadline: float | None = None) -> dict[str, Any] | Parked:
+    async def execute(
+        self, ready: Ready, deadline: float | None = None, whole: float | None = None
+    ) -> dict[str, Any] | Parked:
         """Run what is ready and all that follows. Gives the outputs, or Parked; raises CallFailed, RunCancelled.
 
         When it returns or raises, nothing that it started is running any more (but for calls that ignored their cancel
-        for 5 s, which are reported). `deadline` is in seconds from now.
+        for 5 s, which are reported). `deadline` is in seconds from now; it may be the rest of `whole`, which messages
+        name.
         """
         loop = asyncio.get_running_loop()
         self._create = loop.create_task
@@ -101,7 +105,7 @@ class Walker:
         if self.run.sink is not None:
             self.ledger.on_skip = []
         if deadline is not None:
-            self._timers += (loop.call_later(deadline, self._expire, deadline),)
+            self._timers += (loop.call_later(deadline, self._expire, whole or deadline),)
         self._live = 1  # for the time that it takes to start what is ready
         for node, state in ready:
             if not self._still_asks(node):
@@ -370,4 +374,4 @@ def _accepted(step: Step, result: Any) -> Any:
 def _failure(step: Step, visit: int, frame: str, error: Exception) -> dict[str, Any]:
     cause = error.__cause__ if isinstance(error, CallFailed) and error.__cause__ is not None else error
     path = error.path if isinstance(error, CallFailed) else call_path(frame, step.name, visit)
-    return {"error": Failure(node=path, type=type(cause).__name__, message=describe(cause))}
+    return {"error": Failure(node=path, type=type(cause).__name__, message=words_of(cause))}

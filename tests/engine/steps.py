@@ -57,7 +57,7 @@ def writes(value: str) -> Callable[..., Any]:
 
 def ask(question: str, kind: str = "string") -> Ask:
     """An Ask whose answer is of this JSON type."""
-    return Ask(question=question, answer_schema={"type": kind})
+    return Ask(question=question, schema={"type": kind})
 
 
 def build(

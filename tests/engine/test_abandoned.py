@@ -71,7 +71,7 @@ async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(de
         await graph.arun(n=1, deadline=0.02)
     assert [event.kind for event in await events(graph)] == ["run_started", "abandoned", "run_failed"]
     run_id = (await graph.runs())[0].run_id
-    result = await graph.aresume(run_id)
+    result = await graph.aresume(run_id, deadline=5)
     assert result["n"] == 3
     journal = await events(graph, run_id)
     await deaf.release()

@@ -218,7 +218,7 @@ async def test_only_what_has_stopped_can_be_resumed() -> None:
     task = asyncio.ensure_future(graph.arun(n=1))
     await gate.started.wait()
     run_id = (await graph.runs())[0].run_id
-    with pytest.raises(InputError, match="is running"):
+    with pytest.raises(InputError, match="is going on in this process"):
         await graph.aresume(run_id)
     gate.open()
     await task

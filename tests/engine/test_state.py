@@ -252,14 +252,33 @@ def test_first_last_sum_min_max(values: list[int]) -> None:
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=6, unique=True), max_size=4))
 def test_rrf_is_its_formula(ranked: list[list[str]]) -> None:
-    values = [[Document(id=name, text=name) for name in one] for one in ranked]
+    values = [[Document(id=name, text=name, score=9.0) for name in one] for one in ranked]
     result = merges.rrf(values)
+    assert merges.rrf([*values, []]) == result
+    if sum(map(bool, values)) < 2:  # nothing to fuse: scores stay as they are
+        assert result == [document for value in values for document in value]
+        return
     scores = {
         name: sum(1 / (60 + one.index(name) + 1) for one in ranked if name in one) for name in set().union(*ranked)
     }
     assert {document.id: pytest.approx(document.score) for document in result} == scores
     assert [document.score for document in result] == sorted((one.score for one in result), reverse=True)
-    assert merges.rrf([*values, []]) == result
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 9)), max_size=6), max_size=4))
+def test_best_gives_each_document_its_best_score(ranked: list[list[tuple[str, int]]]) -> None:
+    values = [[Document(id=name, text=name, score=score) for name, score in one] for one in ranked]
+    result = merges.best(values)
+    highest: dict[str, float] = {}
+    for name, score in [pair for one in ranked for pair in one]:
+        highest[name] = max(score, highest.get(name, 0.0))
+    assert {document.id: document.score for document in result} == highest
+    # Ties stay in the order in which the lists first name them.
+    assert [document.id for document in result] == sorted(highest, key=lambda name: -highest[name])
+
+
+def test_best_keeps_the_order_of_what_has_no_scores() -> None:
+    assert merges.best([["b", "a"], ["a", "c"]]) == ["b", "a", "c"]
 
 
 def test_union_knows_documents_by_id_and_things_without_a_hash_by_their_text() -> None:
