@@ -1,0 +1,246 @@
+"""`ragweave batch`: a graph over every row of a file, many at a time, going on where a killed batch stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragweave.cli.answers import as_data
+from ragweave.cli.graphs import open_graph
+from ragweave.cli.indexing import is_missing, jobs_of
+from ragweave.cli.rowfile import RowFile, column_of
+from ragweave.cli.terminal import is_terminal, note, one_line, plural
+from ragweave.evals.datasets import Row, count_rows, read_rows
+from ragweave.orchestrator.errors import IndexUnusable, InputError, RagweaveError, RunError, did_you_mean
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.graph import Graph
+
+_SHOWN = 5
+_HEAD = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the command line says."""
+
+    graph: Path
+    source: Path
+    target: Path
+    concurrency: int = 16
+    stop: bool = False
+    columns: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    limit: int | None = None
+    overwrite: bool = False
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Progress:
+    done: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """Place and reason of the first rows that failed."""
+    failures: int = 0
+
+
+class _Stopped(Exception):
+    """A row failed, and `--on-error stop` was asked for."""
+
+
+def batch_file(batch: Batch) -> int:
+    """Run every row that is not done yet. 0 if all rows of the file went well. Raises RagweaveError."""
+    from ragweave.orchestrator.stores.memory import MemoryStore
+
+    if batch.source.resolve() == batch.target.resolve():
+        raise InputError(f"{str(batch.source)!r} is both the input and the output")
+    graph = open_graph(batch.graph, batch.plugins)
+    graph.store = MemoryStore(keep=0, keep_open=0)  # the output is the record: memory must not grow with the rows
+    graph.resources.notice = note
+    for job in jobs_of(graph.plan.spec):
+        if is_missing(job):
+            raise IndexUnusable(
+                f"there is no index for the retriever {job.name!r} yet", hint=f"run `ragweave index {batch.graph}`"
+            )
+    columns = _columns(graph, batch.columns)
+    rows = read_rows(batch.source)
+    total = batch.limit if batch.limit is not None else count_rows(batch.source)
+    file = RowFile(batch.target, _identity(batch), overwrite=batch.overwrite)
+    before, begun, progress = len(file), time.monotonic(), _Progress()
+    if before:
+        note(f"going on: {plural(before, 'row')} of {batch.source} {'is' if before == 1 else 'are'} in {batch.target}")
+    stopped = ""
+    try:
+        with _bar(total, before) as show:
+            asyncio.run(_run(graph, batch, rows, columns, file, progress, show))
+    except _Stopped as stop:
+        stopped = f"stopped at {stop}; the same command goes on from there"
+    except KeyboardInterrupt:
+        note(f"interrupted after {plural(len(file), 'row')}; the same command goes on from there")
+        raise
+    finally:
+        file.close()
+    _summarise(batch, file, progress, time.monotonic() - begun)
+    if stopped:
+        raise RagweaveError(stopped)
+    return 1 if file.failed else 0
+
+
+async def _run(
+    graph: Graph,
+    batch: Batch,
+    rows: Iterator[Row],
+    columns: Mapping[str, str],
+    file: RowFile,
+    progress: _Progress,
+    show: Callable[[int, int], None],
+) -> None:
+    """Some workers that take row after row; what is finished is written before the next row is taken."""
+    rows = _due(rows, file, batch.limit)
+
+    async def work() -> None:
+        for row in rows:
+            line = await _line(graph, row, columns, batch.keep)
+            if "error" in line:
+                reason = str(line["error"]["message"])
+                if batch.stop:
+                    raise _Stopped(f"{row.place}: {one_line(reason)}")
+                progress.failures += 1
+                if len(progress.failed) < _SHOWN:
+                    progress.failed.append((row.place, reason))
+            file.write(row.number, line)
+            progress.done += 1
+            show(progress.done, progress.failures)
+
+    async with graph:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(batch.concurrency):
+                    group.create_task(work())
+        except* _Stopped as stops:
+            raise stops.exceptions[0] from None
+
+
+def _due(rows: Iterator[Row], file: RowFile, limit: int | None) -> Iterator[Row]:
+    for row in rows:
+        if limit is not None and row.number > limit:
+            return
+        if row.number not in file:
+            yield row
+
+
+async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[str, ...]) -> dict[str, Any]:
+    """What is written about a row: its outputs, or its error first; then the columns that are kept."""
+    kept = {"kept": {name: row.values.get(name) for name in keep}} if keep and not row.error else {}
+    if row.error:
+        return {"error": {"type": "DatasetError", "message": row.error, "place": row.place}}
+    try:
+        inputs = _inputs(graph, row.values, columns)
+        result = await graph.arun(**inputs)
+        if result.status == "parked":
+            asked = next(iter(result.asks.values())).question
+            return {"error": {"type": "Parked", "message": f"it asks a person: {asked}", "place": row.place}, **kept}
+        data = as_data(result)
+        usage = {name: value for name, value in data["usage"].items() if value and value != "0"}
+        return {"outputs": data["outputs"], **({"usage": usage} if usage else {}), **kept}
+    except RunError as error:
+        cause = error.__cause__ or error
+        said = {"type": type(cause).__name__, "message": str(cause), "place": row.place, "node": error.path}
+        return {"error": said, **kept}
+    except InputError as error:
+        return {"error": {"type": "InputError", "message": str(error), "place": row.place}, **kept}
+
+
+def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    inputs = {}
+    for name, key in graph.plan.spec.inputs.items():
+        column = columns.get(name, name)
+        if column not in values and key.has_default and name not in columns:
+            continue
+        try:
+            inputs[name] = column_of(values, name, column)
+        except KeyError as error:
+            hint = f"--column {name}=… says which column it is"
+            raise InputError(error.args[0], hint=hint) from None
+    return inputs
+
+
+def _columns(graph: Graph, given: tuple[str, ...]) -> dict[str, str]:
+    """Input to column, from `INPUT=COLUMN`. Raises InputError."""
+    columns: dict[str, str] = {}
+    declared = graph.plan.spec.inputs
+    for text in given:
+        name, sign, column = text.partition("=")
+        if not (sign and column):
+            raise InputError(f"--column is INPUT=COLUMN, found {text!r}")
+        if name not in declared:
+            raise InputError(f"{graph.name!r} has no input {name!r}{did_you_mean(name, declared)}")
+        columns[name] = column
+    return columns
+
+
+def _identity(batch: Batch) -> dict[str, Any]:
+    """What must be the same for a batch to go on: the graph's text, the input, and how its columns are read."""
+    source = batch.source
+    if source.is_dir():
+        source = source / "state.json"
+    with source.open("rb") as file:
+        head = hashlib.sha256(file.read(_HEAD)).hexdigest()[:16]
+    return {
+        "graph": hashlib.sha256(batch.graph.read_bytes()).hexdigest()[:16],
+        "input": f"{batch.source.name} {source.stat().st_size} {head}",
+        "columns": sorted(batch.columns),
+        "kept columns": sorted(batch.keep),
+    }
+
+
+def _summarise(batch: Batch, file: RowFile, progress: _Progress, seconds: float) -> None:
+    if not progress.done:
+        note(f"{batch.source} -> {batch.target}: all {plural(len(file), 'row')} were done before")
+    else:
+        failed = f", {file.failed:,} failed" if file.failed else ""
+        rate = f", {progress.done / seconds:,.0f} a second" if seconds >= 1 else ""
+        note(f"{batch.source} -> {batch.target}: {plural(len(file), 'row')}{failed}{rate}, {seconds:.1f} s")
+    for place, reason in progress.failed:
+        note(f"  {place}: {one_line(reason)}")
+    if progress.failures > len(progress.failed):
+        note(f'  … and {progress.failures - len(progress.failed):,} more, in the lines that have an "error"')
+
+
+@contextlib.contextmanager
+def _bar(total: int | None, before: int) -> Iterator[Callable[[int, int], None]]:
+    """Shows rows, rate and time left on a terminal, a few times a second; nothing elsewhere."""
+    if not is_terminal(sys.stderr):
+        yield lambda done, failed: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("rows"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[failed]}", style="red"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("rows", total=total, completed=before, rate="", failed="")
+        begun = shown = time.monotonic()
+
+        def show(done: int, failed: int) -> None:
+            nonlocal shown
+            now = time.monotonic()
+            if now - shown >= 0.1:
+                shown = now
+                rate = f"{done / (now - begun):,.0f}/s"
+                bars.update(task, completed=before + done, rate=rate, failed=f"{failed:,} failed" if failed else "")
+
+        yield show
