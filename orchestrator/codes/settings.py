@@ -81,7 +81,7 @@ state:
         "RW128",
         "a node cannot say what it reads and writes",
         "Some types know their keys only when they have their settings: a graph as a node has those of its file. "
-        "The message has what went wrong; for a graph, its first problem.",
+        "The message has what went wrong; for a graph, its first problems with their places in its file.",
         """\
 nodes:
   greet: {type: graph, path: nowhere.yaml}

@@ -60,9 +60,9 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
     try:
         return node.signature(builder.resources)
     except GraphError as error:  # of a graph inside this one
-        first = next(problem for problem in error.problems if problem.severity == "error")
-        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
-        builder.report.key(place, "RW128", f"{path(place)}: {first.place}: {first.message}{more}")
+        from ragweave.orchestrator.language.inner import tell_inner_graph  # for an inner graph with problems
+
+        tell_inner_graph(builder.report, place, str(getattr(node, "path", "")), error)
     except RagweaveError as error:
         builder.report.key(place, "RW128", f"{path(place)}: {error}")
     except Exception as error:  # a plugin may raise anything
