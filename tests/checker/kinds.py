@@ -44,7 +44,7 @@ class Noted(TypedDict):
     notes: list[str]
 
 
-def split(question: str) -> Queries:
+def expand(question: str) -> Queries:
     raise NotImplementedError
 
 
@@ -56,7 +56,7 @@ def lookup(question: str) -> Documents:
     raise NotImplementedError
 
 
-def judge(question: str, answer: Answer) -> Judged:
+def assess(question: str, answer: Answer) -> Judged:
     raise NotImplementedError
 
 
@@ -113,7 +113,7 @@ def add_up(values: list[int]) -> int:
 
 
 FUNCTIONS: tuple[Any, ...] = (
-    split, search, lookup, judge, screen, write, refuse, rate, count, hint, use_hint, repair, note, recap, tell, idle,
+    expand, search, lookup, assess, screen, write, refuse, rate, count, hint, use_hint, repair, note, recap, tell, idle,
 )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ edges:
 inputs: {question: str}
 outputs: [documents]
 nodes:
-  a: {type: split}
+  a: {type: expand}
   b: {type: search, reads: {query: ⟦queries⟧}}
 edges:
   - start -> a -> b -> end
@@ -125,7 +125,7 @@ edges:
 inputs: {question: str}
 outputs: [documents]
 nodes:
-  a: {type: split}
+  a: {type: expand}
   ⟦b⟧: {type: count}
   c: {type: search, map: {over: queries, as: query, merge: rrf}}
 edges:
@@ -182,7 +182,7 @@ edges:
 inputs: {question: str}
 outputs: [documents]
 nodes:
-  a: {type: split}
+  a: {type: expand}
   b: {type: search, map: {over: ⟦querys⟧, as: query, merge: rrf}}
 edges:
   - start -> a -> b -> end
@@ -245,7 +245,7 @@ edges:
 inputs: {question: str}
 outputs: [documents]
 nodes:
-  a: {type: split}
+  a: {type: expand}
   b: {type: search, map: {over: queries, as: query, merge: ⟦sum⟧}}
 edges:
   - start -> a -> b -> end

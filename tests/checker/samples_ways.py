@@ -142,7 +142,7 @@ state:
   documents: {default: []}
 nodes:
   s: {type: rate}
-  a: {type: split}
+  a: {type: expand}
   b: {type: search, map: {over: ⟦queries⟧, as: query, merge: rrf}}
 edges:
   - start -> s
@@ -295,7 +295,7 @@ inputs: {question: str}
 outputs: [answer]
 nodes:
   a: {type: lookup}
-  ⟦x⟧: {type: split}
+  ⟦x⟧: {type: expand}
   b: {type: write}
 edges:
   - start -> a -> x -> b -> end

@@ -11,7 +11,7 @@ from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.resources import Resources
-from tests.checker.kinds import judge, lookup, write
+from tests.checker.kinds import assess, lookup, write
 
 GRAPHS = sorted((Path(__file__).parent / "graphs").glob("*.yaml"))
 
@@ -48,7 +48,7 @@ nodes:
   a: {type: lookup}
   b: {type: lookup, timeout: soon}
   c: {type: write}
-  d: {type: judge}
+  d: {type: assess}
 edges:
   - start -> a, b -> c -> d
   - from: d
@@ -154,7 +154,7 @@ def test_graphs_in_python_have_problems_without_places() -> None:
         {
             "inputs": {"question": "str"},
             "outputs": ["answer"],
-            "nodes": {"a": lookup, "b": write, "c": judge},
+            "nodes": {"a": lookup, "b": write, "c": assess},
             "edges": ["start -> a, b -> c -> end"],
         }
     )
