@@ -4,18 +4,31 @@ from __future__ import annotations
 
 TABLE: dict[str, dict[str, str]] = {
     "nodes": {
+        "combine": "ragweave.orchestrator.nodes.combine:Combine",
         "decomposer": "ragweave.prompts.decomposer:Decomposer",
         "generator": "ragweave.prompts.generator:Generator",
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
+        "recall": "ragweave.orchestrator.nodes.recall:Recall",
+        "remember": "ragweave.orchestrator.nodes.remember:Remember",
         "reply": "ragweave.orchestrator.nodes.reply:Reply",
         "reranker": "ragweave.retrievers.nodes:RerankerNode",
         "retriever": "ragweave.retrievers.nodes:RetrieverNode",
+        "split": "ragweave.orchestrator.nodes.split:Split",
+        "summariser": "ragweave.prompts.summariser:Summariser",
     },
     "models": {
+        "anthropic": "ragweave.orchestrator.models.anthropic:Anthropic",
         "auto": "ragweave.orchestrator.models.auto:Auto",
+        "cached": "ragweave.orchestrator.models.composed.cached:Cached",
+        "cheapest_of": "ragweave.orchestrator.models.composed.cheapest_of:CheapestOf",
         "extractive": "ragweave.orchestrator.models.extractive:Extractive",
+        "fastest_of": "ragweave.orchestrator.models.composed.fastest_of:FastestOf",
+        "first_of": "ragweave.orchestrator.models.composed.first_of:FirstOf",
+        "gemini": "ragweave.orchestrator.models.gemini:Gemini",
+        "langchain": "ragweave.orchestrator.models.langchain:LangChain",
         "openai": "ragweave.orchestrator.models.openai:OpenAI",
         "scripted": "ragweave.orchestrator.models.scripted:Scripted",
+        "weighted": "ragweave.orchestrator.models.composed.weighted:Weighted",
     },
     "embedders": {
         "minilm": "ragweave.retrievers.minilm:MiniLM",
@@ -27,11 +40,14 @@ TABLE: dict[str, dict[str, str]] = {
         "overlap": "ragweave.retrievers.overlap:Overlap",
     },
     "tools": {},
-    "memories": {},
+    "memories": {
+        "window": "ragweave.orchestrator.memory.window:Window",
+    },
     "checks": {},
     "prompts": {
         "answer_with_citations": "ragweave.prompts.library:answer_with_citations",
         "decompose": "ragweave.prompts.library:decompose",
+        "summarise": "ragweave.prompts.library:summarise",
         "template": "ragweave.prompts.template:Prompt",
     },
     "stores": {

@@ -1,5 +1,5 @@
-"""What third parties implement: models, embedders, retrievers and rerankers, as classes whose fields are their YAML
-keys.
+"""What third parties implement: models, embedders, retrievers, rerankers and memories, as classes whose fields are
+their YAML keys.
 
 A resource is declared in a graph file under its kind (`models:`, `retrievers:`, …), built once per graph when it is
 first used, shared by all runs and threads of that graph, and closed with it.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
@@ -88,6 +88,12 @@ class ChatRequest:
     response_schema: Mapping[str, Any] | None = None
     """JSON schema that the reply must satisfy."""
     tools: Sequence[Mapping[str, Any]] = ()
+    tenant: str = ""
+    """Whom the call is made for, where one graph serves several: what is kept of it is kept apart."""
+    user: str = ""
+    """The person of that tenant."""
+    thread: str = ""
+    """The conversation that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +104,6 @@ class ChatChunk:
     tool_calls: Sequence[ToolCall] = ()
     usage: Usage | None = None
     finish: str = ""
-    tenant: str = ""
-    """Whom the call is made for, where one graph serves several: what is kept of it is kept apart."""
-    user: str = ""
-    """The person of that tenant."""
-    thread: str = ""
-    """The conversation that it belongs to."""
     confidence: float | None = None
     """How sure the model is that its sources hold the answer, 0 to 1; None if it cannot say."""
 
@@ -129,9 +129,43 @@ class ChatModel(Resource):
         """True if it keeps to `response_schema` by itself; false if the schema has to be said in the messages."""
         return False
 
+    def count_tokens(self, text: str) -> int | None:
+        """How many tokens its own tokenizer makes of a text; None if that cannot be known here. Must not block long."""
+        return None
+
     def pricing(self) -> Literal["tokens", "free", "members"]:
         """What a call costs: by its tokens, nothing, or what the calls of other models cost that it makes."""
         return "tokens"
+
+
+class Scope(NamedTuple):
+    """Whose memory it is. None of the three has a default: what is kept for one is never shown to another."""
+
+    tenant: str
+    user: str
+    thread: str
+
+
+class Memory(Resource):
+    """Keeps what was said, for later runs of the same scope.
+
+    A kind implements what it can; what it cannot is an InputError. Every method may wait for a disk or a network, and
+    none blocks the event loop.
+    """
+
+    kind: ClassVar[str] = "memories"
+
+    @abstractmethod
+    async def add(self, scope: Scope, messages: Sequence[Message], *, key: str) -> bool:
+        """Keep the messages of one turn, after those that are there. False if that was done before with this `key`."""
+
+    @abstractmethod
+    async def history(self, scope: Scope) -> list[Message]:
+        """What a run of this scope should see of earlier turns, the oldest message first."""
+
+    @abstractmethod
+    async def delete(self, scope: Scope) -> int:
+        """Forget everything of this scope; the number of turns that were there."""
 
 
 class Embedder(Resource):

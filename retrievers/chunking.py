@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.loading import SourceText
 
@@ -20,7 +21,6 @@ WINDOW_TOKENS = 240
 _HARD_CHARACTERS = 4_000
 
 _NO_WORDS = re.compile(r"^[\d\W]*$|^\d{4}-\d\d|://")
-_TOKEN = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _SETEXT = re.compile(r"[ \t]*(=+|-{3,}|~{3,})[ \t]*$")
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)")
@@ -45,11 +45,6 @@ class _Line:
     kind: Literal["text", "item", "heading", "underline", "blank"]
     level: int = 0
     title: str = ""
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many word pieces a BERT tokenizer makes of this text (within 10 % on English prose and Markdown)."""
-    return sum(1 + (len(word) - 1) // 8 for word in _TOKEN.findall(text))
 
 
 def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Document]:

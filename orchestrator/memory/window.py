@@ -1,0 +1,70 @@
+"""The memory of the last turns of each conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import Field, PositiveInt, PrivateAttr
+
+from ragweave.orchestrator.contracts import Memory, Scope
+from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.memory.turns import Turns
+from ragweave.orchestrator.values import Message
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.resources import Resources
+
+
+class Window(Memory, type="window"):
+    """Keeps the turns of each conversation and shows its last `max_turns`, a question and its answer being one.
+
+    They lie in a file beside the graph, so that a conversation goes on in another process; several may use it at once.
+    Writing one costs no wait for the disk: after a power cut, the turns of the last moments may be missing.
+    """
+
+    max_turns: PositiveInt = Field(20, description="Turns that a run sees; older ones are dropped in time.")
+    file: str = Field(
+        ".ragweave/memory.sqlite",
+        description='The SQLite file, relative to the graph; "" keeps turns in this process alone.',
+    )
+    collection: str = Field("history", min_length=1, description="Memories of one file with other names are apart.")
+    max_threads: PositiveInt = Field(100_000, description="Conversations to keep; those unused longest are dropped.")
+
+    _turns: Turns | None = PrivateAttr(default=None)
+
+    def open(self, resources: Resources) -> None:
+        """Find the file's place; the file itself is made when the first turn is kept."""
+        path = resources.folder / self.file if self.file else None
+        if path is not None and path.is_dir():
+            raise ResourceError(f"the memory file {self.file!r} is a folder", hint="name a file in it")
+        self._turns = Turns(path, self.collection, self.max_threads)
+
+    async def add(self, scope: Scope, messages: Sequence[Message], *, key: str) -> bool:
+        """Keep a turn; False if it was kept before with this `key`. Raises ResourceError if the file cannot be used."""
+        text = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+        return await asyncio.to_thread(self._opened().add, scope, text, key, self.max_turns)
+
+    async def history(self, scope: Scope) -> list[Message]:
+        """The messages of the last `max_turns` turns. Raises ResourceError if the file cannot be used."""
+        turns = await asyncio.to_thread(self._opened().last, scope, self.max_turns)
+        return [Message.model_validate(message) for turn in turns for message in json.loads(turn)]
+
+    async def delete(self, scope: Scope) -> int:
+        """Forget a conversation, also on the disk; the number of turns that were there."""
+        return await asyncio.to_thread(self._opened().delete, scope)
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        if self._turns is not None:
+            await asyncio.to_thread(self._turns.close)
+
+    def _opened(self) -> Turns:
+        if self._turns is None:
+            from ragweave.orchestrator.resources import Resources  # only where a memory is used without a graph
+
+            self.open(Resources())
+        assert self._turns is not None
+        return self._turns

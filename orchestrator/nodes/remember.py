@@ -1,0 +1,49 @@
+"""The node that keeps a turn of the conversation for later runs."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pydantic import Field
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.contracts import Memory, MemoryName
+from ragweave.orchestrator.memory.scope import scope_of
+from ragweave.orchestrator.node import Node
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.values import Message
+
+_told: WeakKeyDictionary[Resources, set[str]] = WeakKeyDictionary()
+"""By the resources of a graph, the memories of which it was said that nothing is kept."""
+
+
+class Remember(Node, type="remember"):
+    """Keep question and answer as a turn of the run's thread, once, however often the run is resumed or tries again.
+
+    Of a run without a thread nothing is kept, which is said once.
+    """
+
+    effects = "write"
+    idempotent = True
+    example = "remember: {type: remember, memory: history}"
+
+    memory: MemoryName = Field(description="The memory that keeps it.")
+
+    async def __call__(self, question: str, answer: Any, ctx: Context) -> None:
+        """Add the two messages, under the key of this call."""
+        scope = scope_of(ctx)
+        if scope is None:
+            self._say(ctx)
+            return
+        memory: Memory = await ctx.resource("memories", self.memory)
+        turn = (Message.of("user", question), Message.of("assistant", str(answer)))
+        await memory.add(scope, turn, key=ctx.key)
+
+    def _say(self, ctx: Context) -> None:
+        if ctx.resources is None:
+            return
+        told = _told.setdefault(ctx.resources, set())
+        if self.memory not in told:
+            told.add(self.memory)
+            ctx.resources.say(f"memory {self.memory!r} keeps nothing of this run: it has no thread")
