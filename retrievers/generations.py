@@ -34,6 +34,15 @@ def exists(index: Path) -> bool:
     return (index / _POINTER).is_file()
 
 
+def stamp(index: Path) -> tuple[int, int, int] | None:
+    """What is another value once a newer generation is current; None if there is no index. Costs microseconds."""
+    try:
+        status = (index / _POINTER).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 def current(index: Path) -> tuple[Path, dict[str, Any]]:
     """The folder of the generation that is current, and its manifest.
 
@@ -41,10 +50,7 @@ def current(index: Path) -> tuple[Path, dict[str, Any]]:
     up to 16 MB are compared with their checksums, larger ones with their size.
     """
     try:
-        name = (index / _POINTER).read_text(encoding="ascii").strip()
-        folder = index / name
-        if not name.startswith("generation-") or Path(name).name != name:
-            raise damaged(index, f"{_POINTER} does not name a generation")
+        folder = index / current_name(index)
         manifest = json.loads((folder / _MANIFEST).read_bytes())
         if manifest["format"] != FORMAT:
             raise IndexUnusable(
@@ -58,6 +64,14 @@ def current(index: Path) -> tuple[Path, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged(index, f"{type(error).__name__}: {error}") from None
     return folder, manifest
+
+
+def current_name(index: Path) -> str:
+    """The name of the generation that is current. Raises IndexUnusable, OSError."""
+    name = (index / _POINTER).read_text(encoding="ascii").strip()
+    if not name.startswith("generation-") or Path(name).name != name:
+        raise damaged(index, f"{_POINTER} does not name a generation")
+    return name
 
 
 def damaged(index: Path, what: str) -> IndexUnusable:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Retriever
-from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
+from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
 from ragweave.orchestrator.values import Document
+from ragweave.retrievers import generations
 from ragweave.retrievers.links import follow
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 _WORD_CANDIDATES = 1_000
 TITLE_BOOST = 0.3
+
+
+class _Opened(NamedTuple):
+    stored: StoredIndex
+    model: Embedder | None
 
 
 class Hybrid(Retriever, type="hybrid"):
@@ -39,19 +46,45 @@ class Hybrid(Retriever, type="hybrid"):
 
     links: bool = Field(default=True, description="Also bring in documents that the best passages link to.")
 
-    _stored: Any = PrivateAttr(default=None)
-    _model: Any = PrivateAttr(default=None)
+    _opened: Any = PrivateAttr(default=None)
+    _seen: Any = PrivateAttr(default=None)
+    _resources: Any = PrivateAttr(default=None)
+    _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     def open(self, resources: Resources) -> None:
-        """Open the index and its embedder. Raises IndexUnusable if it is missing, damaged or of another embedder."""
+        """Open the index and its embedder. Raises IndexUnusable if it is missing, damaged or of another embedder.
+
+        When the index is built again, searches that begin after that use the new one. One that cannot be used is said
+        through `resources.say`, and the old one goes on.
+        """
+        folder = resources.folder / Path(self.index).expanduser()
+        if not generations.exists(folder):
+            raise self._missing(folder)
+        self._resources = resources
+        self._seen = generations.stamp(folder)
+        self._opened = self._open_current(folder)
+
+    def _open_current(self, folder: Path) -> _Opened:
         from ragweave.retrievers.stored import StoredIndex  # needs numpy, which a check of the graph does not
 
-        folder = resources.folder / Path(self.index).expanduser()
-        if not (folder / "current").is_file():
-            raise self._missing(folder)
-        self._stored = StoredIndex(folder)
-        if self.weight > 0:
-            self._model = self._open_embedder(self._stored, resources)
+        stored = StoredIndex(folder)
+        return _Opened(stored, self._open_embedder(stored, self._resources) if self.weight > 0 else None)
+
+    def _current(self) -> _Opened:
+        """The index as it is now, opened anew if it was built again."""
+        assert self._opened is not None
+        folder = self._opened.stored.folder
+        stamp = generations.stamp(folder)
+        if stamp is None or stamp == self._seen:
+            return self._opened
+        with self._lock:
+            if stamp != self._seen:
+                try:
+                    self._opened = self._open_current(folder)
+                except NodeError as error:
+                    self._resources.say(f"the index {self.index!r} was built again; the old one is used on: {error}")
+                self._seen = stamp
+        return self._opened
 
     async def search(self, query: str, top_k: int) -> list[Document]:
         """Up to `top_k` passages, best first; scores are between 0 and 1. Blank queries find nothing."""
@@ -63,11 +96,11 @@ class Hybrid(Retriever, type="hybrid"):
     def _search(self, query: str, top_k: int) -> list[Document]:
         import numpy as np
 
-        stored: StoredIndex = self._stored
+        stored, model = self._current()
         rows, scores = stored.words.search(query, max(_WORD_CANDIDATES, top_k), TITLE_BOOST)
         cosines = None
-        if self._model is not None:
-            cosines = stored.similarities(self._model.embed([query])[0])
+        if model is not None:
+            cosines = stored.similarities(model.embed([query])[0])
         total = fuse(len(stored), rows, scores, cosines, self.weight)
         if self.links:
             total = follow(query, total, stored)

@@ -86,6 +86,7 @@ def build_index(
     cannot be written or another process is writing it.
     """
     started = time.monotonic()
+    began = time.time()
     tell = progress or (lambda progress: None)
     files = list(find_files(documents))
     if not any(isinstance(file, Found) for file in files):
@@ -100,7 +101,7 @@ def build_index(
         changed = sum(entry.source in known for entry in fresh)
         deleted = len(known.keys() - {entry.source for entry in entries})
         if old is None or fresh or deleted:
-            _write(index, old, entries, embedder, tell)
+            _write(index, old, entries, embedder, tell, began)
     return IndexReport(
         added=len(fresh) - changed,
         changed=changed,
@@ -188,6 +189,7 @@ def _write(
     entries: Sequence[_Entry],
     embedder: Embedder | None,
     tell: Callable[[Progress], None],
+    began: float,
 ) -> None:
     from ragweave.retrievers import stored, words
 
@@ -200,6 +202,7 @@ def _write(
         "chunking": chunking.VERSION,
         "passages": len(lines),
         "vectors": len(vectors),
+        "began": began,
         "built": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with generations.new_generation(index, manifest) as folder:

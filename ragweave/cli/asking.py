@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ragweave.cli.answers import as_data, write_outputs
 from ragweave.cli.files import near
 from ragweave.cli.graphs import load_plugins, open_graph
-from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of
+from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of, say_if_stale
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
 from ragweave.cli.prompting import answers_to
@@ -61,6 +61,8 @@ def ask_graph(graph: str | None, asked: Asked) -> int:
     for job in jobs:
         if is_missing(job):
             _offer(job, f"ragweave index {graph}", agreed=asked.yes)
+        else:
+            say_if_stale(job, f"ragweave index {graph}")
     return _run(opened, inputs, asked, [job.documents for job in jobs])
 
 

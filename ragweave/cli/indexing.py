@@ -117,6 +117,17 @@ def is_missing(job: Job) -> bool:
     return not generations.exists(job.index)
 
 
+def say_if_stale(job: Job, command: str) -> None:
+    """Say in a line beside the output if documents have changed since they were indexed."""
+    from ragweave.retrievers.freshness import changes
+
+    found = changes(job.documents, job.index)
+    parts = [f"{count:,} {word}" for word, count in found._asdict().items() if count]
+    if parts:
+        what = near(job.documents)
+        note(f"{what} has changed since it was indexed ({', '.join(parts)}); `{command}` brings the index up to date")
+
+
 def default_index(documents: Path) -> Path:
     """Where the index of a folder (or file) of documents goes: into `.ragweave` beside them, or the user's cache."""
     home = documents if documents.is_dir() else documents.parent

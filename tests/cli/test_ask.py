@@ -333,3 +333,17 @@ def test_an_answer_that_is_refused_later_is_replaced_on_a_terminal(indexed: Path
     assert done.stdout == "That is not in the notes.\n\n(no answer: the sources do not say)\n"
     seen = on_terminal("ask", "graph.yaml", TEA, cwd=indexed, env={"NO_COLOR": "1"})
     assert seen.raw.endswith("\r\x1b[JThat is not in the notes.\n\n(no answer: the sources do not say)\n")
+
+
+def test_documents_that_changed_since_they_were_indexed_are_said_in_one_line(indexed: Path) -> None:
+    assert ragweave("index", "graph.yaml", cwd=indexed).returncode == 0
+    (indexed / "docs/milk.md").write_text("# Milk\n\nMilk boils at about 100 degrees.\n")
+    (indexed / "docs/coffee.md").unlink()
+    done = ragweave("ask", "graph.yaml", TEA, cwd=indexed)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "docs has changed since it was indexed (1 added, 1 deleted); "
+        "`ragweave index graph.yaml` brings the index up to date\n"
+    )
+    assert ragweave("index", "graph.yaml", cwd=indexed).returncode == 0
+    assert ragweave("ask", "graph.yaml", TEA, cwd=indexed).stderr == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,48 @@ def test_any_text_has_links_or_none(text: str) -> None:
 def test_a_single_passage_is_found_by_meaning_alone() -> None:
     total = fuse(1, [], [], np.asarray([0.4], dtype=np.float32), 0.6)
     assert total[0] == pytest.approx(0.6)
+
+
+async def test_an_index_that_is_built_again_is_used_by_the_next_search(folder: Path) -> None:
+    retriever = opened(folder)
+    assert "zebra.md" not in await sources(retriever, "zebra")
+    write(folder / "docs", {"zebra.md": "# Zebra\n\nA zebra has stripes.\n"})
+    build_index(folder / "docs", folder / "index", Letters())
+    assert (await sources(retriever, "zebra"))[0] == "zebra.md"
+
+
+async def test_searches_go_on_while_the_index_is_built_again_and_again(folder: Path) -> None:
+    retriever = opened(folder)
+    found = []
+    for number in range(4):
+        write(folder / "docs", {f"new{number}.md": f"# New\n\nZebra number {number}.\n"})
+        searches = [sources(retriever, "zebra") for _ in range(8)]
+        _, *several = await asyncio.gather(
+            asyncio.to_thread(build_index, folder / "docs", folder / "index", Letters()), *searches
+        )
+        found += several
+    assert len(found) == 32
+    assert {"new0.md", "new3.md"} <= set(await sources(retriever, "zebra"))
+
+
+async def test_an_index_of_another_embedder_is_said_once_and_the_old_one_goes_on(folder: Path) -> None:
+    notices: list[str] = []
+    retriever = opened(folder, notices)
+    before = await sources(retriever, "lamb")
+    build_index(folder / "docs", folder / "index", Letters(name="others"))
+    assert await sources(retriever, "lamb") == before
+    assert await sources(retriever, "lamb") == before
+    assert len(notices) == 1
+    assert notices[0].startswith("the index 'index' was built again; the old one is used on: ")
+    assert "'others'" in notices[0]
+    build_index(folder / "docs", folder / "index", Letters())
+    write(folder / "docs", {"zebra.md": "# Zebra\n\nA zebra has stripes.\n"})
+    build_index(folder / "docs", folder / "index", Letters())
+    assert (await sources(retriever, "zebra"))[0] == "zebra.md"
+
+
+async def test_an_index_that_is_deleted_goes_on_being_searched(folder: Path) -> None:
+    retriever = opened(folder)
+    before = await sources(retriever, "lamb")
+    shutil.rmtree(folder / "index")
+    assert await sources(retriever, "lamb") == before
