@@ -125,7 +125,7 @@ class Graph:
         return graph
 
     def _set_up(self, spec: Spec, problems: list[Problem], store: Store | None, environ: Mapping[str, str]) -> None:
-        self.resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ)
+        self.resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, prices=spec.prices)
         checked = check(spec, problems, self.resources)
         self.problems: tuple[Problem, ...] = tuple(checked.problems)
         """What the check found; of a graph that loads these are warnings."""

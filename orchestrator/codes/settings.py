@@ -188,4 +188,33 @@ models:
         "",
         "",
     ),
+    Code(
+        "RW310",
+        "resources that name one another in a circle",
+        "A model made of other models (first_of, cached, …) is built after those that it names. One that names "
+        "itself, directly or through others, can never be built.",
+        """\
+models:
+  chat: {type: first_of, models: [saved, extractive]}
+  saved: {type: cached, model: chat}
+""",
+        """\
+models:
+  chat: {type: first_of, models: [extractive]}
+  saved: {type: cached, model: chat}
+""",
+    ),
+    Code(
+        "RW311",
+        "the price file is wrong",
+        "prices names a YAML file with a currency and, for each model, what a million tokens cost: input, output "
+        "and, where they differ, cached input tokens. The message has the line of that file.",
+        """\
+prices: nowhere.yaml
+""",
+        """\
+models:
+  chat: {type: extractive}
+""",
+    ),
 )

@@ -24,7 +24,7 @@ SCHEMA = "ragweave/v1"
 SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
 GRAPH_KEYS = (
     "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
-    "approval", "budget", "limits", "durability", "nodes", "edges",
+    "prices", "approval", "budget", "limits", "durability", "nodes", "edges",
 )  # fmt: skip
 LATER = ("approval", "budget")
 """Keys of a graph that have a meaning, but not in this version."""
@@ -65,6 +65,7 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     data = _known_keys(report, data)
     _schema(report, data, required=from_file)
     _about(report, data)
+    _prices(report, data)
     read_inputs(report, data.get("inputs"))
     read_outputs(report, data.get("outputs"))
     read_state(report, data.get("state"))
@@ -113,6 +114,21 @@ def _about(report: Report, data: Mapping[str, Any]) -> None:
             report.wrong_kind((key,), "a name on one line", value)
         else:
             setattr(spec, key, value)
+
+
+def _prices(report: Report, data: Mapping[str, Any]) -> None:
+    """The price file is read now: what is wrong with it is known before anything runs."""
+    if "prices" not in data:
+        return
+    value = data["prices"]
+    if not isinstance(value, str) or not value.strip():
+        report.wrong_kind(("prices",), "the path of a price file", value)
+        return
+    from ragweave.orchestrator.models.prices import load_prices  # for graphs that have prices
+
+    report.spec.prices = value
+    for fault in load_prices(report.spec.folder / value, value)[1]:
+        report.value(("prices",), "RW311", f"prices: {fault}")
 
 
 def _limits(report: Report, data: Mapping[str, Any]) -> None:

@@ -89,6 +89,7 @@ def _properties() -> Json:
         "limits": _object(
             {"deadline": {**deadline, "description": "The longest that a run may take."}}, "Limits of a run."
         ),
+        "prices": {"type": "string", "minLength": 1, "description": "A file that says what models cost."},
         "durability": {
             "enum": list(DURABILITY),
             "description": "When a step is on disk: async (default), sync, or at exit.",

@@ -14,6 +14,7 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
 from ragweave.orchestrator.language.environment import references, resolve
+from ragweave.orchestrator.language.names import circles, names_in
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
@@ -56,6 +57,7 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
 def check_resources(report: Report, resources: Resources) -> None:
     """Validate the settings of every declared resource; none is built or opened."""
     builder = Builder(report, resources)
+    named: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (kind, name), declared in report.spec.resources.items():
         place: Place = (kind, name)
         if not declared.type:
@@ -73,6 +75,11 @@ def check_resources(report: Report, resources: Resources) -> None:
             if made is not None and not unresolved:
                 builder.together(made, declared.settings, place)
             builder.names(found, declared.settings, place)
+            mentioned = ((one.kind, one.name) for one in names_in(found, declared.settings))
+            named[kind, name] = [one for one in mentioned if one in report.spec.resources]
+    for circle in circles(named):
+        way = " -> ".join(path(one) for one in circle)
+        report.key(circle[0], "RW310", f"{path(circle[0])}: resources name one another in a circle: {way}")
 
 
 @dataclass(slots=True)
@@ -227,19 +234,12 @@ class Builder:
             info = kind.model_fields[name_]
             key = info.alias or name_
             given = settings.get(key, settings.get(name_))
-            if given is None:
-                if (
-                    defaults
-                    and isinstance(info.default, str)
-                    and info.default
-                    and not self.declared(uses, info.default)
-                ):
-                    self.absent(uses, info.default, place, key, default=True)
-                continue
-            for index, name in enumerate(given) if isinstance(given, (list, tuple)) else [(None, given)]:
-                where = (*place, key) if index is None else (*place, key, index)
-                if isinstance(name, str) and name and "${env:" not in name and not self.declared(uses, name):
-                    self.absent(uses, name, where, key, default=False)
+            default = info.default if given is None and defaults and isinstance(info.default, str) else ""
+            if default and not self.declared(uses, default):
+                self.absent(uses, default, place, key, default=True)
+        for one in names_in(kind, settings):
+            if not self.declared(one.kind, one.name):
+                self.absent(one.kind, one.name, (*place, *one.place), str(one.place[0]), is_key=one.is_key)
 
     def declared(self, kind: str, name: str) -> bool:
         """True if a resource of this name is declared, was put there by the program, or is a registered type."""
@@ -256,13 +256,16 @@ class Builder:
         except Exception:  # what cannot be imported is said when it is built, with the reason
             return True
 
-    def absent(self, kind: str, name: str, where: Place, key: str, *, default: bool) -> None:
+    def absent(
+        self, kind: str, name: str, where: Place, key: str, *, default: bool = False, is_key: bool = False
+    ) -> None:
         """Say that a resource is not there."""
         one = _singular(kind)
+        mark = self.report.spec.mark(*where) if is_key else self.report.spec.value_mark(*where)
         if name in registry.names(kind):
             needs = ", ".join(required_settings(registry.find(kind, name)))
             message = f"{path(where)}: {one} {name!r} needs settings ({needs}); declare it under {kind}"
-            self.report.value(where, "RW304", message)
+            self.report.at(mark, "RW304", message)
             return
         own = [other for other_kind, other in self.report.spec.resources if other_kind == kind]
         candidates = [*own, *(other for other in registry.names(kind) if self.plain(kind, other))]
@@ -274,7 +277,7 @@ class Builder:
             return
         message = f"{path(where)}: there is no {one} {name!r}"
         hint = "" if candidates else f"; declare it under {kind}"
-        self.report.unknown(self.report.spec.value_mark(*where), "RW304", message + hint, name, candidates)
+        self.report.unknown(mark, "RW304", message + hint, name, candidates)
 
 
 @cache

@@ -101,6 +101,8 @@ class Spec:
     """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
     durability: str = "async"
+    prices: str = ""
+    """The file that says what models cost; empty if there is none."""
     marks: dict[Place, Mark] = field(default_factory=dict)
     value_marks: dict[Place, Mark] = field(default_factory=dict)
 

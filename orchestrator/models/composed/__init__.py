@@ -1,0 +1,1 @@
+"""Models made of other models: the first that answers, the cheapest, the fastest, by weight, and kept answers."""
