@@ -152,8 +152,8 @@ class ToolCallPieces:
         self._calls: list[dict[str, str]] = []
         self._by_index: dict[int, dict[str, str]] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._calls)
+    def __len__(self) -> int:
+        return len(self._calls)
 
     def add(self, piece: Mapping[str, Any]) -> None:
         """Take one entry of `delta.tool_calls`. Raises TypeError or AttributeError if it is not one."""

@@ -62,8 +62,6 @@ class ServedModel(Endpoint):
     reads_by_default: ClassVar[tuple[str, ...]] = ("text",)
     schema_ways: ClassVar[int] = 2
     """In how many ways the wire can ask for JSON; the last resort after them is to say the schema in words."""
-    told_from: ClassVar[int] = 1
-    """From which of these ways on the schema is said in words as well."""
 
     model: str = Field(min_length=1, description="The name of the model on the server.")
 
@@ -80,6 +78,10 @@ class ServedModel(Endpoint):
     @abstractmethod
     def _call(self, request: ChatRequest, way: int, blobs: Mapping[str, str]) -> Call:
         """The request as it is sent. `blobs` are bytes in base64 by their hash, `way` from 0 how JSON is asked for."""
+
+    def _is_told(self, request: ChatRequest, way: int) -> bool:
+        """True if this way of asking for JSON needs the schema in words too."""
+        return way > 0
 
     def _names(self, listed: Any) -> list[str]:
         """The names in the server's list of models. Raises LookupError or TypeError."""
@@ -196,9 +198,9 @@ class ServedModel(Endpoint):
         yield reply.finish()
 
     def _with_schema(self, request: ChatRequest, way: int) -> ChatRequest:
-        """The request with its schema said in words, from the way on for which the wire alone does not suffice."""
+        """The request with its schema said in words, if the wire alone does not suffice."""
         schema = request.response_schema
-        if schema is None or way < self.told_from:
+        if schema is None or not self._is_told(request, way):
             return request
         messages = told(request.messages, schema)
         return replace(request, messages=messages, response_schema=schema if way < self.schema_ways else None)
