@@ -93,7 +93,7 @@ def load_plugins(plugins: str | Path | Iterable[str | Path], folder: Path | None
         except PluginError:
             raise
         except Exception as error:
-            raise PluginError(f"plugin {plugin!r} cannot be loaded: {type(error).__name__}: {error}") from error
+            raise PluginError(f"plugin {plugin!r} cannot be loaded: {_told(error)}") from error
 
 
 def plugin_names(plugins: str | Path | Iterable[str | Path]) -> list[str]:
@@ -154,3 +154,9 @@ def _entry_points() -> dict[str, dict[str, Any]]:
             if kind in _installed and name:
                 _installed[kind][name] = entry
     return _installed
+
+
+def _told(error: Exception) -> str:
+    from ragweave.orchestrator.language.reasons import told  # it finds types here
+
+    return told(error)

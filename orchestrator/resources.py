@@ -195,9 +195,7 @@ class Resources:
         try:
             resource = thing(**resolve(spec.settings, self.environ, f"{kind}.{name}"))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join([kind, name, *(str(part) for part in first["loc"])])
-            raise ResourceError(f"{where}: {first['msg']}") from None
+            raise ResourceError(_said(error, kind, name, thing)) from None
         _name(resource, kind, name)
         self._open(resource, kind, name)
         return resource
@@ -239,3 +237,10 @@ def _name(resource: Any, kind: str, name: str) -> None:
     """Let it say in messages how the graph calls it."""
     with contextlib.suppress(AttributeError, TypeError, ValueError):  # it may be anything that the program put there
         resource._declared_as = f"{kind}.{name}"
+
+
+def _said(error: ValidationError, kind: str, name: str, thing: Any) -> str:
+    from ragweave.orchestrator.language.reasons import reason_of  # only what is wrong needs them
+    from ragweave.orchestrator.language.references import secret_fields
+
+    return reason_of(error, at=(kind, name), secrets=secret_fields(thing))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.orchestrator.values import Document
@@ -80,8 +79,8 @@ class StoredIndex:
         """The passage in this row."""
         try:
             return Document.model_validate_json(self.line(row))
-        except (ValidationError, ValueError, IndexError) as error:
-            raise generations.damaged(self.folder, f"passage {row}: {error}") from None
+        except (ValueError, IndexError):  # a ValidationError is a ValueError
+            raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
 
     def line(self, row: int) -> bytes:
         """The passage in this row as JSON."""

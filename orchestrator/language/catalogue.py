@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import PluginError, did_you_mean
 from ragweave.orchestrator.language.policies import seconds
+from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.settings import used_resources
 from ragweave.orchestrator.node import Node, Signature, node_type
 
@@ -67,7 +68,7 @@ def describe(kind: str, name: str) -> TypeEntry:
     try:
         thing = registry.find(kind, name)
     except Exception as error:  # a plugin may raise anything while it is imported
-        return TypeEntry(kind, name, fault=f"{type(error).__name__}: {error}")
+        return TypeEntry(kind, name, fault=told(error))
     if kind == "nodes" and callable(thing) and not isinstance(thing, type):
         thing = node_type(thing)
     summary, text = _docstring(thing)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from ragweave.orchestrator.errors import NodeError, RagweaveError, is_transient
 from ragweave.orchestrator.running.state import MergeFailed
 
@@ -25,4 +27,8 @@ def describe(error: BaseException) -> str:
 
 def words_of(error: BaseException) -> str:
     """What an error says, without its type; others than ours in one line."""
+    if isinstance(error, ValidationError):
+        from ragweave.orchestrator.language.reasons import reason_of  # only a failure needs it
+
+        return f"{error.title}: {reason_of(error)}"
     return str(error) if isinstance(error, RagweaveError) else " ".join(str(error).split())

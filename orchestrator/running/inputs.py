@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ragweave.orchestrator.errors import InputError, closest, did_you_mean
 from ragweave.orchestrator.language.policies import seconds
 from ragweave.orchestrator.types import Type, converter, instance_check
@@ -43,10 +45,25 @@ def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str]
             continue
         try:
             values[name] = converter(kind)(value)
-        except ValueError as error:
-            reason = str(error).splitlines()[-2].strip() if "\n" in str(error) else str(error)
-            raise InputError(f"input {name!r} must be {kind}, not {value!r}: {reason}") from None
+        except ValidationError as error:
+            from ragweave.orchestrator.language.reasons import reason_of  # only what is wrong needs it
+
+            inside = any(item["loc"] for item in error.errors(include_url=False))
+            said = f": {reason_of(error)}" if inside else ""
+            raise InputError(f"input {name!r} must be {kind}, not {value!r}{said}") from None
     return values
+
+
+def gathered(given: Mapping[str, Any] | None, named: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The inputs of one run that come as a dict, by name, or both. Raises InputError for what is neither."""
+    if given is None:
+        return named
+    if not isinstance(given, Mapping):
+        raise InputError(f"inputs are given by name or as a dict, not as {given!r}", hint="write run(question=…)")
+    twice = [name for name in given if name in named]
+    if twice:
+        raise InputError(f"the input {twice[0]!r} is given twice: in the dict and by name")
+    return {**given, **named}
 
 
 def check_rows(plan: Plan, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -82,7 +99,7 @@ def check_deadline(value: Any) -> float | None:
 def check_thread_id(value: Any) -> None:
     """Raise InputError if this cannot be the id of a thread."""
     if not isinstance(value, str):
-        such = f"thread_id={str(value)!r}" if isinstance(value, int) else "leave it out where there is no thread"
+        such = f"write thread_id={str(value)!r}" if isinstance(value, int) else "leave it out where there is no thread"
         raise InputError(f"thread_id is a text, not {value!r}", hint=such)
 
 

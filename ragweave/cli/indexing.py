@@ -100,14 +100,13 @@ def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hyb
 
     from ragweave.orchestrator.errors import ResourceError
     from ragweave.orchestrator.language.environment import resolve
+    from ragweave.orchestrator.language.reasons import reason_of
     from ragweave.retrievers.hybrid import Hybrid
 
     try:
         return Hybrid(**resolve(settings, resources.environ, f"retrievers.{name}"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["retrievers", name, *(str(part) for part in first["loc"])])
-        raise ResourceError(f"{where}: {first['msg']}") from None
+        raise ResourceError(reason_of(error, at=("retrievers", name))) from None
 
 
 def is_missing(job: Job) -> bool:
