@@ -15,6 +15,8 @@ TABLE: dict[str, dict[str, str]] = {
         "retriever": "ragweave.retrievers.nodes:RetrieverNode",
         "split": "ragweave.orchestrator.nodes.split:Split",
         "summariser": "ragweave.prompts.summariser:Summariser",
+        "transform": "ragweave.prompts.transform:Transform",
+        "transformers": "ragweave.orchestrator.nodes.pipeline:Pipeline",
     },
     "models": {
         "anthropic": "ragweave.orchestrator.models.anthropic:Anthropic",
@@ -28,6 +30,7 @@ TABLE: dict[str, dict[str, str]] = {
         "langchain": "ragweave.orchestrator.models.langchain:LangChain",
         "openai": "ragweave.orchestrator.models.openai:OpenAI",
         "scripted": "ragweave.orchestrator.models.scripted:Scripted",
+        "transformers": "ragweave.orchestrator.models.local.model:Transformers",
         "weighted": "ragweave.orchestrator.models.composed.weighted:Weighted",
     },
     "embedders": {

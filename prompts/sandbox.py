@@ -44,6 +44,16 @@ def check_template(
     return check.used
 
 
+def names(text: str) -> list[str]:
+    """The variables that a template takes from outside, in alphabetical order; none for a text that is no template."""
+    from jinja2.meta import find_undeclared_variables  # only what infers its variables needs it
+
+    try:
+        return sorted(find_undeclared_variables(_environment().parse(text)))
+    except (TemplateSyntaxError, ValueError, OverflowError, RecursionError):
+        return []
+
+
 def compiled(text: str) -> Template:
     """A template that was checked before, ready to render."""
     return _environment().from_string(_TAG_LINE.sub(r"\1", text))

@@ -46,14 +46,14 @@ def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
     try:
         program = environment.compile(text)
     except RuntimeError as error:
-        raise _syntax(str(error), text) from None
+        raise syntax(str(error), text) from None
     if program.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise ConditionSyntax(f"the condition gives {str(program.return_type()).lower()}, not true or false")
     paths = [(name, tuple(name.split("."))) for name in used]
     error_type = cel.Type.ERROR
 
     def holds(state: Mapping[str, Any]) -> bool:
-        data = {name: _plain(_walk(state, path) if path[1:] else state[name]) for name, path in paths}
+        data = {name: plain(_walk(state, path) if path[1:] else state[name]) for name, path in paths}
         result = program.eval(data=data)
         found = result.value()
         if found is True or found is False:  # an error is a value too, but never one of these
@@ -129,18 +129,19 @@ def _walk(state: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as CEL takes it: models as maps, sequences as lists."""
     if value.__class__ in _SIMPLE or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, BaseModel):
-        return {name: _plain(item) for name, item in value.__dict__.items()}
+        return {name: plain(item) for name, item in value.__dict__.items()}
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, Iterable) else str(value)
+        return {str(name): plain(item) for name, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, Iterable) else str(value)
 
 
-def _syntax(report: str, text: str) -> ConditionSyntax:
+def syntax(report: str, text: str) -> ConditionSyntax:
+    """What CEL reports of an expression that does not compile, with its place."""
     match = _PLACE.search(report)
     if match is None:
         return ConditionSyntax(report.splitlines()[0])
