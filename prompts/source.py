@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
-from ragweave.orchestrator.errors import ResourceError, did_you_mean
+from ragweave.orchestrator.errors import Problem, ResourceError, did_you_mean
 from ragweave.orchestrator.language.yamltext import read
 from ragweave.orchestrator.types import Type, parse_type
 
@@ -80,13 +80,24 @@ class PromptSource:
     sections: Sequence[Section] = ()
     places: Mapping[str, int] = field(default_factory=dict)
     """The line on which each variable is declared."""
+    text: str = ""
+    """The whole file."""
+
+
+class PromptFaults(ResourceError):
+    """What is wrong with a prompt: `problems` has each fault with its place in the prompt's file."""
+
+    def __init__(self, message: str, problems: Sequence[Problem]) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class Faults:
     """What is wrong with a prompt file, collected so that all of it is shown at once."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, text: str) -> None:
         self.file = file
+        self._lines = text.split("\n")
         self._found: list[tuple[int, str]] = []
 
     def add(self, line: int, message: str) -> None:
@@ -96,17 +107,28 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def error(self) -> ResourceError:
+    def error(self) -> PromptFaults:
         """All faults as one error, in the order of the file."""
-        lines = [
-            f"{self.file}:{line}: {message}" if line else f"{self.file}: {message}"
-            for line, message in sorted(self._found)
-        ]
+        found = sorted(self._found)
+        problems = [Problem("RW130", message, self.file, line, self._column(line, message)) for line, message in found]
+        lines = [f"{self.file}:{line}: {message}" if line else f"{self.file}: {message}" for line, message in found]
         if len(lines) == 1:
-            return ResourceError(f"prompt {lines[0]}")
-        return ResourceError(
-            "\n".join([f"prompt {self.file}: {len(lines)} problems", *(f"  {line}" for line in lines)])
-        )
+            return PromptFaults(f"prompt {lines[0]}", problems)
+        whole = "\n".join([f"prompt {self.file}: {len(lines)} problems", *(f"  {line}" for line in lines)])
+        return PromptFaults(whole, problems)
+
+    def _column(self, line: int, message: str) -> int:
+        """Where on its line a fault is: at the first word in quotes of the message that stands there, else where the
+        line begins."""
+        if not 1 <= line <= len(self._lines):
+            return int(line > 0)
+        text = self._lines[line - 1]
+        for match in re.finditer(r"'([^']+)'|`([^`]+)`", message):
+            word = match[1] or match[2]
+            found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)
+            if found is not None:
+                return found.start() + 1
+        return len(text) - len(text.lstrip()) + 1
 
 
 def read_variable(value: Any) -> Variable:
@@ -131,7 +153,7 @@ def read_source(
 ) -> PromptSource:
     """Divide a prompt file. `variables` are those declared outside of it. Raises ResourceError with every fault."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    faults = Faults(file)
+    faults = Faults(file, text)
     front = _FRONT.match(text)
     if text.startswith("---\n") and front is None:
         faults.add(1, "the front matter is not closed; end it with a line ---")
@@ -151,6 +173,7 @@ def read_source(
         variables={**(variables or {}), **declared},
         sections=sections,
         places=places,
+        text=text,
     )
     _check_messages(source, faults)
     if faults:

@@ -173,7 +173,7 @@ def check(source: PromptSource) -> None:
     """Check the templates of a prompt. Raises ResourceError with all faults, such as unknown and unused variables."""
     from ragweave.prompts import sandbox
 
-    faults = Faults(source.file)
+    faults = Faults(source.file, source.text)
     types = {name: variable.type for name, variable in source.variables.items()}
     used: set[str] = set()
     for section in source.sections:
@@ -204,7 +204,7 @@ def _read(folder: Path, name: str) -> str:
         beside = (
             [str(found.relative_to(root)) for found in sorted(path.parent.glob("*.md"))] if path.parent.is_dir() else []
         )
-        raise ResourceError(f"prompt file {name!r} does not exist in {str(folder)!r}{did_you_mean(name, beside)}")
+        raise ResourceError(f"prompt file {name!r} does not exist{did_you_mean(name, beside)}")
     if path.stat().st_size > MAX_BYTES:
         raise ResourceError(f"prompt file {name!r} has more than {MAX_BYTES:,} bytes")
     try:

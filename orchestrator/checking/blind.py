@@ -30,7 +30,7 @@ class Blind:
 def blind_spots(spec: Spec, problems: Iterable[Problem]) -> Blind:
     """What earlier errors leave in doubt, by where they stand."""
     blind = Blind()
-    errors = [problem for problem in problems if problem.severity == "error"]
+    errors = [problem for problem in problems if problem.severity == "error" and problem.file == spec.file]
     if not spec.marks:
         blind.all_keys = bool(errors)
         return blind

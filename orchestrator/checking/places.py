@@ -48,8 +48,12 @@ class Findings:
         return any(problem.code in codes for problem in self.problems)
 
     def sorted(self) -> list[Problem]:
-        """All problems in the order of the file; those without a place come last."""
-        return sorted(self.problems, key=lambda problem: (not problem.line, problem.line, problem.column, problem.code))
+        """All problems in the order of the file; those without a place come last, then those of other files."""
+        file = self.spec.file
+        return sorted(
+            self.problems,
+            key=lambda one: ("" if one.file == file else one.file, not one.line, one.line, one.column, one.code),
+        )
 
     def _stands(self, mark: Mark, word: str) -> bool:
         lines = self.spec.text.split("\n", mark.line)

@@ -1,4 +1,4 @@
-"""Codes RW123 to RW129 and RW3xx: policies, resources and the environment."""
+"""Codes RW123 to RW130 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -97,6 +97,21 @@ nodes:
         "There is no such file, or it may not be read. The message names the graph files beside it.",
         "",
         "",
+    ),
+    Code(
+        "RW130",
+        "a prompt is wrong",
+        "A template is Markdown with front matter: its variables are declared there, or under variables in the graph "
+        "file, and each is used. Prompts are checked whether or not a node uses them. A fault in a prompt file has its "
+        "place in that file.",
+        """\
+prompts:
+  greeting: {text: "Greet {{ nmae }}.", variables: {name: str}}
+""",
+        """\
+prompts:
+  greeting: {text: "Greet {{ name }}.", variables: {name: str}}
+""",
     ),
     Code(
         "RW301",

@@ -12,7 +12,7 @@ from ragweave.orchestrator.language.keys import is_id
 from ragweave.orchestrator.language.policies import NodePolicies
 from ragweave.orchestrator.language.policytext import read_policies
 from ragweave.orchestrator.language.report import path
-from ragweave.orchestrator.language.settings import Builder
+from ragweave.orchestrator.language.settings import Builder, used_resources
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.node import RESERVED, Node, Signature
 from ragweave.orchestrator.types import Type, assignable, list_of
@@ -64,6 +64,9 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
 
         tell_inner_graph(builder.report, place, str(getattr(node, "path", "")), error)
     except RagweaveError as error:
+        used = {(kind, getattr(node, name)) for name, kind in used_resources(type(node)).items()}
+        if used & builder.report.faulty:  # the reason was said where it is
+            return None
         builder.report.key(place, "RW128", f"{path(place)}: {error}")
     except Exception as error:  # a plugin may raise anything
         builder.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")

@@ -18,6 +18,8 @@ class Report:
     def __init__(self, spec: Spec, problems: Iterable[Problem] = ()) -> None:
         self.spec = spec
         self.problems = list(problems)
+        self.faulty: set[tuple[str, str]] = set()
+        """Resources, by kind and name, that were said to be wrong: what follows from that is not said."""
         self._lines: list[str] | None = None
 
     def key(self, place: Place, code: str, message: str, *, severity: Severity = "error") -> None:
@@ -113,9 +115,12 @@ class Report:
         return any(mark is not None and self.character(mark) in ("[", "{") and mark.line for mark in around)
 
     def sorted(self) -> list[Problem]:
-        """The problems in the order of the file, each once."""
-        unique = dict.fromkeys(self.problems)
-        return sorted(unique, key=lambda problem: (problem.line, problem.column))
+        """The problems in the order of the file, each once; then those of other files."""
+        unique, file = dict.fromkeys(self.problems), self.spec.file
+        return sorted(
+            unique,
+            key=lambda one: ("" if one.file == file else one.file, one.line, one.column),
+        )
 
 
 def surely(name: str, candidates: Sequence[str]) -> str | None:

@@ -14,6 +14,7 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
 from ragweave.orchestrator.language.environment import references, resolve
+from ragweave.orchestrator.language.faults import tell_faults
 from ragweave.orchestrator.language.names import circles, names_in
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
@@ -74,6 +75,8 @@ def check_resources(report: Report, resources: Resources) -> None:
             made = builder.validate(found, declared.settings, place, skip=unresolved, beside=("type",))
             if made is not None and not unresolved:
                 builder.together(made, declared.settings, place)
+                if kind == "prompts":
+                    builder.read_prompt(name, place)
             builder.names(found, declared.settings, place)
             mentioned = ((one.kind, one.name) for one in names_in(found, declared.settings))
             named[kind, name] = [one for one in mentioned if one in report.spec.resources]
@@ -202,6 +205,8 @@ class Builder:
             report_errors(self.report, error, place, kind, beside=beside, skip=skipped, secrets=secret_fields(kind))
             return None
         except Exception as error:  # a validator of a plugin may raise anything
+            if tell_faults(self.report, place, error):
+                return None
             self.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
             return None
         return made if self.bools(values, place, made) else None
@@ -217,6 +222,17 @@ class Builder:
             depends = next(references(settings), None) is not None  # then on another machine it may be right
             said = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
             self.report.key(place, "RW305", f"{path(place)}: {said}", severity="warning" if depends else "error")
+
+    def read_prompt(self, name: str, place: Place) -> None:
+        """Open a prompt, which reads its file: what is wrong with it is told whether or not a node uses it."""
+        try:
+            self.resources.get("prompts", name)
+        except RagweaveError as error:
+            cause = error.__context__ if hasattr(error.__context__, "problems") else error
+            if not tell_faults(self.report, place, cause):
+                said = f"{path(place)}: {error.message.removeprefix(f'{path(place)}: ')}"
+                self.report.value((*place, "file"), "RW130", f"{said}; {error.hint}" if error.hint else said)
+                self.report.faulty.add(("prompts", name))
 
     def bools(self, values: Mapping[str, Any], place: Place, made: Any) -> bool:
         """`top_k: true` is a mistake; pydantic would take it for 1."""
