@@ -32,7 +32,14 @@ from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution
-from ragweave.orchestrator.running.inputs import OPTIONS, check_deadline, check_inputs, check_rows, check_thread_id
+from ragweave.orchestrator.running.inputs import (
+    OPTIONS,
+    check_deadline,
+    check_inputs,
+    check_rows,
+    check_thread_id,
+    gathered,
+)  # fmt: skip
 from ragweave.orchestrator.running.plan import Plan, make_plan
 from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.running.threads import ThreadQueues
@@ -158,34 +165,71 @@ class Graph:
 
     # --- running ---
 
-    def run(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Result:
-        """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError."""
+    def run(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        thread_id: str = "",
+        deadline: Deadline = None,
+        **inputs: Any,
+    ) -> Result:
+        """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError.
+
+        Inputs are given by name; those whose names Python or `run` itself has taken (`deadline`), as a dict.
+        """
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.arun(thread_id=thread_id, deadline=deadline, **inputs))
+        return wait_for(self.arun(given, thread_id=thread_id, deadline=deadline, **inputs))
 
-    async def arun(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Result:
+    async def arun(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        thread_id: str = "",
+        deadline: Deadline = None,
+        **inputs: Any,
+    ) -> Result:
         """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
 
         Runs of one thread go one after the other. `deadline` (seconds, or a text such as `30s`) replaces the graph's
         own.
         """
         execution = self._execution(thread_id, deadline, None)
-        return await execution.start(check_inputs(self.plan, inputs, options=OPTIONS))
+        return await execution.start(check_inputs(self.plan, gathered(given, inputs), options=OPTIONS))
 
-    def stream(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> AsyncGenerator[Event, None]:
+    def stream(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        thread_id: str = "",
+        deadline: Deadline = None,
+        **inputs: Any,
+    ) -> AsyncGenerator[Event, None]:
         """The events of one run as they happen: tokens, nodes that start and finish, at last how it ended.
 
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        return self._execution(thread_id, deadline, Sink()).stream(check_inputs(self.plan, inputs, options=OPTIONS))
+        return self._execution(thread_id, deadline, Sink()).stream(
+            check_inputs(self.plan, gathered(given, inputs), options=OPTIONS)
+        )
 
-    def stream_sync(self, *, thread_id: str = "", deadline: Deadline = None, **inputs: Any) -> Iterator[Event]:
+    def stream_sync(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        thread_id: str = "",
+        deadline: Deadline = None,
+        **inputs: Any,
+    ) -> Iterator[Event]:
         """`stream` for callers without an event loop."""
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
-        return iterate(self.stream(thread_id=thread_id, deadline=deadline, **inputs))
+        return iterate(self.stream(given, thread_id=thread_id, deadline=deadline, **inputs))
 
     def batch(self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16) -> list[Result | RunError]:
         """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place.
@@ -235,6 +279,9 @@ class Graph:
         that `runs` calls running although it does not go on here is taken for crashed: only the caller can know that no
         other process, with the same store, is still at it.
         """
+        if not isinstance(run_id, str) or not isinstance(answers or {}, Mapping):
+            wrong, hint = (run_id, "result.run_id") if not isinstance(run_id, str) else (answers, "answers={path: …}")
+            raise InputError(f"resume takes the id of a run and answers by path, not {wrong!r}", hint=f"give {hint}")
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")

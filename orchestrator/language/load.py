@@ -196,7 +196,11 @@ def _resources(report: Report, section: str, data: Any) -> None:
             _not_an_id(report, place, str(name))
         if section == "prompts" and isinstance(entry, str):
             entry = {"type": "template", "file": entry}
-        if getattr(entry, "kind", None) == section:  # a Resource that was made in Python
+        own = getattr(entry, "kind", None)
+        if own in SECTIONS and own != section:
+            report.wrong_kind(place, f"one of the {section}", entry, f"{_type_name(entry)} is one of the {own}")
+            continue
+        if own == section:  # a Resource that was made in Python
             kind = _type_name(entry)
             report.spec.resources[section, str(name)] = ResourceSpec(
                 section, str(name), kind, folder=report.spec.folder, implementation=entry
