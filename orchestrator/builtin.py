@@ -8,6 +8,7 @@ TABLE: dict[str, dict[str, str]] = {
         "decomposer": "ragweave.prompts.decomposer:Decomposer",
         "generator": "ragweave.prompts.generator:Generator",
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
+        "notify": "ragweave.orchestrator.nodes.notify:Notify",
         "recall": "ragweave.orchestrator.nodes.recall:Recall",
         "remember": "ragweave.orchestrator.nodes.remember:Remember",
         "reply": "ragweave.orchestrator.nodes.reply:Reply",

@@ -100,7 +100,7 @@ class Transform(Node, type="transform"):
         )
 
     def __call__(self, ctx: Context, **state: Any) -> Mapping[str, Any]:
-        """The keys with their values. Raises ConditionError, or InputError for a template or a type that does not fit."""
+        """The keys with their values. Raises ConditionError, InputError for a template or a type that does not fit."""
         expressions, templates, converters = self._compiled()
         found = {key: expression.value(state) for key, expression in expressions.items()}
         for key, convert in converters.items():
