@@ -17,7 +17,7 @@ ANTHROPIC_URL = "https://api.anthropic.com/v1"
 VERSION = "2023-06-01"
 
 _FORMAT = re.compile(r"output_config|output_format|output format|structured output|tool_choice|schema", re.IGNORECASE)
-_FIELD = re.compile(r"extra inputs|not permitted|not support|unknown|unrecognized|not available|tool_choice", re.IGNORECASE)
+_FIELD = re.compile(r"extra inputs|permitted|not support|unknown|unrecognized|not available|tool_choice", re.IGNORECASE)
 
 
 class Anthropic(ServedModel, type="anthropic"):

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from ragweave.orchestrator.contracts import ChatChunk, ChatRequest
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.openai import OpenAI
+from ragweave.orchestrator.models.served import ServedModel
+from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Message
 from tests.support.openai_server import OpenAIServer, Reply
 
@@ -18,16 +20,20 @@ ASK = ChatRequest([Message.of("system", "Be brief."), Message.of("user", "Hi?")]
 
 
 @contextlib.asynccontextmanager
-async def connected(server: OpenAIServer, **settings: Any) -> AsyncIterator[OpenAI]:
+async def connected(
+    server: OpenAIServer, kind: type[ServedModel] = OpenAI, resources: Resources | None = None, **settings: Any
+) -> AsyncIterator[Any]:
     """A model of this server, closed at the end."""
-    model = OpenAI(**{"model": "test-model", "base_url": server.url, "api_key": server.key, **settings})
+    model = kind(**{"model": "test-model", "base_url": server.url, "api_key": server.key, **settings})
+    if resources is not None:
+        model.open(resources)
     try:
         yield model
     finally:
         await model.close()
 
 
-async def ask(model: OpenAI, request: ChatRequest = ASK) -> list[ChatChunk]:
+async def ask(model: ChatModel, request: ChatRequest = ASK) -> list[ChatChunk]:
     """The whole reply, in its pieces."""
     return [chunk async for chunk in model.stream(request)]
 

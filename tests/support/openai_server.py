@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
     """Sent instead of a reply: JSON for a dict or list, else the text itself."""
-    raw: bytes | None = None
-    """Sent as the event stream, byte for byte."""
+    raw: bytes | Sequence[bytes] | None = None
+    """Sent as the event stream, byte for byte; several blocks apart."""
     whole: bool = False
     """Do not stream: one JSON object, as servers do that ignore `stream`."""
     delay: float = 0.0
@@ -67,7 +67,12 @@ class Request:
 
 
 class OpenAIServer:
-    """See the module. `requests` are those of /chat/completions, `others` the rest, oldest first."""
+    """See the module. `requests` are the calls of the model, `others` the rest, oldest first.
+
+    Another wire is a subclass with another `root`, `_is_call`, `_refusal`, `_listed`, `_events` and `_whole`.
+    """
+
+    root = "/v1"
 
     def __init__(
         self,
@@ -76,11 +81,14 @@ class OpenAIServer:
         key: str = "sk-test-1234567890",
         models: Sequence[str] | None = ("test-model", "other-model"),
         knows_stream_options: bool = True,
+        formats: Sequence[str] = ("json_schema", "json_object", "text"),
     ) -> None:
         self.replies = list(replies)
         self.key = key
         self.models = models
         self.knows_stream_options = knows_stream_options
+        self.formats = formats
+        """The types of `response_format` that it takes."""
         self.requests: list[Request] = []
         self.others: list[Request] = []
         self.connections = 0
@@ -96,9 +104,9 @@ class OpenAIServer:
     @property
     def url(self) -> str:
         """The base_url."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}{self.root}"
 
-    def __enter__(self) -> OpenAIServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         self._ready.wait(5)
         return self
@@ -108,6 +116,34 @@ class OpenAIServer:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(5)
+
+    def _is_call(self, request: Request) -> bool:
+        return request.path.partition("?")[0] == "/v1/chat/completions"
+
+    def _refusal(self, request: Request) -> Reply | None:
+        """What the server says to a request that it does not take, whatever the test's replies are."""
+        if request.headers.get("authorization") != f"Bearer {self.key}":
+            message = f"Incorrect API key provided: {request.headers.get('authorization')}"
+            return Reply(status=401, body=_error(message))
+        if self.models is not None and request.json["model"] not in self.models:
+            message = f"The model {request.json['model']!r} does not exist"
+            return Reply(status=404, body=_error(message, code="model_not_found"))
+        if not self.knows_stream_options and "stream_options" in request.json:
+            return Reply(status=400, body=_error("Unrecognized request argument supplied: stream_options"))
+        form = (request.json.get("response_format") or {}).get("type")
+        if form is not None and form not in self.formats:
+            return Reply(status=400, body=_error(f"response_format type {form!r} is unavailable now"))
+        return None
+
+    def _listed(self, models: Sequence[str]) -> Any:
+        listed = [{"id": name, "object": "model", "created": 1, "owned_by": "test"} for name in models]
+        return {"object": "list", "data": listed}
+
+    def _events(self, reply: Reply, request: Request) -> list[bytes]:
+        return _events(reply, request)
+
+    def _whole(self, reply: Reply) -> Any:
+        return _whole(reply)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -147,20 +183,12 @@ class OpenAIServer:
 
     async def _answer(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Answer one request; False if the connection is to be closed."""
-        if request.path.partition("?")[0] != "/v1/chat/completions":
+        if not self._is_call(request):
             self.others.append(request)
             return await self._answer_other(request, writer)
         self.requests.append(request)
         reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
-        if request.headers.get("authorization") != f"Bearer {self.key}":
-            reply = Reply(
-                status=401, body=_error(f"Incorrect API key provided: {request.headers.get('authorization')}")
-            )
-        elif self.models is not None and request.json["model"] not in self.models:
-            message = f"The model {request.json['model']!r} does not exist"
-            reply = Reply(status=404, body=_error(message, code="model_not_found"))
-        elif not self.knows_stream_options and "stream_options" in request.json:
-            reply = Reply(status=400, body=_error("Unrecognized request argument supplied: stream_options"))
+        reply = self._refusal(request) or reply
         gone = asyncio.create_task(reader.read(1))
         sending = asyncio.create_task(self._send(reply, request, writer))
         await asyncio.wait({gone, sending}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,9 +202,8 @@ class OpenAIServer:
         return sending.result()
 
     async def _answer_other(self, request: Request, writer: asyncio.StreamWriter) -> bool:
-        if request.path == "/v1/models" and self.models is not None:
-            listed = [{"id": name, "object": "model", "created": 1, "owned_by": "test"} for name in self.models]
-            await _send_body(writer, 200, {}, {"object": "list", "data": listed})
+        if request.path == f"{self.root}/models" and self.models is not None:
+            await _send_body(writer, 200, {}, self._listed(self.models))
         else:
             await _send_body(writer, 404, {}, {"detail": "Not Found"})
         return True
@@ -190,13 +217,16 @@ class OpenAIServer:
         if reply.status != 200 or reply.body is not None:
             await _send_body(writer, reply.status, reply.headers, reply.body)
             return True
-        events = [] if reply.raw is not None else _events(reply, request)
+        if reply.raw is None:
+            events = self._events(reply, request)
+        else:
+            events = [reply.raw] if isinstance(reply.raw, bytes) else [*reply.raw]
         if reply.whole:
-            await _send_body(writer, 200, reply.headers, _whole(reply))
+            await _send_body(writer, 200, reply.headers, self._whole(reply))
             return True
         headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
         writer.write(_head(200, headers))
-        for count, block in enumerate([reply.raw] if reply.raw is not None else events, 1):
+        for count, block in enumerate(events, 1):
             await asyncio.sleep(reply.pace)
             writer.write(b"%x\r\n%s\r\n" % (len(block), block))
             await writer.drain()
