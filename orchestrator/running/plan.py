@@ -353,4 +353,4 @@ def _note_usage(ctx: Context, before: Usage) -> None:
     """Journal what a call has used, so that a resumed run knows of it."""
     if ctx.run is not None:
         data = ctx.used.since(before).model_dump(mode="json", exclude_defaults=True)
-        ctx.run.append(Event("used", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member).record())
+        ctx.run.journal(Event("used", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member))

@@ -125,6 +125,30 @@ def ask(
     return ask_graph(graph, asked)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@guarded
+def run(
+    context: typer.Context,
+    graph: GraphFile,
+    inputs: Annotated[
+        str | None,
+        typer.Option("--json", metavar="JSON", help="The inputs as a JSON object; `-` reads it from the input."),
+    ] = None,
+    thread: Annotated[str, typer.Option("--thread-id", metavar="ID", help="The conversation it belongs to.")] = "",
+    explain: Annotated[bool, typer.Option("--explain", help="Show each node with its time and tokens.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
+    plugin: Plugins = None,
+    format: ReportFormat = Report.text,
+) -> int:
+    """Run a graph once; each of its inputs is an option of its own, such as --question "…"."""
+    from ragweave.cli.running import run_graph
+
+    as_json = format is Report.json
+    return run_graph(
+        graph, context.args, inputs, thread=thread, yes=yes, plugins=plugin or [], as_json=as_json, explain=explain
+    )
+
+
 @app.command()
 @guarded
 def batch(

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,13 +57,19 @@ def ask_graph(graph: str | None, asked: Asked) -> int:
         _refuse_blank(asked.question, f'ragweave ask {graph} "QUESTION"')
     opened = open_graph(path, asked.plugins)
     inputs = inputs_of(opened, asked, f"ragweave ask {graph}")
-    jobs = jobs_of(opened.plan.spec)
+    folders = prepare(opened, path, agreed=asked.yes)
+    return _run(opened, inputs, asked, folders)
+
+
+def prepare(graph: Graph, path: Path, *, agreed: bool) -> list[Path]:
+    """Build the indexes that are missing, if the user agrees; the folders that its documents come from."""
+    jobs = jobs_of(graph.plan.spec)
     for job in jobs:
         if is_missing(job):
-            _offer(job, f"ragweave index {graph}", agreed=asked.yes)
+            _offer(job, f"ragweave index {path}", agreed=agreed)
         else:
-            say_if_stale(job, f"ragweave index {graph}")
-    return _run(opened, inputs, asked, [job.documents for job in jobs])
+            say_if_stale(job, f"ragweave index {path}")
+    return [job.documents for job in jobs]
 
 
 def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
@@ -164,24 +170,46 @@ def _offer(job: Job, command: str, *, agreed: bool) -> None:
 
 
 def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequence[Path]) -> int:
-    live = LiveText() if is_terminal(sys.stdout) and not asked.as_json else None
-    graph.resources.notice = live.notice if live is not None else note
-    with unwinding():
-        result = asyncio.run(_ask(graph, inputs, asked.thread, live))
+    result, shown = play(graph, inputs, asked.thread, quiet=asked.as_json)
     if result is None:
         return 1
     if asked.as_json:
         say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
     else:
-        write_outputs(result.outputs, folders, already=live is not None)
+        write_outputs(result.outputs, folders, already=shown)
     return 0
 
 
-async def _ask(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveText | None) -> Result | None:
+def play(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    thread: str = "",
+    *,
+    quiet: bool = False,
+    watch: Callable[[Event], None] | None = None,
+) -> tuple[Result | None, bool]:
+    """Run a graph for a person, and whether the outputs were shown while they came (never if `quiet`).
+
+    The result is None if the run asks and nobody is there to answer. `watch` sees every event.
+    """
+    live = LiveText() if is_terminal(sys.stdout) and not quiet else None
+    graph.resources.notice = live.notice if live is not None else note
+    with unwinding():
+        result = asyncio.run(_ask(graph, inputs, thread, live, watch))
+    return result, live is not None
+
+
+async def _ask(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    thread: str,
+    live: LiveText | None,
+    watch: Callable[[Event], None] | None,
+) -> Result | None:
     """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
     async with graph:
         try:
-            result = await _streamed(graph, inputs, thread, live)
+            result = await _streamed(graph, inputs, thread, live, watch)
             while result.status == "parked":
                 if live is not None:
                     live.change("")
@@ -202,14 +230,26 @@ async def _ask(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveT
     return result
 
 
-async def _streamed(graph: Graph, inputs: Mapping[str, Any], thread: str, live: LiveText | None) -> Result:
-    if live is None:
+async def _streamed(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    thread: str,
+    live: LiveText | None,
+    watch: Callable[[Event], None] | None,
+) -> Result:
+    if live is None and watch is None:
         return await graph.arun(thread_id=thread, **inputs)
     speaking = ""
     result: Result | None = None
     async with contextlib.aclosing(graph.stream(thread_id=thread, **inputs)) as events:
         async for event in events:
-            if event.kind == "token" and _is_output(graph, event):
+            if watch is not None:
+                watch(event)
+            if event.kind in ("run_done", "run_parked"):
+                result = event.data["result"]
+            elif live is None:
+                pass
+            elif event.kind == "token" and _is_output(graph, event):
                 if event.path != speaking:
                     speaking = event.path
                     live.change("")
@@ -218,8 +258,6 @@ async def _streamed(graph: Graph, inputs: Mapping[str, Any], thread: str, live: 
                 live.change("")
             elif event.kind == "started":
                 live.status(event.node)
-            elif event.kind in ("run_done", "run_parked"):
-                result = event.data["result"]
     assert result is not None
     return result
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ragweave.cli.answers import as_data
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.indexing import is_missing, jobs_of
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.rowfile import RowFile, column_of
 from ragweave.cli.terminal import is_terminal, note, one_line, plural
 from ragweave.evals.datasets import Row, count_rows, read_rows
@@ -78,7 +79,7 @@ def batch_file(batch: Batch) -> int:
         note(f"going on: {plural(before, 'row')} of {batch.source} {'is' if before == 1 else 'are'} in {batch.target}")
     stopped = ""
     try:
-        with _bar(total, before) as show:
+        with unwinding(), _bar(total, before) as show:
             asyncio.run(_run(graph, batch, rows, columns, file, progress, show))
     except _Stopped as stop:
         stopped = f"stopped at {stop}; the same command goes on from there"

@@ -1,0 +1,143 @@
+"""`ragweave run`: inputs from flags, JSON and pipes, and the table of `--explain`."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import COMMAND, environment, ragweave
+
+GRAPH = """\
+schema: ragweave/v1
+name: desk
+inputs: {text: str, times: {type: int, default: 1}, loud: {type: bool, default: false}}
+outputs: [answer]
+models:
+  chat:
+    type: scripted
+    repeat: true
+    replies: [{text: "I see.", usage: {calls: 1, input_tokens: 12, output_tokens: 3}}]
+prompts:
+  listen: {type: template, file: listen.md}
+nodes:
+  think: {type: generator, model: chat, prompt: listen, writes: {answer: draft}}
+  say: {type: reply, text: "{text} x{times} {loud}: {draft}"}
+  hide: {type: reply, text: "hidden"}
+edges:
+  - start -> think
+  - from: think
+    routes:
+      - {when: times > 2, to: hide}
+      - {to: say}
+  - say, hide -> end
+"""
+PROMPT = """\
+---
+name: listen
+version: 1
+description: Listens.
+variables:
+  text: {type: str, description: What is said.}
+---
+## user
+Listen to {{ text }}.
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / "listen.md").write_text(PROMPT)
+    return tmp_path
+
+
+def piped(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The finished command, with this text piped in."""
+    command = [*COMMAND, "run", "graph.yaml", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment(), input=text, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--text", "hello"), "hello x1 false: I see.\n"),
+        (("--text=hello", "--times=2"), "hello x2 false: I see.\n"),
+        (("--text", "--times", "--loud"), "--times x1 true: I see.\n"),
+        (("--loud", "--text", "7", "--times", "2"), "7 x2 true: I see.\n"),
+        (("--json", '{"text": "hi", "times": 2}'), "hi x2 false: I see.\n"),
+        (("--json", '{"text": "hi", "times": 2}', "--text", "ho"), "ho x2 false: I see.\n"),
+    ],
+)
+def test_inputs_are_options_or_json(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = ragweave("run", "graph.yaml", *arguments, cwd=folder)
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ('{"text": "from a pipe", "times": 2}', (), "from a pipe x2 false: I see.\n"),
+        ("plain words\n", (), "plain words\n x1 false: I see.\n"),
+        ('{"text": "a"}', ("--json", "-", "--times", "2"), "a x2 false: I see.\n"),
+        ("not looked at", ("--text", "b"), "b x1 false: I see.\n"),
+    ],
+)
+def test_inputs_are_piped_in(folder: Path, text: str, arguments: tuple[str, ...], said: str) -> None:
+    done = piped(folder, text, *arguments)
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "'desk' needs the input 'text' (str); ragweave run graph.yaml --text …"),
+        (("--txt", "a"), "'desk' has no input 'txt'; did you mean 'text'?; inputs: --text (str), --times (int)"),
+        (("hello",), "'hello' belongs to no input; inputs: --text (str)"),
+        (("--text",), "--text needs a value (str)"),
+        (("--text", "a", "--text", "b"), "the input 'text' is given twice"),
+        (("--text", "a", "--times", "many"), "input 'times' must be int"),
+        (("--json", "{"), "--json is not JSON: "),
+        (("--json", "[1]"), "--json holds no JSON object with the inputs as keys"),
+    ],
+)
+def test_wrong_inputs_are_told_with_those_there_are(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    done = ragweave("run", "graph.yaml", *arguments, cwd=folder)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_explain_shows_each_node_with_time_and_tokens(folder: Path) -> None:
+    done = ragweave("run", "graph.yaml", "--text", "hello", "--explain", cwd=folder)
+    assert done.stdout == "hello x1 false: I see.\n"
+    lines = [re.sub(r"[\d.,]+ m?s", "TIME", line) for line in done.stderr.splitlines()]
+    assert [" ".join(line.split()) for line in lines if line] == [
+        "node time tokens",
+        "think#1 TIME 12 in, 3 out",
+        "hide#0 skipped",
+        "say#1 TIME",
+        "in all TIME 12 in, 3 out done",
+    ]
+
+
+def test_explain_also_shows_a_run_that_fails(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(GRAPH.replace("replies: [{", "replies: [{error: no luck, "))
+    done = ragweave("run", "graph.yaml", "--text", "hello", "--explain", cwd=folder)
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+    assert "no luck" in done.stderr
+    assert re.search(r"think#1 +….*\nin all .*failed\n", done.stderr)
+
+
+def test_results_are_json_for_programs(folder: Path) -> None:
+    done = ragweave("run", "graph.yaml", "--text", "hello", "--format", "json", "--thread-id", "7", cwd=folder)
+    data = json.loads(done.stdout)
+    assert (data["status"], data["thread_id"]) == ("done", "7")
+    assert data["outputs"]["answer"]["text"] == "hello x1 false: I see."
+    assert data["usage"]["input_tokens"] == 12
