@@ -109,6 +109,10 @@ class Cached(ChatModel, type="cached"):
         """True if the model does."""
         return self.inner.structures()
 
+    def count_tokens(self, text: str) -> int | None:
+        """As its model does."""
+        return self.inner.count_tokens(text)
+
     def pricing(self) -> Literal["members"]:
         """What the calls of its model cost."""
         return "members"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import ChatModel, ChatRequest
-from ragweave.orchestrator.errors import ResourceError, did_you_mean
+from ragweave.orchestrator.errors import ResourceError, closest, did_you_mean
 from ragweave.orchestrator.models.composed.first_of import Listed
 from ragweave.orchestrator.models.composed.members import Call, Member
 from ragweave.orchestrator.models.prices import Price, Prices, names_of, read_prices
@@ -75,9 +75,10 @@ def _price(model: ChatModel, name: str, prices: Prices) -> Price:
     names = names_of(model, name)
     price = prices.find(names)
     if price is None:
-        asked = " or ".join(repr(one) for one in names[:2])
+        asked = names[:-1]  # its type is not what people write
+        meant = next((one for one in asked if closest(one, prices.models)), asked[-1])
         raise ResourceError(
-            f"{prices.file} has no price of {asked}{did_you_mean(names[min(1, len(names) - 1)], prices.models)}",
+            f"{prices.file} has no price of {' or '.join(map(repr, asked))}{did_you_mean(meant, prices.models)}",
             hint="a model that costs nothing has the price {input: 0, output: 0}",
         )
     return price

@@ -111,6 +111,12 @@ class Composed(ChatModel):
         """True if all members do: whoever may be asked by one that does not has to be told."""
         return all(model.cites() for model in self._models())
 
+    def count_tokens(self, text: str) -> int | None:
+        """As many as the member with the most makes of it; None if one cannot say."""
+        counts = [model.count_tokens(text) for model in self._models()]
+        known = [count for count in counts if count is not None]
+        return max(known) if len(known) == len(counts) else None
+
     def pricing(self) -> Literal["members"]:
         """What its members' calls cost."""
         return "members"
