@@ -14,7 +14,6 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
 from ragweave.orchestrator.language.environment import references, resolve
-from ragweave.orchestrator.language.faults import tell_faults
 from ragweave.orchestrator.language.names import circles, names_in
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
@@ -205,6 +204,8 @@ class Builder:
             report_errors(self.report, error, place, kind, beside=beside, skip=skipped, secrets=secret_fields(kind))
             return None
         except Exception as error:  # a validator of a plugin may raise anything
+            from ragweave.orchestrator.language.faults import tell_faults  # for what cannot be made
+
             if tell_faults(self.report, place, error):
                 return None
             self.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
@@ -228,6 +229,8 @@ class Builder:
         try:
             self.resources.get("prompts", name)
         except RagweaveError as error:
+            from ragweave.orchestrator.language.faults import tell_faults  # for prompts with faults
+
             cause = error.__context__ if hasattr(error.__context__, "problems") else error
             if not tell_faults(self.report, place, cause):
                 said = f"{path(place)}: {error.message.removeprefix(f'{path(place)}: ')}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase as fnmatch
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.bound import Checked
@@ -13,10 +14,18 @@ if TYPE_CHECKING:
 
 _MARK = b"schema: ragweave/"
 _SUFFIXES = (".yaml", ".yml")
+_FOREIGN = ("node_modules", "__pycache__", "site-packages", "build", "dist")
+"""Folders that hold what tools wrote or installed."""
+_KEYS = ("plugins", "exclude")
+"""Of [tool.ragweave] in pyproject.toml."""
 
 
 def graph_files(paths: Sequence[Path]) -> list[Path]:
-    """The files among the paths, and the graph files below the folders. Raises RagweaveError if a folder has none."""
+    """The files among the paths, and the graph files below the folders. Raises RagweaveError if a folder has none.
+
+    Left out below a folder: hidden folders, virtual environments, folders of tools, and what the pyproject.toml beside
+    or above it excludes.
+    """
     from ragweave.orchestrator.errors import RagweaveError
 
     files: list[Path] = []
@@ -24,25 +33,44 @@ def graph_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        found = [file for file in _walk(path) if _is_graph(file)]
+        home, patterns = _excluded(path)
+        found = [file for file in _walk(path, home, patterns) if _is_graph(file)]
         if not found:
+            but = f"; {str(home / 'pyproject.toml')!r} excludes {', '.join(patterns)}" if patterns else ""
             raise RagweaveError(
-                f"there is no graph file in {str(path)!r}", hint="one is a .yaml file that has `schema: ragweave/v1`"
+                f"there is no graph file in {str(path)!r}{but}",
+                hint="one is a .yaml file that has `schema: ragweave/v1`",
             )
         files += found
     return list(dict.fromkeys(files))
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, home: Path, patterns: Sequence[str]) -> list[Path]:
     found = []
     for entry in sorted(folder.iterdir()):
-        if entry.name.startswith(".") or entry.name in ("node_modules", "__pycache__"):
+        if entry.name.startswith(".") or entry.name in _FOREIGN:
+            continue
+        if patterns and any(
+            fnmatch((entry.parent.resolve() / entry.name).relative_to(home).as_posix(), pattern) for pattern in patterns
+        ):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            found += _walk(entry)
+            if not (entry / "pyvenv.cfg").is_file():
+                found += _walk(entry, home, patterns)
         elif entry.suffix.lower() in _SUFFIXES:
             found.append(entry)
     return found
+
+
+def _excluded(folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """What the pyproject.toml beside or above a folder excludes, and the folder that it is in."""
+    home = _home(folder.resolve())
+    return (home, _listed(home / "pyproject.toml", "exclude")) if home is not None else (folder, ())
+
+
+def _home(folder: Path) -> Path | None:
+    """This folder, or the nearest above it, that has a pyproject.toml."""
+    return next((home for home in (folder, *folder.parents) if (home / "pyproject.toml").is_file()), None)
 
 
 def _is_graph(file: Path) -> bool:
@@ -62,27 +90,38 @@ def load_plugins(plugins: Sequence[str], graph: Path | None = None) -> None:
     from ragweave.orchestrator import registry
 
     folder = (graph.parent if graph is not None else Path()).resolve()
-    for home in (folder, *folder.parents):
-        if (home / "pyproject.toml").is_file():
-            registry.load_plugins(_declared(home / "pyproject.toml"), home)
-            break
+    home = _home(folder)
+    if home is not None:
+        registry.load_plugins(_listed(home / "pyproject.toml", "plugins"), home)
     registry.load_plugins(plugins, Path.cwd())
 
 
+def _listed(path: Path, key: str) -> tuple[str, ...]:
+    """A list of names under [tool.ragweave]. Raises PluginError if it is none, or another key is there."""
+    from ragweave.orchestrator.errors import PluginError
+
+    listed = _table(path).get(key, [])
+    if not (isinstance(listed, list) and all(isinstance(name, str) for name in listed)):
+        raise PluginError(f"{str(path)!r}: tool.ragweave.{key} must be a list of names, found {listed!r}")
+    return tuple(name.rstrip("/") if key == "exclude" else name for name in listed)
+
+
 @cache
-def _declared(path: Path) -> tuple[str, ...]:
+def _table(path: Path) -> dict[str, Any]:
     import tomllib
 
-    from ragweave.orchestrator.errors import PluginError
+    from ragweave.orchestrator.errors import PluginError, did_you_mean
 
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("ragweave", {})
     except (OSError, ValueError) as error:
         raise PluginError(f"{str(path)!r} cannot be read: {error}") from None
-    plugins = table.get("plugins", []) if isinstance(table, dict) else []
-    if not (isinstance(plugins, list) and all(isinstance(plugin, str) for plugin in plugins)):
-        raise PluginError(f"{str(path)!r}: tool.ragweave.plugins must be a list of names, found {plugins!r}")
-    return tuple(plugins)
+    if not isinstance(table, dict):
+        raise PluginError(f"{str(path)!r}: tool.ragweave must be a table, found {table!r}")
+    for key in table:
+        if key not in _KEYS:
+            raise PluginError(f"{str(path)!r}: tool.ragweave has no key {key!r}{did_you_mean(key, _KEYS)}")
+    return table
 
 
 def check_file(path: Path, plugins: Sequence[str] = ()) -> Checked:

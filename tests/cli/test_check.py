@@ -223,3 +223,46 @@ def test_a_line_of_the_env_file_that_cannot_be_read_is_named_and_not_shown(tmp_p
     done = ragweave("ask", "graph.yaml", "Hi?", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     assert "secret" not in on_terminal("check", "graph.yaml", cwd=tmp_path).raw
+
+
+def tree(folder: Path) -> None:
+    """Good and wrong graphs, in a project and in folders of tools."""
+    for name in ("qa", "tests/unit", "tests/drafts", "build", "env/share", ".cache", "dist", "web/node_modules/x"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "wrong.yaml").write_text(WRONG)
+    (folder / "env/pyvenv.cfg").write_text("")
+    (folder / "qa/wrong.yaml").unlink()
+    (folder / "qa/good.yaml").write_text(GRAPH)
+
+
+def checked(folder: Path, *arguments: str) -> list[str]:
+    """The files that a check says something about."""
+    lines = ragweave("check", *arguments, cwd=folder).stdout.splitlines()
+    return [line.split(":")[0] for line in lines if not line.startswith(" ")]
+
+
+def test_a_folder_is_checked_without_what_tools_put_there(tmp_path: Path) -> None:
+    tree(tmp_path)
+    assert checked(tmp_path, ".") == ["qa/good.yaml", "tests/drafts/wrong.yaml", "tests/unit/wrong.yaml"]
+    assert checked(tmp_path, "build") == ["build/wrong.yaml"]
+
+
+def test_a_project_says_what_a_check_of_a_folder_leaves_out(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.ragweave]\nexclude = ["tests/"]\n')
+    assert checked(tmp_path, ".") == ["qa/good.yaml"]
+    assert checked(tmp_path, "tests/unit") == ["tests/unit/wrong.yaml"]
+    assert checked(tmp_path, "qa/good.yaml", "tests/unit/wrong.yaml") == ["qa/good.yaml", "tests/unit/wrong.yaml"]
+    (tmp_path / "pyproject.toml").write_text('[tool.ragweave]\nexclude = ["tests/*/wrong.yaml", "qa"]\n')
+    done = ragweave("check", ".", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "there is no graph file in '.'; " in done.stderr
+    assert "pyproject.toml' excludes tests/*/wrong.yaml, qa" in done.stderr.replace("\n", " ")
+
+
+def test_a_misspelt_key_of_the_project_is_told(tmp_path: Path) -> None:
+    tree(tmp_path)
+    (tmp_path / "pyproject.toml").write_text('[tool.ragweave]\nexcludes = ["tests"]\n')
+    done = ragweave("check", ".", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "tool.ragweave has no key 'excludes'; did you mean 'exclude'?" in done.stderr.replace("\n", " ")
