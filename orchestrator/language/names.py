@@ -56,7 +56,7 @@ def _naming_fields(model: type[BaseModel]) -> dict[str, Any]:
     found = {}
     for name, info in model.model_fields.items():
         own = [mark for mark in info.metadata if isinstance(mark, Uses)]
-        annotation = typing.Annotated[info.annotation, own[0]] if own else info.annotation  # type: ignore[name-defined]
+        annotation = typing.Annotated[info.annotation, own[0]] if own else info.annotation
         if own or _mentions(annotation):
             found[name] = annotation
     return found

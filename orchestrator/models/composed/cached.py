@@ -209,7 +209,7 @@ class Cached(ChatModel, type="cached"):
         """A kept reply to this request, or to one whose question means the same."""
         answers: Answers = self._answers
         try:
-            kept = await self._off_loop(answers.get, key)
+            kept: Kept | None = await self._off_loop(answers.get, key)
             if kept is not None or self.match == "exact":
                 return kept
             group = self._group(request, who)

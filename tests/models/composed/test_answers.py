@@ -77,9 +77,10 @@ def test_a_reply_from_the_future_is_too_old(tmp_path: Path) -> None:
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.text()), st.dictionaries(st.text(), json_values), st.floats(0, 1) | st.none(), st.text())
 def test_a_reply_comes_back_as_it_was(
-    pieces: list[str], arguments: dict[str, object], sure: float | None, q: str
+    pieces: list[str], arguments: dict[str, object], sure: float | None, question: str
 ) -> None:
     call = ToolCall(id="1", name="find", arguments=arguments)
     reply = Kept(tuple(pieces), (call,), "stop", sure, question, (0.5, -0.25))

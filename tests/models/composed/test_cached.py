@@ -36,7 +36,8 @@ class Letters(Embedder):
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         counts = np.array([[text.lower().count(chr(97 + at)) + 1e-6 for at in range(26)] for text in texts])
-        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+        vectors: np.ndarray = (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float32)
+        return vectors
 
 
 def cached(inner: Any, *, said: list[str] | None = None, folder: Path | None = None, **settings: Any) -> Cached:
@@ -101,7 +102,7 @@ async def test_failures_and_replies_that_were_cut_off_are_not_kept() -> None:
 async def test_a_reply_whose_reader_left_early_is_not_kept() -> None:
     inner = says({"text": "one two three", "pace": 0.02})
     model = cached(inner)
-    async with aclosing(model.stream(ASK)) as chunks:  # type: ignore[type-var]
+    async with aclosing(model.stream(ASK)) as chunks:
         await anext(chunks)
     assert await told(model) == "one two three"
     assert len(inner.requests) == 2

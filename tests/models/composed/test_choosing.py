@@ -91,7 +91,7 @@ def test_a_model_without_a_price_is_named_with_what_was_meant(tmp_path: Path) ->
 
 def test_a_model_made_of_others_has_no_price_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(PRICES)
-    declared = {
+    declared: dict[str, dict[str, Any]] = {
         "both": {"type": "first_of", "models": ["reader"]},
         "chat": {"type": "cheapest_of", "models": ["both"], "prices": "prices.yaml"},
     }

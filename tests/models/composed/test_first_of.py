@@ -67,7 +67,7 @@ async def test_while_one_call_tries_a_model_the_others_do_not_wait_for_it() -> N
     model = first_of(main, says("Spare."), open_after=1, retry_after="10ms")
     await told(model)
     await asyncio.sleep(0.02)
-    assert await asyncio.gather(told(model), told(model), told(model)) == ["Back.", "Spare.", "Spare."]
+    assert list(await asyncio.gather(*(told(model) for _ in range(3)))) == ["Back.", "Spare.", "Spare."]
 
 
 async def test_after_the_first_word_a_failure_is_a_failure_and_counts() -> None:
@@ -145,7 +145,7 @@ async def test_leaving_early_ends_the_call_and_leaves_the_breaker_as_it_was() ->
     with OpenAIServer([Reply("one two three four five six", pace=0.05)]) as server:
         main = OpenAI(model="test-model", base_url=server.url, api_key=server.key)
         model = first_of(main, says("Spare."))
-        async with aclosing(model.stream(ASK)) as chunks:  # type: ignore[type-var]
+        async with aclosing(model.stream(ASK)) as chunks:
             async for _ in chunks:
                 break
         assert await asyncio.to_thread(server.left.wait, 1)
@@ -204,7 +204,10 @@ async def test_models_that_only_quote_are_asked_only_what_they_can_answer() -> N
 
 def test_a_model_that_cannot_be_built_is_left_out_and_told_once() -> None:
     said: list[str] = []
-    declared = {"main": {"type": "openai", "model": "gpt"}, "chat": {"type": "first_of", "models": ["main", "spare"]}}
+    declared: dict[str, dict[str, Any]] = {
+        "main": {"type": "openai", "model": "gpt"},
+        "chat": {"type": "first_of", "models": ["main", "spare"]},
+    }
     resources = pool(declared, {"spare": says("Spare.")}, said=said)
     model = resources.get("models", "chat")
     assert [member.name for member in model.members] == ["spare"]
@@ -214,7 +217,10 @@ def test_a_model_that_cannot_be_built_is_left_out_and_told_once() -> None:
 
 
 def test_if_no_model_can_be_built_none_of_them_is_the_model() -> None:
-    declared = {"main": {"type": "openai", "model": "gpt"}, "chat": {"type": "first_of", "models": ["main"]}}
+    declared: dict[str, dict[str, Any]] = {
+        "main": {"type": "openai", "model": "gpt"},
+        "chat": {"type": "first_of", "models": ["main"]},
+    }
     with pytest.raises(ResourceError, match=r"models\.chat: none of the models can be built: main: .*api_key"):
         pool(declared).get("models", "chat")
 
@@ -239,6 +245,9 @@ def test_wrong_settings_are_named(settings: dict[str, Any], said: str) -> None:
 
 
 def test_models_in_a_circle_are_a_line_not_a_stack() -> None:
-    declared = {"a": {"type": "first_of", "models": ["b"]}, "b": {"type": "cached", "model": "a"}}
+    declared: dict[str, dict[str, Any]] = {
+        "a": {"type": "first_of", "models": ["b"]},
+        "b": {"type": "cached", "model": "a"},
+    }
     with pytest.raises(CircularResources, match=r"in a circle: models\.a -> models\.b -> models\.a"):
         pool(declared).get("models", "a")
