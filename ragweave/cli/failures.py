@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn, ParamSpec
+from pathlib import Path
+from typing import Any, NoReturn, ParamSpec
 
 import typer
 
@@ -16,11 +18,15 @@ from ragweave.cli.terminal import complain
 
 _BROKEN_PIPE = 141
 
+_USAGE: Any = typer.BadParameter.__base__
+"""What typer raises for a command line that it does not understand; it exports only this one of them."""
+
 P = ParamSpec("P")
 
 
 def run() -> NoReturn:
     """Run the command line; every way out of it passes here."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -31,16 +37,23 @@ def run() -> NoReturn:
     leave(status)
 
 
+def _open_what_is_closed() -> None:
+    """A stream that the shell closed (`>&-`) is None in Python; what goes there is wanted by nobody."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115  # for the whole process
+
+
 def _status() -> int:
     try:
         from ragweave.cli.app import app
 
-        app(prog_name="ragweave")
+        status = app(prog_name="ragweave", standalone_mode=False)
+        return status if isinstance(status, int) else 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:
         return status_of(error)
-    return 0
 
 
 def guarded(command: Callable[P, int | None]) -> Callable[P, None]:
@@ -77,8 +90,10 @@ def status_of(error: BaseException) -> int:
         raise error
     if isinstance(error, BrokenPipeError):
         return _BROKEN_PIPE
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, (KeyboardInterrupt, typer.Abort)):
         return INTERRUPTED
+    if isinstance(error, _USAGE):
+        return _not_understood(error)
     if os.environ.get("RAGWEAVE_DEBUG"):
         import traceback
 
@@ -86,6 +101,17 @@ def status_of(error: BaseException) -> int:
     with contextlib.suppress(BrokenPipeError):
         _explain(error)
     return 1
+
+
+def _not_understood(error: Any) -> int:
+    """Show how the command goes, and what of it was not understood."""
+    said = error.message.replace("Value error, ", "")
+    if said.startswith("Got unexpected extra argument") and error.ctx is not None and error.ctx.info_name == "ask":
+        said += "; put the question in quotes"
+    error.message = said
+    with contextlib.suppress(BrokenPipeError):
+        error.show()
+    return int(error.exit_code)
 
 
 def _explain(error: BaseException) -> None:
@@ -99,6 +125,8 @@ def _explain(error: BaseException) -> None:
         complain(str(error))
     elif isinstance(error, OSError) and error.filename is not None:
         complain(f"{os.fspath(error.filename)!r}: {(error.strerror or type(error).__name__).lower()}")
+    elif isinstance(error, OSError) and error.errno is not None:
+        complain(_unnamed(error))
     else:
         text = " ".join(str(error).split())
         complain(
@@ -107,12 +135,26 @@ def _explain(error: BaseException) -> None:
         )
 
 
+def _unnamed(error: OSError) -> str:
+    """An error of a file whose name is not told: the output, or the working directory."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the working directory is gone; cd into one that is there"
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.errno == errno.ENOSPC:
+        return f"the output cannot be written: {reason}"
+    return f"{reason} (RAGWEAVE_DEBUG=1 shows where)"
+
+
 def leave(status: int) -> NoReturn:
     """End the process. A reader that has gone away is not worth a message."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError) as error:
+        if not isinstance(error, (BrokenPipeError, ValueError)):
+            status = status or status_of(error)
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = status or _BROKEN_PIPE

@@ -208,7 +208,7 @@ def test_every_missing_input_is_named(folder: Path) -> None:
         (["ask"], 'ragweave ask GRAPH "QUESTION"'),
         (["ask", "How long does tea steep?"], "is not a graph file"),
         (["ask", "grph.yaml", "Hi?"], "did you mean 'graph.yaml'?"),
-        (["ask", "docs", "Hi?"], "'docs' is a folder, not a graph file"),
+        (["ask", "docs", "Hi?"], "'docs' is a folder, not a graph file; ragweave ask --docs docs"),
         (["ask", "--docs", "dosc", "Hi?"], "did you mean 'docs'?"),
         (["ask", "--docs", "docs"], "the question is missing"),
         (["ask", "--docs", "docs", ""], "the question is empty"),

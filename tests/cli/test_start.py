@@ -130,6 +130,68 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.stdout.splitlines()[0] == "{"
 
 
+@pytest.mark.parametrize("command", ["check graph.yaml", "explain", "--help", "check nowhere.yaml"])
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&- <&-"])
+def test_a_stream_that_is_closed_is_no_error(tmp_path: Path, command: str, closed: str) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    done = shell(f"{command} {closed}", tmp_path)
+    assert done.returncode == int("nowhere" in command)
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    done = shell("check graph.yaml > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: no space left on device\n")
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / "gone").mkdir()
+    done = shell("check ../graph.yaml", tmp_path / "gone", before="rmdir ../gone; ")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: the working directory is gone; cd into one that is there\n"
+
+
+def shell(command: str, folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """The command as bash runs it, with redirections."""
+    line = before + " ".join([*COMMAND, command])
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nodes", "--format", "xml"], "Error: Invalid value for '--format': 'xml' is not one of 'text', 'json'.\n"),
+        (
+            ["ask", "graph.yaml", "how", "long"],
+            "Error: Got unexpected extra argument(s) (long); put the question in quotes\n",
+        ),
+    ],
+)
+def test_a_wrong_command_line_says_the_way_out(arguments: list[str], said: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.endswith(said)
+
+
+def test_ctrl_c_while_modules_are_imported_is_one_word(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    (tmp_path / "slow.py").write_text(
+        "import os, signal\n"
+        "class Once:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        sum(range(1000))\n"
+        "class Owner:\n    once = Once()\n"
+    )
+    done = run("check", "graph.yaml", "--plugin", "slow.py", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_colour_only_on_a_terminal_and_only_if_wanted(tmp_path: Path) -> None:
     (tmp_path / "graph.yaml").write_text(GRAPH)
     assert "\x1b[" in on_terminal("check", "graph.yaml", cwd=tmp_path).raw
