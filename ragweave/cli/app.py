@@ -140,7 +140,7 @@ def run(
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
 ) -> int:
-    """Run a graph once; each of its inputs is an option of its own, such as --question "…"."""
+    """Run a graph once. Each of its inputs is an option of its own, such as --question "…"."""
     from ragweave.cli.running import run_graph
 
     as_json = format is Report.json
@@ -179,7 +179,7 @@ def batch(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where there is an output.")] = False,
     plugin: Plugins = None,
 ) -> int:
-    """Run a graph over every row of a file; a batch that was killed goes on where it stopped."""
+    """Run a graph over every row of a file. A batch that was killed goes on where it stopped."""
     from ragweave.cli.batching import Batch, batch_file
 
     stop = on_error is OnError.stop
@@ -265,6 +265,21 @@ def nodes(
     from ragweave.cli.listing import list_types
 
     return list_types(name, plugin or [], as_json=format is Report.json)
+
+
+@app.command()
+@at_once
+def doctor(
+    graph: Annotated[
+        Path | None, typer.Argument(metavar="GRAPH", help="A graph file to look at too.", show_default=False)
+    ] = None,
+    plugin: Plugins = None,
+    format: ReportFormat = Report.text,
+) -> int:
+    """Look at what is installed, which models can be reached, and what a graph lacks."""
+    from ragweave.cli.doctor import examine
+
+    return examine(graph, plugin or [], as_json=format is Report.json)
 
 
 @app.command()

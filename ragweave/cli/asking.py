@@ -53,6 +53,8 @@ def ask_graph(graph: str | None, asked: Asked) -> int:
             f"{graph!r} is not a graph file",
             hint='ragweave ask GRAPH "QUESTION", or ragweave ask --docs FOLDER "QUESTION"',
         )
+    if path.is_dir():
+        raise InputError(f"{graph!r} is a folder, not a graph file", hint=f'ragweave ask --docs {graph} "QUESTION"')
     if asked.question is not None:
         _refuse_blank(asked.question, f'ragweave ask {graph} "QUESTION"')
     opened = open_graph(path, asked.plugins)
