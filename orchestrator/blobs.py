@@ -83,6 +83,12 @@ class Blobs:
         self._hold(digest, data)
         return data
 
+    def __contains__(self, digest: object) -> bool:
+        if digest in self._held:
+            return True
+        valid = isinstance(digest, str) and _DIGEST.fullmatch(digest) is not None
+        return self.folder is not None and valid and self._file(self.folder, str(digest)).is_file()
+
     def attach(self, source: str | Path | bytes, *, media_type: str = "", name: str = "") -> BlobPart:
         """A part of a message from a file or from bytes; what it is, is told by `media_type`, its bytes or its name.
 

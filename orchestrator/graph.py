@@ -46,9 +46,10 @@ from ragweave.orchestrator.running.threads import ThreadQueues
 from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import RunRecord, Store
 from ragweave.orchestrator.stores.memory import MemoryStore
-from ragweave.orchestrator.values import Ask, Usage
+from ragweave.orchestrator.values import Ask, BlobPart, Usage
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.nodes.graph import GivenGraph
 
 
@@ -313,6 +314,23 @@ class Graph:
         from ragweave.orchestrator.nodes.graph import GivenGraph  # for those who put graphs into graphs
 
         return GivenGraph.of(self)
+
+    # --- images, sounds and files ---
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where the bytes of attached images, sounds and files are; in memory, unless its `folder` is set."""
+        return self.resources.blobs
+
+    def attach(self, source: str | Path | bytes, *, media_type: str = "", name: str = "") -> BlobPart:
+        """A part of a message from a file or from bytes, for an input of type `Part`, `list[Part]` or `Message`.
+
+        >>> graph.run(question="What is in the picture?", picture=graph.attach("cat.png"))
+
+        What it is, is told by `media_type`, else by its bytes and its name. Raises InputError for a file that cannot be
+        read or that is too large (20 MB).
+        """
+        return self.blobs.attach(source, media_type=media_type, name=name)
 
     # --- life ---
 

@@ -48,6 +48,7 @@ class Resources:
         """Where the user keeps what models cost; empty if nowhere."""
         self._prices: Prices | None = None
         self._blobs: Blobs | None = None
+        self._lenders: list[Resources] = []
         self._specs = {(spec.kind, spec.name): spec for spec in specs}
         self._built: dict[tuple[str, str], Any] = {}
         self._building: list[tuple[str, str]] = []
@@ -56,7 +57,7 @@ class Resources:
 
     @property
     def blobs(self) -> Blobs:
-        """The bytes of images, sounds and files in messages; those of a graph inside another are the outer one's."""
+        """The bytes of images, sounds and files that were attached here."""
         with self._lock:
             if self._blobs is None:
                 from ragweave.orchestrator.blobs import Blobs  # a graph of text needs none
@@ -64,9 +65,27 @@ class Resources:
                 self._blobs = Blobs()
             return self._blobs
 
-    @blobs.setter
-    def blobs(self, blobs: Blobs) -> None:
-        self._blobs = blobs
+    def blob(self, digest: str, name: str = "") -> bytes:
+        """The bytes of this hash, attached here or to a graph around this one. Raises InputError that shows `name`."""
+        for lender in self._lenders:
+            if lender.holds(digest):
+                return lender.blob(digest, name)
+        return self.blobs.get(digest, name)
+
+    def holds(self, digest: str) -> bool:
+        """True if the bytes of this hash were attached here or to a graph around this one."""
+        if self._blobs is not None and digest in self._blobs:
+            return True
+        return any(lender.holds(digest) for lender in self._lenders)
+
+    def borrow(self, outer: Resources) -> None:
+        """Find the blobs of this graph too: what is attached to a graph reaches the models of the graphs inside it."""
+        if outer is not self and outer not in self._lenders:
+            self._lenders.append(outer)
+
+    def names(self, kind: str) -> list[str]:
+        """The names that the graph declares for a kind, such as `models`."""
+        return [name for declared, name in self._specs if declared == kind]
 
     def built(self, kind: str, name: str) -> Any | None:
         """The resource if it is built already, else None."""

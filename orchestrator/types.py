@@ -59,6 +59,8 @@ def type_of(annotation: Any) -> Type:
     """The type that a Python annotation means. Raises TypeError for what state cannot hold."""
     if annotation in (Any, object, None, type(None)):
         return JSON
+    if annotation in _PARTS:
+        return Type("Part")
     if isinstance(annotation, type):
         word = annotation.__name__
         if SCALARS.get(word) is annotation or _models.get(word) is annotation:
@@ -128,6 +130,7 @@ def converter(kind: Type) -> Callable[[Any], Any]:
 
 
 _models: dict[str, type[Any]] = {}
+_PARTS: list[Any] = []
 
 
 def _register_own() -> None:
@@ -135,6 +138,8 @@ def _register_own() -> None:
 
     for name in ("Document", "Citation", "Answer", "Message", "ToolCall", "ToolResult", "Verdict", "Usage", "Failure"):
         register_value(getattr(values, name))
+    _models["Part"] = values.BlobPart  # a text of its own is a str
+    _PARTS.extend((values.BlobPart, values.Part))
 
 
 _register_own()

@@ -22,6 +22,8 @@
 
 A section starts at a line `## system`, `## user` or `## assistant`; `## messages: x` puts the messages of a variable in
 its place. A file without sections is one user message. `list[Message]?` is short for `required: false`.
+Variables of type `Part` or `list[Part]` are images, sounds and files: they go with the last message of the user, before
+its text.
 """
 
 from __future__ import annotations
@@ -80,6 +82,17 @@ class PromptSource:
     sections: Sequence[Section] = ()
     places: Mapping[str, int] = field(default_factory=dict)
     """The line on which each variable is declared."""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The variables that hold images, sounds and files: they are not printed but go with the user's message."""
+        return [name for name, variable in self.variables.items() if str(variable.type) in ("Part", "list[Part]")]
+
+    @property
+    def parts_in(self) -> Section | None:
+        """The section that they go with: the last one of the user."""
+        return next((section for section in reversed(self.sections) if section.role == "user"), None)
+
     text: str = ""
     """The whole file."""
 
@@ -270,7 +283,7 @@ def _check_messages(source: PromptSource, faults: Faults) -> None:
         variable = source.variables.get(section.text)
         if variable is None:
             faults.add(section.line, f"unknown variable {section.text!r}{did_you_mean(section.text, source.variables)}")
-        elif str(variable.type) not in ("list[Message]", "list[json]"):
+        elif str(variable.type) not in ("list[Message]", "list[json]", "Message"):
             faults.add(section.line, f"variable {section.text!r} holds {variable.type}, not list[Message]")
     if not source.sections and not faults:
         faults.add(0, "the prompt has no text")

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema, model_v
 
 from ragweave.orchestrator.contracts import Resource
 from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
-from ragweave.orchestrator.values import Message
+from ragweave.orchestrator.values import BlobPart, Message, TextPart
 from ragweave.prompts.source import Faults, PromptSource, Section, Variable, read_source, read_variable
 
 if TYPE_CHECKING:
@@ -95,12 +95,16 @@ class Prompt(Resource, type="template"):
         messages: list[Message] = []
         for position, section in enumerate(source.sections):
             if section.role == "messages":
+                stored = given[section.text]
                 # Only the prompt speaks as system: a stored conversation must not.
-                messages += [message for message in given[section.text] if message.role != "system"]
+                stored = [] if stored is None else [stored] if isinstance(stored, Message) else stored
+                messages += [message for message in stored if message.role != "system"]
                 continue
             text = self._rendered(position, section, given)
-            if text:
-                messages.append(Message.of(section.role, text))
+            # Models understand an image better before the question about it.
+            parts = _parts(source, given) if section is source.parts_in else ()
+            if text or parts:
+                messages.append(Message(role=section.role, parts=(*parts, *([TextPart(text=text)] if text else []))))
         if not messages:
             raise InputError(f"prompt {self.label!r} renders to nothing")
         return messages
@@ -182,13 +186,26 @@ def check(source: PromptSource) -> None:
             continue
         used |= sandbox.check_template(section.text, types, faults.add, first_line=section.line)
     for name in source.variables:
-        if name not in used:
+        if name in source.parts:
+            if source.parts_in is None:
+                kind = source.variables[name].type
+                faults.add(source.places.get(name, 0), f"variable {name!r} is a {kind}; it needs a section ## user")
+        elif name not in used:
             line = source.places.get(name, 0)
             faults.add(line, f"variable {name!r} is declared but used nowhere; use it or delete it")
     if source.abstention and not any(source.abstention in " ".join(part.text.split()) for part in source.sections):
         faults.add(0, f"the abstention {source.abstention!r} is not in the text, so no model would know to say it")
     if faults:
         raise faults.error()
+
+
+def _parts(source: PromptSource, given: Mapping[str, Any]) -> list[BlobPart]:
+    """The images, sounds and files among the values, in the order of the variables."""
+    found: list[BlobPart] = []
+    for name in source.parts:
+        value = given[name]
+        found += [] if value is None else [value] if isinstance(value, BlobPart) else value
+    return found
 
 
 def _read(folder: Path, name: str) -> str:

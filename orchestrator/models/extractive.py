@@ -14,6 +14,7 @@ from ragweave.orchestrator.errors import MissingExtra, ModelError
 from ragweave.orchestrator.models.extraction.questions import in_context
 from ragweave.orchestrator.models.extraction.selection import Selection, select
 from ragweave.orchestrator.models.extraction.wording import paragraphs
+from ragweave.orchestrator.models.parts import refuse_parts
 from ragweave.orchestrator.values import Document, Usage
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Extractive(ChatModel, type="extractive"):
                 "the model 'extractive' quotes its sources and cannot fill in a JSON schema",
                 hint="give this node a model with an endpoint, such as {type: openai}",
             )
+        refuse_parts(request.messages, ("text",), "extractive", hint="give this node a model that reads it")
         question, documents = _asked(request)
         similar = _Nearness(self._embedder) if self._embedder is not None else None
         selection = await asyncio.to_thread(select, question, documents, self.max_sentences, similar)

@@ -55,5 +55,5 @@ def _encode(wanted: Mapping[str, BlobPart], resources: Resources | None) -> Mapp
             raise InputError(
                 f"the bytes of the {part.type} {part.label!r} are not here: the model was opened without a graph"
             )
-        found[digest] = base64.b64encode(resources.blobs.get(digest, part.label)).decode("ascii")
+        found[digest] = base64.b64encode(resources.blob(digest, part.label)).decode("ascii")
     return found

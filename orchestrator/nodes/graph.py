@@ -92,6 +92,7 @@ class GraphNode(Node, type="graph"):
                 from ragweave.orchestrator.language.inner import near  # for graphs in graphs
 
                 loaded = _Loaded(Graph.load(near(path)))
+                loaded.graph.resources.borrow(resources)
                 resources.put("graphs", str(path), loaded)
             self._graph = loaded.graph
         return self._graph  # type: ignore[no-any-return]
@@ -112,6 +113,7 @@ class GivenGraph(GraphNode):
     def signature(self, resources: Resources) -> Signature:
         """Declared inputs as reads, outputs as writes."""
         resources.put("graphs", f"<{id(self._graph)}>", _Given(self._graph))
+        self._graph.resources.borrow(resources)
         return super().signature(resources)
 
 
