@@ -181,6 +181,12 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, (TimeoutError, ConnectionError))
 
 
+def a(word: object) -> str:
+    """A word with its article: "an Answer", "a Document", "a Usage"."""
+    text = str(word)
+    return f"an {text}" if text[:1].lower() in ("a", "e", "i", "o") else f"a {text}"
+
+
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` most likely meant, or None if none is near."""
     lowered = {candidate.lower(): candidate for candidate in candidates}

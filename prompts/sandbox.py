@@ -16,7 +16,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
 
-from ragweave.orchestrator.errors import InputError
+from ragweave.orchestrator.errors import InputError, a
 from ragweave.orchestrator.types import Type
 from ragweave.prompts.syntax import FILTERS, TESTS, TemplateCheck
 
@@ -126,7 +126,7 @@ def _json(value: Any) -> str:
 def _shown(value: Any) -> str:
     name = type(value).__name__
     keys = f" (it has {', '.join(map(repr, list(value)[:8]))})" if isinstance(value, Mapping) else ""
-    return {"dict": "the map", "list": "the list", "tuple": "the list", "str": "the text"}.get(name, f"a {name}") + keys
+    return {"dict": "the map", "list": "the list", "tuple": "the list", "str": "the text"}.get(name, a(name)) + keys
 
 
 def _readable(message: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import nodes
 from pydantic import BaseModel
 
-from ragweave.orchestrator.errors import did_you_mean
+from ragweave.orchestrator.errors import a, did_you_mean
 from ragweave.orchestrator.types import JSON, STR, Type, type_of, value_models
 
 FILTERS = ("default", "first", "join", "last", "length", "lower", "tojson", "trim", "truncate", "upper")
@@ -83,10 +83,10 @@ class TemplateCheck:
         kind = self._type(node, scope)
         model = value_models().get(kind.word)
         if kind.word in ("list", "map"):
-            self._complain(node.lineno, f"a {kind} cannot be printed as it is; use a for loop, |join or |tojson")
+            self._complain(node.lineno, f"{a(kind)} cannot be printed as it is; use a for loop, |join or |tojson")
         elif model is not None and "__str__" not in vars(model):
             fields = ", ".join(fields_of(kind) or {})
-            self._complain(node.lineno, f"a {kind} cannot be printed as it is; print one of its fields: {fields}")
+            self._complain(node.lineno, f"{a(kind)} cannot be printed as it is; print one of its fields: {fields}")
 
     def _if(self, node: nodes.If, scope: _Scope) -> None:
         self._type(node.test, scope)
@@ -108,7 +108,7 @@ class TemplateCheck:
                 node.lineno, f"{name!r} is a variable of the prompt; give the items of the loop another name"
             )
         if kind.word not in ("list", "map", "json"):
-            self._complain(node.lineno, f"a {kind} is no list; a for loop needs one")
+            self._complain(node.lineno, f"{a(kind)} is no list; a for loop needs one")
         if scope.depth >= MAX_DEPTH:
             self._complain(node.lineno, f"loops are nested more than {MAX_DEPTH} deep")
         if node.recursive:
@@ -173,9 +173,9 @@ class TemplateCheck:
         if kind.word == "json" or (fields is not None and name in fields):
             return fields[name] if fields else JSON
         if fields is None:
-            self._complain(node.lineno, f"a {kind} has no fields, so no {name!r}")
+            self._complain(node.lineno, f"{a(kind)} has no fields, so no {name!r}")
         else:
-            self._complain(node.lineno, f"a {kind} has no field {name!r}{did_you_mean(name, fields)}")
+            self._complain(node.lineno, f"{a(kind)} has no field {name!r}{did_you_mean(name, fields)}")
         return JSON
 
     def _item(self, node: nodes.Getitem, scope: _Scope) -> Type:

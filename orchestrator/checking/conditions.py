@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from ragweave.orchestrator.checking.condition import Condition, ConditionSyntax, compile_condition, read_keys
-from ragweave.orchestrator.errors import did_you_mean
+from ragweave.orchestrator.errors import a, did_you_mean
 from ragweave.orchestrator.language.report import surely
 from ragweave.orchestrator.language.spec import Mark
 from ragweave.orchestrator.types import Type, type_of, value_models
@@ -115,7 +115,7 @@ class Conditions:
         if model is None:
             return None
         shown = ", ".join(f"{path}.{name}" for name in model.model_fields)
-        return Trouble("RW423", f"{path!r} is a {kind.word}; a condition reads its fields: {shown}", at)
+        return Trouble("RW423", f"{path!r} is {a(kind.word)}; a condition reads its fields: {shown}", at)
 
     def _unknown_item_field(self, text: str) -> Trouble | None:
         """A field of an item of a list, which CEL does not check: `docs[0].scor`, `docs.all(d, d.scor > 1.0)`."""
@@ -251,7 +251,7 @@ def _mismatch(text: str, function: str, kinds: list[str], offset: int) -> Troubl
         )
     if "null_type" in kinds:
         return Trouble(
-            "RW424", f"a {shown[0]} is never null; state keys that a condition may read always have a value", offset
+            "RW424", f"{a(shown[0])} is never null; state keys that a condition may read always have a value", offset
         )
     if len(shown) == 1:
         return Trouble("RW424", f"{operator!r} cannot take {_an(shown[0])}", text.rfind(operator, 0, offset + 1))

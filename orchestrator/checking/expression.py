@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ragweave.orchestrator.checking.condition import ConditionSyntax, plain, syntax
 from ragweave.orchestrator.checking.conditions import Conditions, Trouble, names_in
-from ragweave.orchestrator.errors import ConditionError
+from ragweave.orchestrator.errors import ConditionError, a
 from ragweave.orchestrator.types import JSON, Type, list_of
 
 _WORDS = {
@@ -45,7 +45,7 @@ def compile_expression(text: str) -> Expression:
     kind = _type(str(program.return_type()))
     if kind is None:
         given = str(program.return_type()).lower()
-        raise ConditionSyntax(f"it gives a {given}, which state cannot hold; write string({text})")
+        raise ConditionSyntax(f"it gives {a(given)}, which state cannot hold; write string({text})")
     error_type = cel.Type.ERROR
 
     def value(state: Mapping[str, Any]) -> Any:

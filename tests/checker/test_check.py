@@ -290,3 +290,26 @@ edges:
         "which nothing reads; did you mean 'darft'?"
     )
     assert problem.fix is None
+
+
+@pytest.mark.parametrize(("kind", "said"), [("Answer", "an Answer"), ("Document", "a Document"), ("Usage", "a Usage")])
+def test_what_a_thing_is_has_the_right_article(kind: str, said: str) -> None:
+    [problem] = [
+        one
+        for one in problems_of(f"""
+inputs: {{thing: {kind}}}
+outputs: [answer]
+nodes:
+  a: {{type: refuse}}
+  b: {{type: idle}}
+edges:
+  - start -> a
+  - from: a
+    routes:
+      - {{when: thing == thing, to: b}}
+      - {{to: end}}
+  - b -> end
+""")
+        if one.severity == "error"
+    ]
+    assert f"'thing' is {said}; a condition reads its fields: thing." in problem.message
