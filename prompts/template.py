@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
 
 from ragweave.orchestrator.contracts import Resource
-from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
+from ragweave.orchestrator.errors import InputError, ResourceError, a, did_you_mean
 from ragweave.orchestrator.values import BlobPart, Message, TextPart
 from ragweave.prompts.source import Faults, PromptSource, Section, Variable, read_source, read_variable
 
@@ -189,7 +189,7 @@ def check(source: PromptSource) -> None:
         if name in source.parts:
             if source.parts_in is None:
                 kind = source.variables[name].type
-                faults.add(source.places.get(name, 0), f"variable {name!r} is a {kind}; it needs a section ## user")
+                faults.add(source.places.get(name, 0), f"variable {name!r} is {a(kind)}; it needs a section ## user")
         elif name not in used:
             line = source.places.get(name, 0)
             faults.add(line, f"variable {name!r} is declared but used nowhere; use it or delete it")
