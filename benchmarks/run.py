@@ -29,6 +29,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 COOKBOOK = HERE / "cookbook.py"
+MODELS = HERE / "models.py"
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 
@@ -146,7 +147,7 @@ def main(
     write: Annotated[bool, typer.Option(help="Write the tables into docs/benchmarks.md.")] = False,
 ) -> None:
     """Measure ragweave and its peers on identical work."""
-    extra = ["cookbook"] if COOKBOOK.is_file() else []
+    extra = ["models", *(["cookbook"] if COOKBOOK.is_file() else [])]
     scenarios = chosen(scenario, [*SCENARIOS, *extra], "scenario")
     engines = chosen(engine, list(ENGINES), "engine")
     if write and (scenario or engine or quick):
@@ -164,6 +165,9 @@ def main(
     if write:
         write_between_markers(PAGE, markdown(outcomes, versions(outcomes), sentence))
     failed = bool(problems(outcomes)) or (strict and bool(missed(outcomes)))
+    if "models" in scenarios:
+        options = ["--calls", "50"] if quick else []
+        failed |= subprocess.run([sys.executable, str(MODELS), *options], check=False).returncode != 0
     if "cookbook" in scenarios:
         options = [*(["--quick"] if quick else []), *(["--write"] if write else [])]
         failed |= subprocess.run([sys.executable, str(COOKBOOK), *options], check=False).returncode != 0
