@@ -24,7 +24,7 @@ class RetrieverNode(Node, type="retriever"):
 
     origin: ClassVar[str] = "retrieved"
     example: ClassVar[str] = (
-        "retrieve: {type: retriever, retriever: recipes, top_k: 20, map: {over: queries, as: query, merge: rrf}}"
+        "retrieve: {type: retriever, retriever: recipes, top_k: 20, map: {over: queries, as: query, merge: best}}"
     )
 
     retriever: RetrieverName = Field(description="The retriever to ask.")

@@ -66,7 +66,7 @@ nodes:
     Code(
         "RW127",
         "unknown merge",
-        "A merge says what a key is that several parallel nodes wrote, or what map makes of its results: rrf, "
+        "A merge says what a key is that several parallel nodes wrote, or what map makes of its results: rrf, best, "
         "extend, union, first, last, sum, min, max, or one that a plugin registers.",
         """\
 state:
@@ -202,6 +202,21 @@ models:
         "key in it would be missing.",
         "",
         "",
+    ),
+    Code(
+        "RW307",
+        "a file that a resource needs is missing or of no use",
+        "A resource names files or folders, relative to the graph: a model on this machine, say, with its config.json, "
+        "tokenizer and weights. They are looked at, and nothing is loaded. If a setting refers to the environment this "
+        "is a warning, since it may be right elsewhere; else it is an error.",
+        """\
+models:
+  chat: {type: transformers, path: nowhere}
+""",
+        """\
+models:
+  chat: {type: extractive}
+""",
     ),
     Code(
         "RW310",

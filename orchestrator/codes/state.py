@@ -105,7 +105,7 @@ edges:
         "RW205",
         "two writers may run at the same time",
         "Two nodes of which neither waits for the other write one key, and a later node reads it. Which value it "
-        "gets would be an accident. Say under state how they become one (merge: rrf, extend, union, first, last, "
+        "gets would be an accident. Say under state how they become one (merge: rrf, best, extend, union, first, last, "
         "…), or rename one with writes.",
         """\
 retrievers:
@@ -135,7 +135,7 @@ edges:
     Code(
         "RW206",
         "a merge that does not fit its key",
-        "rrf, extend and union merge lists; sum, min and max numbers; first and last anything.",
+        "rrf, best, extend and union merge lists; sum, min and max numbers; first and last anything.",
         """\
 state:
   answer: {merge: rrf}

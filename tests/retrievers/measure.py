@@ -19,7 +19,7 @@ from typing import Any
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Embedder
-from ragweave.orchestrator.merges import rrf
+from ragweave.orchestrator.merges import best, rrf
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
@@ -122,7 +122,7 @@ class Pipeline:
         """The reranker's order of what the question found."""
         return [await self.rerank(question.text, await self.retrieve(question.text), top_k=20) for question in asked]
 
-    async def decomposed(self, asked: Sequence[Question], rounds: int = 1, merge: Merge = rrf) -> list[list[Document]]:
+    async def decomposed(self, asked: Sequence[Question], rounds: int = 1, merge: Merge = best) -> list[list[Document]]:
         """The decomposer's queries searched, merged and reranked; in a second round, what was found leads on."""
         rankings = []
         for question in asked:
@@ -134,15 +134,6 @@ class Pipeline:
                 found = merge([await self.retrieve(question.text, query) for query in queries])
             rankings.append(await self.rerank(question.text, found, queries))
         return rankings
-
-
-def best(values: list[list[Document]]) -> list[Document]:
-    """Each passage with the best of its scores: what `merge` could be instead of `rrf`."""
-    highest: dict[str, Document] = {}
-    for document in (document for value in values for document in value):
-        if document.id not in highest or document.score > highest[document.id].score:
-            highest[document.id] = document
-    return sorted(highest.values(), key=lambda document: -document.score)
 
 
 async def report(name: str, embedder: Embedder) -> None:
