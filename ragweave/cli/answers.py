@@ -14,7 +14,7 @@ from ragweave.cli.terminal import clean, is_terminal, one_line, paint, say, widt
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Result
-    from ragweave.orchestrator.values import Answer, Citation
+    from ragweave.orchestrator.values import Answer, Citation, Usage
 
 _WIDEST = 100
 
@@ -26,8 +26,18 @@ def as_data(result: Result) -> dict[str, Any]:
         "outputs": _plain(result.outputs),
         "run_id": result.run_id,
         "thread_id": result.thread_id,
-        "usage": _plain(result.usage),
+        "usage": _used(result.usage),
     }
+
+
+def _used(usage: Usage) -> dict[str, Any]:
+    """What a run has used; money only where there is a price file, and `cost` null where it is not all known."""
+    counts = {"calls": usage.calls, "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    if usage.cached_tokens:
+        counts["cached_tokens"] = usage.cached_tokens
+    if not usage.currency:
+        return counts
+    return {**counts, "cost": float(usage.cost) if usage.cost is not None else None, "currency": usage.currency}
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, TextIO
 
 from ragweave.cli.terminal import cells, one_line, paint, width
@@ -25,7 +26,7 @@ class _Call:
     took: float | None = None
     items: int = 0
     notes: list[str] = field(default_factory=list)
-    tokens: tuple[int, int] | None = None
+    used: Usage | None = None
 
 
 class Trace:
@@ -58,9 +59,10 @@ class Trace:
         if kind == "finished":
             call.took = now - self._began - call.began
         elif kind == "used":
-            before = call.tokens or (0, 0)
-            used = event.data
-            call.tokens = (before[0] + used.get("input_tokens", 0), before[1] + used.get("output_tokens", 0))
+            from ragweave.orchestrator.values import Usage
+
+            used = Usage(**event.data)
+            call.used = used if call.used is None else call.used + used
         elif kind == "item":
             call.items += 1
         elif kind == "skipped":
@@ -72,7 +74,7 @@ class Trace:
     def write(self, stream: TextIO) -> None:
         """The table."""
         rows = [self._row(call) for call in self._calls.values()]
-        rows.append(("in all", _seconds(self._took), _tokens(self._totals()), self._end))
+        rows.append(("in all", _seconds(self._took), _tokens(self._usage), self._end))
         heads = ("node", "time", "tokens", "")
         widths = [max(cells(row[at]) for row in (heads, *rows)) for at in range(3)]
         stream.write("\n")
@@ -87,12 +89,7 @@ class Trace:
     def _row(self, call: _Call) -> tuple[str, str, str, str]:
         notes = [*([f"{call.items} items"] if call.items else []), *call.notes]
         took = "" if "skipped" in call.notes else _seconds(call.took)
-        return "  " * call.depth + call.path.rpartition("/")[2], took, _tokens(call.tokens), "; ".join(notes)
-
-    def _totals(self) -> tuple[int, int] | None:
-        if self._usage is None or not self._usage.calls:
-            return None
-        return self._usage.input_tokens, self._usage.output_tokens
+        return "  " * call.depth + call.path.rpartition("/")[2], took, _tokens(call.used), "; ".join(notes)
 
 
 def _seconds(took: float | None) -> str:
@@ -101,5 +98,17 @@ def _seconds(took: float | None) -> str:
     return f"{took * 1000:,.1f} ms" if took < 1 else f"{took:,.2f} s"
 
 
-def _tokens(tokens: tuple[int, int] | None) -> str:
-    return f"{tokens[0]:,} in, {tokens[1]:,} out" if tokens is not None else ""
+def _tokens(used: Usage | None) -> str:
+    """Tokens, and where there is a price file, money."""
+    if used is None or not used.calls:
+        return ""
+    tokens = f"{used.input_tokens:,} in, {used.output_tokens:,} out"
+    if not used.currency:
+        return tokens
+    return f"{tokens}, {money(used)}"
+
+
+def money(used: Usage) -> str:
+    """What calls cost, such as `0.0031 USD`; if not all of it is known, from where on."""
+    spent = f"{used.spent.quantize(Decimal('0.000001')).normalize():f} {used.currency}"
+    return spent if used.cost is not None else f"more than {spent}"
