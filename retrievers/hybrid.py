@@ -46,7 +46,7 @@ class Hybrid(Retriever, type="hybrid"):
 
     links: bool = Field(default=True, description="Also bring in documents that the best passages link to.")
 
-    _opened: Any = PrivateAttr(default=None)
+    _opened: _Opened = PrivateAttr()
     _seen: Any = PrivateAttr(default=None)
     _resources: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
@@ -72,17 +72,18 @@ class Hybrid(Retriever, type="hybrid"):
 
     def _current(self) -> _Opened:
         """The index as it is now, opened anew if it was built again."""
-        assert self._opened is not None
-        folder = self._opened.stored.folder
+        opened = self._opened
+        folder = opened.stored.folder
         stamp = generations.stamp(folder)
         if stamp is None or stamp == self._seen:
-            return self._opened
+            return opened
         with self._lock:
             if stamp != self._seen:
                 try:
                     self._opened = self._open_current(folder)
                 except NodeError as error:
-                    self._resources.say(f"the index {self.index!r} was built again; the old one is used on: {error}")
+                    said = f"the index {self.index!r} was built again; the old one is used on: {error}"
+                    self._resources.say(said)
                 self._seen = stamp
         return self._opened
 
