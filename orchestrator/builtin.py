@@ -8,6 +8,7 @@ TABLE: dict[str, dict[str, str]] = {
         "decomposer": "ragweave.prompts.decomposer:Decomposer",
         "generator": "ragweave.prompts.generator:Generator",
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
+        "extract": "ragweave.prompts.extract:Extract",
         "notify": "ragweave.orchestrator.nodes.notify:Notify",
         "recall": "ragweave.orchestrator.nodes.recall:Recall",
         "remember": "ragweave.orchestrator.nodes.remember:Remember",
@@ -54,6 +55,7 @@ TABLE: dict[str, dict[str, str]] = {
         "summarise": "ragweave.prompts.library:summarise",
         "template": "ragweave.prompts.template:Prompt",
     },
+        "extract": "ragweave.prompts.library:extract",
     "stores": {
         "memory": "ragweave.orchestrator.stores.memory:MemoryStore",
     },

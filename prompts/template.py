@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 256 << 10
 
-_DECLARATION = {
+DECLARATION = {
     "anyOf": [
         {"type": "string", "description": "A type, such as str or list[Document]; with ? at its end, optional."},
         {
@@ -48,7 +48,7 @@ class Prompt(Resource, type="template"):
 
     file: str = Field("", description="The prompt file, relative to the graph file and inside its folder.")
     text: str = Field("", description="The prompt itself, instead of a file.")
-    variables: Mapping[str, Annotated[Variable, PlainValidator(read_variable), WithJsonSchema(_DECLARATION)]] = Field(
+    variables: Mapping[str, Annotated[Variable, PlainValidator(read_variable), WithJsonSchema(DECLARATION)]] = Field(
         {}, description="The variables and their types, for a prompt without front matter."
     )
 

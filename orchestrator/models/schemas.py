@@ -33,8 +33,9 @@ def read_json(text: str, schema: Mapping[str, Any]) -> tuple[Any, str]:
     answer may hold brackets too.
     """
     from jsonschema import Draft202012Validator  # 60 ms to import
+    from referencing import Registry
 
-    validator = Draft202012Validator(schema)
+    validator = Draft202012Validator(schema, registry=Registry())  # which reads no address that a schema names
     first: tuple[Any, str] | None = None
     for value in _json_values(text):
         fault = _fault(validator, value)
