@@ -4,11 +4,13 @@ from __future__ import annotations
 
 TABLE: dict[str, dict[str, str]] = {
     "nodes": {
+        "classifier": "ragweave.orchestrator.nodes.classifier:Classifier",
         "combine": "ragweave.orchestrator.nodes.combine:Combine",
+        "compress": "ragweave.orchestrator.nodes.compress:Compress",
         "decomposer": "ragweave.prompts.decomposer:Decomposer",
+        "extract": "ragweave.prompts.extract:Extract",
         "generator": "ragweave.prompts.generator:Generator",
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
-        "extract": "ragweave.prompts.extract:Extract",
         "notify": "ragweave.orchestrator.nodes.notify:Notify",
         "recall": "ragweave.orchestrator.nodes.recall:Recall",
         "remember": "ragweave.orchestrator.nodes.remember:Remember",
@@ -51,11 +53,12 @@ TABLE: dict[str, dict[str, str]] = {
     "checks": {},
     "prompts": {
         "answer_with_citations": "ragweave.prompts.library:answer_with_citations",
+        "classify": "ragweave.prompts.library:classify",
         "decompose": "ragweave.prompts.library:decompose",
+        "extract": "ragweave.prompts.library:extract",
         "summarise": "ragweave.prompts.library:summarise",
         "template": "ragweave.prompts.template:Prompt",
     },
-        "extract": "ragweave.prompts.library:extract",
     "stores": {
         "memory": "ragweave.orchestrator.stores.memory:MemoryStore",
     },

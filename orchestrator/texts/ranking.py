@@ -62,12 +62,13 @@ def centrality(found: Sequence[Vector]) -> list[float]:
 
 
 def choose(
-    scores: Sequence[float], found: Sequence[Vector], costs: Sequence[int], budget: int, *, diversity: float = 0.3
+    scores: Sequence[float], found: Sequence[Vector], costs: Sequence[int], budget: int, *, diversity: float = 0.4
 ) -> list[int]:
     """The places of the best texts whose costs fit the budget together, in their order.
 
-    Maximal marginal relevance (Carbonell and Goldstein 1998): a text loses `diversity` times its cosine to the nearest
-    one that was chosen before. Where nothing fits, the best text alone is chosen.
+    Maximal marginal relevance (Carbonell and Goldstein 1998): a text loses `diversity` times the square of its cosine to
+    the nearest one that was chosen before; the square leaves those that only share the topic almost what they have.
+    Where nothing fits, the best text alone is chosen.
     """
     if not scores:
         return []
@@ -80,7 +81,7 @@ def choose(
         rest.discard(best)
         left -= costs[best]
         for place in rest:
-            nearest[place] = max(nearest[place], dot(found[place], found[best]))
+            nearest[place] = max(nearest[place], dot(found[place], found[best]) ** 2)
     return sorted(chosen) or [max(range(len(scores)), key=lambda place: (scores[place], -place))]
 
 
