@@ -20,6 +20,8 @@ from ragweave.orchestrator.promises import keep, refuse_incomplete
 from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
@@ -63,6 +65,10 @@ class Resource(BaseModel):
     def check_settings(self) -> None:
         """Raise ResourceError where settings do not go together. Called by the check of a graph, which opens nothing:
         must need no file and no network."""
+
+    def check_files(self, folder: Path) -> None:
+        """Raise ResourceError where a file that the settings name is missing or of no use; paths start at `folder`.
+        Called by the check of a graph: must be quick, load nothing heavy and reach for no network."""
 
     def open(self, resources: Resources) -> None:
         """Get ready: load files, find other resources by `resources.get(kind, name)`. Called once, in a worker thread.
