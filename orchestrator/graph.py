@@ -36,6 +36,7 @@ from ragweave.orchestrator.running.inputs import (
     OPTIONS,
     check_deadline,
     check_inputs,
+    check_resume,
     check_rows,
     check_thread_id,
     gathered,
@@ -280,9 +281,7 @@ class Graph:
         that `runs` calls running although it does not go on here is taken for crashed: only the caller can know that no
         other process, with the same store, is still at it.
         """
-        if not isinstance(run_id, str) or not isinstance(answers or {}, Mapping):
-            wrong, hint = (run_id, "result.run_id") if not isinstance(run_id, str) else (answers, "answers={path: …}")
-            raise InputError(f"resume takes the id of a run and answers by path, not {wrong!r}", hint=f"give {hint}")
+        check_resume(run_id, answers)
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")

@@ -201,16 +201,15 @@ def _resources(report: Report, section: str, data: Any) -> None:
             report.wrong_kind(place, f"one of the {section}", entry, f"{_type_name(entry)} is one of the {own}")
             continue
         if own == section:  # a Resource that was made in Python
-            kind = _type_name(entry)
             report.spec.resources[section, str(name)] = ResourceSpec(
-                section, str(name), kind, folder=report.spec.folder, implementation=entry
+                section, str(name), _type_name(entry), folder=report.spec.folder, implementation=entry
             )
             continue
         if not isinstance(entry, Mapping):
             hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
             report.wrong_kind(place, "a map", entry, hint)
             continue
-        kind = entry.get("type")
+        kind: Any = entry.get("type")
         settings = {str(key): value for key, value in entry.items() if key != "type"}
         if "type" not in entry and section == "prompts":
             kind = "template"

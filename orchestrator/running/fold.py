@@ -92,9 +92,10 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
     if kind == "run_resumed":
-        given = event.data.get("deadline")
-        more = {} if given is None else {"deadline": given, "spent": 0.0}
-        return replace(snapshot, status="running", **more)
+        seconds = event.data.get("deadline")
+        if seconds is None:
+            return replace(snapshot, status="running")
+        return replace(snapshot, status="running", deadline=seconds, spent=0.0)
     if kind.startswith("run_"):
         spent = snapshot.spent + event.data.get("seconds", 0.0)
         return replace(snapshot, status=kind.removeprefix("run_"), spent=spent)

@@ -103,6 +103,15 @@ def check_thread_id(value: Any) -> None:
         raise InputError(f"thread_id is a text, not {value!r}", hint=such)
 
 
+def check_resume(run_id: Any, answers: Any) -> None:
+    """Raise InputError for what is no id of a run, or no answers by call path."""
+    said = "resume takes the id of a run and answers by path, not"
+    if not isinstance(run_id, str):
+        raise InputError(f"{said} {run_id!r}", hint="give result.run_id")
+    if answers is not None and not isinstance(answers, Mapping):
+        raise InputError(f"{said} {answers!r}", hint="give answers={path: …}")
+
+
 def _such_as(plan: Plan) -> str:
     return "{" + ", ".join(f"{name!r}: …" for name in plan.spec.inputs) + "}"
 

@@ -217,7 +217,7 @@ async def test_what_a_node_returns_wrong_is_named_with_what_is_wanted() -> None:
         return n  # type: ignore[return-value]
 
     async def other(n: int) -> N:
-        return {"nn": n}  # type: ignore[typeddict-unknown-key]
+        return {"nn": n}  # type: ignore[typeddict-unknown-key, typeddict-item]
 
     async def nothing(n: int) -> N:
         return {"n": None}  # type: ignore[typeddict-item]

@@ -97,7 +97,8 @@ async def test_a_plain_function_that_gives_something_to_await_is_fine() -> None:
 
     class Says(Retriever):
         def search(self, query: str, top_k: int) -> Awaitable[list[Document]]:  # type: ignore[override]
-            return Wrapped().search(query, top_k=top_k)
+            found: Awaitable[list[Document]] = Wrapped().search(query, top_k=top_k)
+            return found
 
     assert await Wrapped().search("x", 1) == [ONE]
     assert await Says().search(query="x", top_k=1) == [ONE]
@@ -161,8 +162,8 @@ async def test_scores_may_be_an_array() -> None:
 
 def embedding(vectors: Any) -> Embedder:
     class Ones(Embedder):
-        identity: ClassVar[str] = "ones"  # type: ignore[misc]
-        dimension: ClassVar[int] = 3  # type: ignore[misc]
+        identity: ClassVar[str] = "ones"
+        dimension: ClassVar[int] = 3
 
         def embed(self, texts: Sequence[str]) -> np.ndarray:
             return vectors  # type: ignore[no-any-return]
