@@ -171,7 +171,7 @@ class LangChain(ChatModel, type="langchain"):
         if whole is None:
             raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
         finish = _finish(whole)
-        wrong = getattr(whole, "invalid_tool_calls", None) or ()
+        wrong = _wrong_calls(whole)
         if finish == "content_filter":
             raise ModelError(f"model {self.model!r}: the provider withheld the reply", hint="reword the prompt")
         if finish == "length" and (wrong or whole.tool_calls or not _text(whole)):
@@ -235,6 +235,19 @@ def _text(message: Any) -> str:
         for block in blocks
         if isinstance(block, str) or block.get("type") in ("text", "text_delta")
     )
+
+
+def _wrong_calls(message: Any) -> list[Any]:
+    """Calls whose arguments are no JSON object; of pieces, LangChain mends what is broken off, which may be wrong."""
+    wrong = list(getattr(message, "invalid_tool_calls", None) or ())
+    for call in getattr(message, "tool_call_chunks", None) or ():
+        try:
+            whole = isinstance(json.loads(call["args"] or "{}"), dict)
+        except (ValueError, RecursionError):
+            whole = False
+        if not whole:
+            wrong.append(call)
+    return wrong
 
 
 def _finish(message: AIMessage) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -312,7 +313,7 @@ def reader(streamed: bool = True) -> MessageReader:
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=8))
 def test_the_reply_does_not_depend_on_how_its_bytes_are_cut(places: list[int]) -> None:
     reply, edges = reader(), sorted({0, *places, len(WHOLE)})
-    pieces = [WHOLE[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [WHOLE[start:end] for start, end in pairwise(edges)]
     text = "".join(reply.feed(piece) for piece in pieces) + reply.end()
     assert text == "Où? Là – 你好."
     assert reply.finish().tool_calls[0].arguments == CALL["input"]
@@ -328,10 +329,16 @@ def test_a_stream_that_is_cut_anywhere_is_a_part_of_the_text_and_an_error(place:
             reply.finish()
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda x: st.lists(x) | st.dictionaries(st.text(max_size=3), x), max_leaves=4)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
 KINDS = ["message_start", "content_block_start", "content_block_delta", "message_delta", "message", "error", "other"]
 NAMES = ["message", "index", "content_block", "delta", "usage", "content", "error", "stop_reason"]
-INNER = JSON | st.dictionaries(st.sampled_from(["type", "text", "partial_json", "usage", "input_tokens", "id", "name", "input", "thinking"]), JSON | st.sampled_from(["text", "tool_use", "text_delta", "input_json_delta", "thinking_delta"]))  # fmt: skip
+FIELDS = ["type", "text", "partial_json", "usage", "input_tokens", "id", "name", "input", "thinking"]
+WORDS = st.sampled_from(["text", "tool_use", "thinking", "text_delta", "input_json_delta", "thinking_delta"])
+INNER = JSON | st.dictionaries(st.sampled_from(FIELDS), JSON | WORDS)
 
 
 @given(

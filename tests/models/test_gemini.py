@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -250,7 +251,7 @@ def reader(streamed: bool = True) -> ContentReader:
 @given(st.lists(st.integers(0, len(WHOLE)), max_size=8))
 def test_the_reply_does_not_depend_on_how_its_bytes_are_cut(places: list[int]) -> None:
     reply, edges = reader(), sorted({0, *places, len(WHOLE)})
-    pieces = [WHOLE[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [WHOLE[start:end] for start, end in pairwise(edges)]
     text = "".join(reply.feed(piece) for piece in pieces) + reply.end()
     assert text == "Où? Là – 你好."
     assert reply.finish().tool_calls[0].arguments == {"q": "spice"}

@@ -105,12 +105,13 @@ async def test_a_turn_with_tool_calls_and_results_is_sent_as_the_wire_wants_it()
     ]
 
 
-async def test_a_part_that_is_no_text_is_refused_by_name() -> None:
+async def test_a_part_whose_bytes_are_nowhere_is_refused_by_name() -> None:
     image = Message(role="user", parts=(BlobPart(type="image", blob="abc", name="cat.png"),))
     with OpenAIServer() as server:
         async with connected(server) as model:
-            with pytest.raises(InputError, match=r"image 'cat\.png'"):
+            with pytest.raises(InputError, match=r"the bytes of the image 'cat.png' are not here"):
                 await ask(model, ChatRequest([image]))
+    assert not server.requests
 
 
 async def test_a_server_that_does_not_know_stream_options_is_asked_without_them_from_then_on() -> None:
