@@ -109,6 +109,30 @@ def bert(folder: Path, head: str, *, labels: tuple[str, ...] = (), seed: int = 0
     return folder
 
 
+def t5(folder: Path, *, seed: int = 0) -> Path:
+    """An encoder-decoder in a folder."""
+    import torch
+    import transformers
+
+    words = tokenizer(marks=True)
+    torch.manual_seed(seed)
+    made = transformers.T5Config(
+        vocab_size=len(words),
+        d_model=32,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        initializer_factor=8.0,
+        pad_token_id=words.pad_token_id,
+        decoder_start_token_id=words.pad_token_id,
+        eos_token_id=words.sep_token_id,
+    )
+    transformers.T5ForConditionalGeneration(made).save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
 def copy_with(source: Path, target: Path, **changes: Any) -> Path:
     """A copy of a model's folder whose config.json says something else."""
     shutil.copytree(source, target)
@@ -119,8 +143,10 @@ def copy_with(source: Path, target: Path, **changes: Any) -> Path:
 
 @cache
 def kept(kind: str, **config: Any) -> Path:
-    """A model that all tests of this process share: a kind of `causal`, or `bert` with its head."""
+    """A model that all tests of this process share: a kind of `causal`, `t5`, or `bert` with its head."""
     folder = Path(_folder().name) / f"{kind}-{len(list(Path(_folder().name).iterdir()))}"
+    if kind == "t5":
+        return t5(folder)
     return bert(folder, config.pop("head"), **config) if kind == "bert" else causal(folder, kind=kind, **config)
 
 
