@@ -21,6 +21,7 @@ WINDOW_TOKENS = 240
 _HARD_CHARACTERS = 4_000
 
 _NO_WORDS = re.compile(r"^[\d\W]*$|^\d{4}-\d\d|://")
+_TOKEN = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
 _HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
 _SETEXT = re.compile(r"[ \t]*(=+|-{3,}|~{3,})[ \t]*$")
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)")

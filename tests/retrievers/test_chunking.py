@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.chunking import PASSAGE_TOKENS, estimate_tokens, labels, passages, sentences, windows
+from ragweave.retrievers.chunking import PASSAGE_TOKENS, labels, passages, sentences, windows
 from ragweave.retrievers.loading import SourceText
 
 LINES = st.sampled_from(
