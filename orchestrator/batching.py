@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -237,7 +238,9 @@ class Worker:
         self.lock = threading.Lock()
         self.thread: threading.Thread | None = None
         self._serve = serve
-        self._wake = threading.Condition(self.lock)
+        self._bell = threading.Lock()
+        """Held while there is nothing new; a plain lock wakes a thread faster than a Condition."""
+        self._bell.acquire()
         self._work = False
         self._closed = False
         _workers.add(self)
@@ -253,15 +256,14 @@ class Worker:
             if self.thread is None or not self.thread.is_alive():
                 self.thread = threading.Thread(target=self._run, name=f"ragweave {self.name}", daemon=True)
                 self.thread.start()
-            else:
-                self._wake.notify()
+        self._ring()
 
     async def close(self) -> None:
         """Refuse further work, and wait until what was given is done and the thread has ended."""
         with self.lock:
             self._closed = True
-            self._wake.notify()
             thread = self.thread
+        self._ring()
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             await asyncio.to_thread(thread.join)
 
@@ -270,22 +272,27 @@ class Worker:
         with self.lock:
             self._closed, self._work = True, False
             self._serve = lambda: False
-            self._wake.notify()
             thread = self.thread
+        self._ring()
         if thread is not None:
             thread.join(seconds)
 
+    def _ring(self) -> None:
+        with contextlib.suppress(RuntimeError):  # it rings already
+            self._bell.release()
+
     def _run(self) -> None:
+        idle = False
         while True:
             with self.lock:
-                if not self._work and not self._closed:
-                    self._wake.wait(IDLE)
-                if not self._work:  # closed, or idle for long
+                work, self._work = self._work, False
+                if not work and (self._closed or idle):
                     self.thread = None
                     return
-                self._work = False
-            while self._serve():
-                pass
+            if work:
+                while self._serve():
+                    pass
+            idle = not self._bell.acquire(timeout=IDLE)
 
 
 _workers: WeakSet[Worker] = WeakSet()
