@@ -116,7 +116,12 @@ class Pipeline(Node, type="transformers"):
             ctx.resources = Resources()
         resources = ctx.resources
         folder = self._folder(resources)
-        kept = {"device": self.device, "dtype": self.dtype, "max_batch": self.max_batch, "truncate": self.truncate}
+        kept: dict[str, Any] = {
+            "device": self.device,
+            "dtype": self.dtype,
+            "max_batch": self.max_batch,
+            "truncate": self.truncate,
+        }
         name = " ".join([self.task, str(folder), *map(str, kept.values())])
         with _lock:
             shared: LocalPipeline | None = resources.built("pipelines", name)

@@ -273,7 +273,7 @@ def test_at_the_end_of_the_program_the_batch_that_is_computed_is_waited_for() ->
 
 
 @pytest.mark.parametrize("bounds", [{"max_batch": 0}, {"max_batch": 1, "max_size": 0}])
-def test_a_batch_holds_at_least_one(bounds: dict[str, int]) -> None:
+def test_a_batch_holds_at_least_one(bounds: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="a batch holds at least 1"):
         Batcher(Doubling(), **bounds)
 

@@ -176,7 +176,7 @@ async def test_a_caller_that_goes_away_stops_its_reply_only() -> None:
         stream = model.stream(ChatRequest([Message.of("user", "Hi")]))
         async for _ in stream:
             break
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         assert await stays == want
         assert list(model._decoder.steps)[-1] == 1
         assert model._decoder._rows == []

@@ -190,4 +190,4 @@ def test_paths_start_at_the_graph_and_settings_are_checked(tmp_path: Path) -> No
         {"path": "x", "max_batch": 0},
     ):
         with pytest.raises(ValueError, match="validation error"):
-            Transformers(**wrong)  # type: ignore[arg-type]
+            Transformers(**wrong)

@@ -42,7 +42,7 @@ def node_for(task: str, **settings: Any) -> Pipeline:
         settings = {"labels": ["tea", "coffee"], **settings}
     if task in ("text-generation", "text2text-generation"):
         settings = {"options": {"max_new_tokens": 8}, **settings}
-    return Pipeline(path=str(folder_for(task)), task=task, **settings)  # type: ignore[arg-type]
+    return Pipeline(path=str(folder_for(task)), task=task, **settings)
 
 
 def near(one: Any, other: Any) -> bool:
@@ -182,7 +182,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], message: str) -> 
     ],
 )
 def test_tasks_have_the_names_that_transformers_gave_them(name: str, task: str) -> None:
-    assert Pipeline(path="x", task=name).task == task  # type: ignore[arg-type]
+    assert Pipeline(path="x", task=name).task == task
 
 
 def test_a_model_of_another_task_is_found_by_the_check() -> None:

@@ -27,6 +27,7 @@ def tokenizer(*, chat: bool = True, marks: bool = False) -> Any:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
+    wrap: Any = PreTrainedTokenizerFast
     special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if marks else ["<|end|>", "<|start|>"]
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -42,8 +43,8 @@ def tokenizer(*, chat: bool = True, marks: bool = False) -> Any:
             single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
         )
         names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-        return PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=64, **names)
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|end|>", extra_special_tokens=["<|start|>"])
+        return wrap(tokenizer_object=made, model_max_length=64, **names)
+    wrapped = wrap(tokenizer_object=made, eos_token="<|end|>", extra_special_tokens=["<|start|>"])
     if chat:
         wrapped.chat_template = TEMPLATE
     return wrapped
@@ -90,7 +91,10 @@ def bert(folder: Path, head: str, *, labels: tuple[str, ...] = (), seed: int = 0
     words = tokenizer(marks=True)
     torch.manual_seed(seed)
     torch.set_num_threads(1)  # so small a model only loses by more
-    named = {"id2label": dict(enumerate(labels)), "label2id": {label: at for at, label in enumerate(labels)}}
+    named: dict[str, Any] = {
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: at for at, label in enumerate(labels)},
+    }
     made = transformers.BertConfig(
         vocab_size=len(words),
         hidden_size=32,
@@ -116,7 +120,8 @@ def t5(folder: Path, *, seed: int = 0) -> Path:
 
     words = tokenizer(marks=True)
     torch.manual_seed(seed)
-    made = transformers.T5Config(
+    config: Any = transformers.T5Config
+    made = config(
         vocab_size=len(words),
         d_model=32,
         d_kv=8,

@@ -120,8 +120,9 @@ def _unreadable(what: str, folder: Path, error: Exception) -> ResourceError:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Without progress bars and reports on stderr; what matters of them is raised."""
-    from transformers.utils import logging
+    from transformers import utils
 
+    logging: Any = utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

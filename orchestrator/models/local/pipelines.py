@@ -130,7 +130,8 @@ class LocalPipeline:
             if self.task not in ("feature-extraction", "text2text-generation"):
                 import transformers
 
-                self._pipe = transformers.pipeline(self.task, model=model, tokenizer=words, device=loaded.device)
+                make: Any = transformers.pipeline
+                self._pipe = make(self.task, model=model, tokenizer=words, device=loaded.device)
             self._loaded = loaded
         return self._loaded
 
@@ -189,11 +190,11 @@ class LocalPipeline:
         limit = context_of(loaded.model, loaded.tokenizer)
         if limit is not None and loaded.model.config.model_type in _PADS_FIRST:
             limit -= 2
-        own = loaded.tokenizer.model_max_length
+        own = int(loaded.tokenizer.model_max_length)
         limit = min(limit, own) if limit is not None else own if own < 10**7 else None
         if limit is None:
             return None
-        taken = loaded.tokenizer.num_special_tokens_to_add(pair=self.task == "zero-shot-classification")
+        taken: int = loaded.tokenizer.num_special_tokens_to_add(pair=self.task == "zero-shot-classification")
         if self.task == "text-generation":
             taken += int(options.get("max_new_tokens", NEW_TOKENS))
         if self.task == "zero-shot-classification":
