@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
@@ -123,15 +123,26 @@ class Resources:
         return ResourceError(f"no {kind[:-1]} is named {name!r}{did_you_mean(name, known)}")
 
     def description(self, kind: str, name: str) -> str:
-        """What a name stands for: type and settings, with references to the environment as they are written."""
+        """What a name stands for: type and settings, with references to the environment as they are written, and what
+        the names in them stand for."""
         spec = self._specs.get((kind, name))
         if spec is None:
             return name
         if spec.implementation is None:
-            return f"{spec.type} {dict(spec.settings)!r}"
+            return f"{spec.type} {dict(spec.settings)!r}{self._inside(spec)}"
         made = spec.implementation
         made = made if isinstance(made, type) else type(made)
         return f"{made.__module__}.{made.__qualname__} {dict(spec.settings) or spec.implementation!r}"
+
+    def _inside(self, spec: ResourceSpec) -> str:
+        """The descriptions of the resources that one names in its settings; a graph with circles is never run."""
+        from ragweave.orchestrator.language.names import names_in  # for those who cache
+
+        thing = registry.find(spec.kind, spec.type)
+        if not (isinstance(thing, type) and issubclass(thing, BaseModel)):
+            return ""
+        inner = ((one.kind, one.name) for one in names_in(thing, spec.settings))
+        return "".join(f" {one}" for one in (self.description(*pair) for pair in inner) if one)
 
     def say(self, text: str) -> None:
         """Pass a notice to whoever listens."""

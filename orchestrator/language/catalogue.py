@@ -100,7 +100,7 @@ def settings_of(thing: Any) -> list[Setting]:
     found = []
     for name, info in thing.model_fields.items():
         key = info.alias or name
-        kind = f"name of one of {uses[name]}" if name in uses else _kind(thing, name, info.annotation)
+        kind = _naming(thing, name, uses[name]) if name in uses else _kind(thing, name, info.annotation)
         default = (
             "" if info.is_required() else _default(info.get_default(call_default_factory=False), info.default_factory)
         )
@@ -165,6 +165,14 @@ def _kind(model: type[BaseModel], name: str, annotation: Any) -> str:
         return "duration"
     schema = property_schemas(model)
     return words_of(schema.get("properties", {}).get(info.alias or name, {}), schema.get("$defs", {})) or "any"
+
+
+def _naming(model: type[BaseModel], name: str, used: str) -> str:
+    """What a setting takes that names resources: one, several, or several with a value each."""
+    origin = typing.get_origin(model.model_fields[name].annotation)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"map of names of {used} to values"
+    return f"names of {used}" if isinstance(origin, type) else f"name of one of {used}"
 
 
 def words_of(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ragweave.orchestrator.naming import Uses
+from ragweave.orchestrator.language.names import names_in
 from ragweave.orchestrator.node import FunctionNode, Node
 
 if TYPE_CHECKING:
@@ -23,15 +23,12 @@ def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] |
     writes is called (R16)."""
     node = member.node
     named = {}
-    for name, info in type(node).model_fields.items():
-        used = getattr(node, name)
-        for mark in info.metadata:
-            if isinstance(mark, Uses) and isinstance(used, str):
-                # Of a prompt the text counts, not the file that it is in.
-                prompt = mark.kind == "prompts"
-                named[name] = (
-                    resources.get("prompts", used).digest if prompt else resources.description(mark.kind, used)
-                )
+    for one in names_in(type(node), {name: getattr(node, name) for name in type(node).model_fields}):
+        # Of a prompt the text counts, not the file that it is in.
+        prompt = one.kind == "prompts"
+        named["/".join(map(str, one.place))] = (
+            resources.get("prompts", one.name).digest if prompt else resources.description(one.kind, one.name)
+        )
     read = {parameter: plain(values[key]) for parameter, key in member.reads.items() if key in values}
     if item is not None:
         read[item[0]] = plain(item[1])

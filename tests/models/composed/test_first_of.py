@@ -12,6 +12,7 @@ import pytest
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatRequest
 from ragweave.orchestrator.errors import CircularResources, InputError, ModelError, ResourceError
+from ragweave.orchestrator.language.catalogue import describe
 from ragweave.orchestrator.models.composed.first_of import FirstOf
 from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.models.openai import OpenAI
@@ -148,7 +149,7 @@ async def test_leaving_early_ends_the_call_and_leaves_the_breaker_as_it_was() ->
         async with aclosing(model.stream(ASK)) as chunks:
             async for _ in chunks:
                 break
-        assert await asyncio.to_thread(server.left.wait, 1)
+        assert await asyncio.to_thread(server.left.wait, 5)
         task = asyncio.create_task(ask(model))
         await asyncio.sleep(0.1)
         task.cancel()
@@ -251,3 +252,19 @@ def test_models_in_a_circle_are_a_line_not_a_stack() -> None:
     }
     with pytest.raises(CircularResources, match=r"in a circle: models\.a -> models\.b -> models\.a"):
         pool(declared).get("models", "a")
+
+
+def test_a_composition_is_described_with_what_it_is_made_of() -> None:
+    def description(text: str) -> str:
+        declared: dict[str, dict[str, Any]] = {
+            "main": {"type": "scripted", "replies": [text]},
+            "chat": {"type": "first_of", "models": ["main"]},
+        }
+        return pool(declared).description("models", "chat")
+
+    assert description("a") == description("a") != description("b")
+
+
+def test_lists_and_maps_of_names_are_listed_as_such() -> None:
+    kinds = [{one.name: one.kind for one in describe("models", name).settings} for name in ("first_of", "weighted")]
+    assert [kind["models"] for kind in kinds] == ["names of models", "map of names of models to values"]
