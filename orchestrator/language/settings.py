@@ -213,16 +213,18 @@ class Builder:
         return made if self.bools(values, place, made) else None
 
     def together(self, made: Any, settings: Mapping[str, Any], place: Place) -> None:
-        """Say if settings of a resource that are right each by itself are not so together."""
-        check = getattr(made, "check_settings", None)
-        if check is None:
-            return
-        try:
-            check()
-        except Exception as error:  # one of a plugin may raise anything
-            depends = next(references(settings), None) is not None  # then on another machine it may be right
-            said = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
-            self.report.key(place, "RW305", f"{path(place)}: {said}", severity="warning" if depends else "error")
+        """Say if settings of a resource that are right each by itself are not so together, or name useless files."""
+        folder = self.resources.folder
+        for name, given, code in (("check_settings", (), "RW305"), ("check_files", (folder,), "RW307")):
+            check = getattr(made, name, None)
+            if check is None:
+                continue
+            try:
+                check(*given)
+            except Exception as error:  # one of a plugin may raise anything
+                depends = next(references(settings), None) is not None  # then on another machine it may be right
+                said = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
+                self.report.key(place, code, f"{path(place)}: {said}", severity="warning" if depends else "error")
 
     def read_prompt(self, name: str, place: Place) -> None:
         """Open a prompt, which reads its file: what is wrong with it is told whether or not a node uses it."""
