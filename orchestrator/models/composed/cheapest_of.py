@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, PrivateAttr
@@ -34,6 +35,11 @@ class CheapestOf(Listed, type="cheapest_of"):
 
     _table: Mapping[str, Price] = PrivateAttr(default_factory=dict)
     _length: float = PrivateAttr(FIRST_GUESS)
+
+    def check_files(self, folder: Path) -> None:
+        """Raise ResourceError, with its lines, for a price file of its own that is wrong."""
+        if self.prices:
+            read_prices(folder / self.prices, self.prices)
 
     def open(self, resources: Resources) -> None:
         """Find the price of each model. Raises ResourceError that names those that have none."""

@@ -141,9 +141,10 @@ async def test_when_the_last_reader_leaves_the_call_ends() -> None:
         inner = OpenAI(model="test-model", base_url=server.url, api_key=server.key)
         model = cached(inner)
         tasks = [asyncio.create_task(ask(model)) for _ in range(2)]
-        async with asyncio.timeout(10):
-            while not server.requests:
-                await asyncio.sleep(0.01)
+        for _ in range(1000):
+            if server.requests:
+                break
+            await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -89,6 +89,12 @@ def test_a_model_without_a_price_is_named_with_what_was_meant(tmp_path: Path) ->
         cheapest(tmp_path, {"free": says("x")}, PRICES.replace("EUR", "euros"))
 
 
+def test_a_wrong_price_file_is_found_by_the_check(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(PRICES.replace("20", "much"))
+    with pytest.raises(ResourceError, match=r"p\.yaml:3:30: reader\.output: expected a number of at least 0"):
+        CheapestOf(models=["a"], prices="p.yaml").check_files(tmp_path)
+
+
 def test_a_model_made_of_others_has_no_price_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "prices.yaml").write_text(PRICES)
     declared: dict[str, dict[str, Any]] = {
