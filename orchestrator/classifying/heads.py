@@ -21,7 +21,7 @@ PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
 WIDTHS = (0.25, 1.0)
 MANY = 40
 """Examples from which width and penalty are learned."""
-SHARPNESS = (2.0, 4.0, 8.0, 12.0, 16.0, 24.0)
+SHARPNESS = (3.0, 6.0, 10.0, 15.0, 22.0, 33.0, 50.0)
 LARGEST_LABEL = 400
 """Labels with more examples are not left out as a whole: it would cost the cube of their number."""
 NEAREST_SHARPNESS = 20.0
