@@ -110,7 +110,7 @@ class Blobs:
         kind = media_type or media_type_of(data, name)
         general = kind.partition("/")[0]
         return BlobPart(
-            type=general if general in ("image", "audio") else "file",  # type: ignore[arg-type]
+            type=general if general in ("image", "audio") else "file",
             blob=self.put(data),
             media_type=kind,
             name=name,

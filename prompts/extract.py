@@ -87,7 +87,10 @@ class Extract(Node, type="extract"):
         for name, field in self.fields.items():
             kind = annotation_of(field.type)
             made[name] = (kind if field.required else kind | None, Field(description=field.description or None))
-        return _plain(create_model("reply", __config__={"extra": "forbid"}, **made).model_json_schema())
+        schema: Mapping[str, Any] = _plain(
+            create_model("reply", __config__={"extra": "forbid"}, **made).model_json_schema()
+        )
+        return schema
 
 
 def _kind(schema: Mapping[str, Any]) -> Type:

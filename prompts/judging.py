@@ -95,7 +95,7 @@ def out_of_length(text: str, least: int | None, most: int | None) -> list[Findin
 
 def unlike_schema(text: str, schema: Mapping[str, Any]) -> list[Finding]:
     """What keeps an answer from being JSON that satisfies a schema."""
-    from ragweave.orchestrator.models.replies import read_json  # jsonschema takes 60 ms to load
+    from ragweave.orchestrator.models.schemas import read_json  # jsonschema takes 60 ms to load
 
     _, fault = read_json(text, schema)
     return [Finding(f"it is not the JSON that is wanted: {fault}")] if fault else []

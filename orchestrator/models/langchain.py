@@ -103,7 +103,7 @@ class LangChain(ChatModel, type="langchain"):
             if native:
                 yield _whole_json(await _bound(chat, schema or {}).ainvoke(sent, **options))
                 return
-            bound = chat.bind_tools(list(request.tools)) if request.tools else chat
+            bound = chat.bind_tools([dict(tool) for tool in request.tools]) if request.tools else chat
             whole: Any = None
             async with contextlib.aclosing(bound.astream(sent, **options)) as chunks:  # type: ignore[type-var]
                 async for chunk in chunks:
@@ -258,7 +258,7 @@ def _finish(message: AIMessage) -> str:
 
 
 def _usage(message: AIMessage) -> Usage:
-    counted: Mapping[str, Any] = message.usage_metadata or {}  # type: ignore[assignment]
+    counted: Mapping[str, Any] = message.usage_metadata or {}
     details = counted.get("input_token_details") or {}
     return Usage(
         calls=1,

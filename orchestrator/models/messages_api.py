@@ -167,11 +167,13 @@ class MessageReader(ReplyReader):
     def _delta(self, index: int, delta: Mapping[str, Any]) -> str:
         kind = delta["type"]
         if kind == "text_delta":
-            return "" + delta["text"]
+            text: str = "" + delta["text"]
+            return text
         if kind == "input_json_delta":
+            piece: str = "" + delta["partial_json"]
             if index in self._answers:
-                return "" + delta["partial_json"]
-            self._calls.add({"index": int(index), "function": {"arguments": "" + delta["partial_json"]}})
+                return piece
+            self._calls.add({"index": int(index), "function": {"arguments": piece}})
         elif kind == "thinking_delta":
             self._thoughts[index]["thinking"] = self._thoughts[index].get("thinking", "") + delta["thinking"]
         elif kind == "signature_delta":

@@ -60,7 +60,7 @@ async def test_what_came_from_a_cache_or_went_into_it_counts_as_input() -> None:
 
 
 async def test_settings_of_the_request_override_those_of_the_model() -> None:
-    settings = {"temperature": 0.7, "max_tokens": 50, "stop": ["END"], "extra": {"top_k": 5}}
+    settings: dict[str, Any] = {"temperature": 0.7, "max_tokens": 50, "stop": ["END"], "extra": {"top_k": 5}}
     with AnthropicServer() as server:
         async with connected(server, Anthropic, **settings) as model:
             await ask(model)
@@ -284,7 +284,7 @@ async def test_a_server_that_does_not_stream_is_read_all_the_same() -> None:
         async with connected(server, Anthropic) as model:
             chunks = await ask(model)
     assert text_of(chunks) == "All at once."
-    assert chunks[-1].tool_calls == (ToolCall(id="toolu_1", name="find", arguments=CALL["input"]),)  # type: ignore[arg-type]
+    assert chunks[-1].tool_calls == (ToolCall(id="toolu_1", name="find", arguments=CALL["input"]),)
 
 
 async def test_a_conversation_without_a_turn_is_refused() -> None:
@@ -298,7 +298,7 @@ async def test_bytes_that_are_not_here_are_named_before_the_call() -> None:
     part = BlobPart(type="image", blob="a" * 64, media_type="image/png", name="cat.png")
     with AnthropicServer() as server:
         async with connected(server, Anthropic, Resources()) as model:
-            with pytest.raises(InputError, match="the bytes of 'cat.png' are not here"):
+            with pytest.raises(InputError, match=r"the bytes of 'cat.png' are not here"):
                 await ask(model, ChatRequest([Message(role="user", parts=(part,))]))
     assert not server.requests
 

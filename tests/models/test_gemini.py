@@ -50,7 +50,7 @@ async def test_a_reply_is_streamed_and_the_system_text_stands_apart() -> None:
 
 async def test_settings_of_the_request_override_those_of_the_model() -> None:
     safety = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
-    settings = {"temperature": 0.7, "max_tokens": 50, "stop": ["END"], "seed": 1}
+    settings: dict[str, Any] = {"temperature": 0.7, "max_tokens": 50, "stop": ["END"], "seed": 1}
     with GeminiServer() as server:
         async with connected(server, Gemini, extra={"topK": 5, "safetySettings": safety}, **settings) as model:
             await ask(model)

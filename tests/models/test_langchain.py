@@ -78,8 +78,8 @@ class Provider(BaseChatModel):
 
 
 def said(*texts: str) -> list[AIMessageChunk]:
-    last = AIMessageChunk("", usage_metadata=COUNTED, response_metadata={"finish_reason": "stop"})  # type: ignore[arg-type]
-    return [*(AIMessageChunk(text) for text in texts), last]
+    last = AIMessageChunk(content="", usage_metadata=COUNTED, response_metadata={"finish_reason": "stop"})
+    return [*(AIMessageChunk(content=text) for text in texts), last]
 
 
 async def test_langchains_own_fake_streams_word_by_word() -> None:
@@ -89,7 +89,7 @@ async def test_langchains_own_fake_streams_word_by_word() -> None:
 
 async def test_a_model_that_does_not_stream_gives_text_tool_calls_and_usage_at_once() -> None:
     call = {"name": "find", "args": {"q": "spice"}, "id": "a", "type": "tool_call"}
-    message = AIMessage("Look:", tool_calls=[call], usage_metadata=COUNTED)  # type: ignore[list-item]
+    message = AIMessage("Look:", tool_calls=[call], usage_metadata=COUNTED)
     chunks = await ask(LangChain.of(FakeMessagesListChatModel(responses=[message])))
     assert text_of(chunks) == "Look:"
     assert chunks[-1].tool_calls == (ToolCall(id="a", name="find", arguments={"q": "spice"}),)
@@ -125,7 +125,7 @@ async def test_settings_of_a_request_do_not_change_the_object() -> None:
 
 async def test_content_in_blocks_is_read_without_thoughts() -> None:
     blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Cloves.", "index": 1}]
-    assert text_of(await ask(LangChain.of(Provider(pieces=[AIMessageChunk(blocks)])))) == "Cloves."  # type: ignore[arg-type]
+    assert text_of(await ask(LangChain.of(Provider(pieces=[AIMessageChunk(content=blocks)])))) == "Cloves."
 
 
 async def test_parts_are_sent_as_standard_blocks_unless_the_profile_says_that_the_model_reads_none() -> None:
@@ -188,11 +188,17 @@ async def test_a_providers_error_is_a_model_error(error: Exception, transient: b
 @pytest.mark.parametrize(
     ("pieces", "what"),
     [
-        ([AIMessageChunk("", response_metadata={"finish_reason": "length"})], "before the end of its first word"),
-        ([AIMessageChunk("x", response_metadata={"stop_reason": "refusal"})], "the provider withheld the reply"),
-        ([AIMessageChunk("")], "gave an empty reply"),
         (
-            [AIMessageChunk("", tool_call_chunks=[{"name": "f", "args": "{q: 1", "id": "a", "index": 0}])],  # type: ignore[list-item]
+            [AIMessageChunk(content="", response_metadata={"finish_reason": "length"})],
+            "before the end of its first word",
+        ),
+        (
+            [AIMessageChunk(content="x", response_metadata={"stop_reason": "refusal"})],
+            "the provider withheld the reply",
+        ),
+        ([AIMessageChunk(content="")], "gave an empty reply"),
+        (
+            [AIMessageChunk(content="", tool_call_chunks=[{"name": "f", "args": "{q: 1", "id": "a", "index": 0}])],
             "called the tool 'f' with arguments that are not a JSON object: '{q: 1'",
         ),
     ],
@@ -204,7 +210,9 @@ async def test_what_is_no_whole_reply_is_an_error(pieces: list[AIMessageChunk], 
 
 
 async def test_a_reply_cut_off_in_its_text_says_so() -> None:
-    model = LangChain.of(Provider(pieces=[AIMessageChunk("Half", response_metadata={"stop_reason": "max_tokens"})]))
+    model = LangChain.of(
+        Provider(pieces=[AIMessageChunk(content="Half", response_metadata={"stop_reason": "max_tokens"})])
+    )
     assert (await ask(model))[-1].finish == "length"
 
 
@@ -225,7 +233,7 @@ def test_a_model_that_cannot_be_made_says_what_to_install(name: str, said: str) 
     if name.startswith("anthropic") and _installed("langchain_anthropic"):
         pytest.skip("langchain-anthropic is installed")
     with pytest.raises(ResourceError, match=said):
-        LangChain(model=name, api_key="sk-secret-123").open(Resources())  # type: ignore[arg-type]
+        LangChain(model=name, api_key="sk-secret-123").open(Resources())
 
 
 def _installed(module: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,13 @@ async def test_a_reply_is_streamed_as_it_arrives_and_ends_with_usage() -> None:
 
 
 async def test_settings_of_the_request_override_those_of_the_model() -> None:
-    settings = {"temperature": 0.7, "max_tokens": 50, "stop": ["END"], "seed": 1, "extra": {"top_p": 0.9}}
+    settings: dict[str, Any] = {
+        "temperature": 0.7,
+        "max_tokens": 50,
+        "stop": ["END"],
+        "seed": 1,
+        "extra": {"top_p": 0.9},
+    }
     with OpenAIServer() as server:
         async with connected(server, headers={"X-Team": "kitchen"}, **settings) as model:
             await ask(model)

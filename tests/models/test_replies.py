@@ -52,7 +52,7 @@ async def test_a_whole_reply_counts_its_usage_and_streams_if_it_is_to() -> None:
 async def test_a_call_that_fails_counts_as_a_call() -> None:
     ctx = Listening()
     with pytest.raises(ModelError, match="overloaded"):
-        await complete(ctx, Scripted(replies=[{"error": "overloaded"}]), ASK)  # type: ignore[list-item]
+        await complete(ctx, Scripted(replies=[{"error": "overloaded"}]), ASK)
     assert ctx.used.calls == 1
 
 
