@@ -255,15 +255,30 @@ class ServedModel(Endpoint):
             return ModelError(f"model {self.model!r}: the prompt is too long{said}", hint=hint)
         return ModelError(f"{self.server} refused the request{said}")
 
-    async def _model_names(self) -> list[str]:
-        """The models that the server lists; none if it does not say."""
+    async def listed(self) -> list[str]:
+        """The models that the server lists; none if it does not say. Raises ModelError if it cannot be reached or
+        refuses the key."""
         import httpx
+
+        from ragweave.orchestrator.models import http
 
         client = self._pool().here()
         try:
             answer = await client.get(self.url("/models"), headers=self.request_headers(), timeout=MODELS_TIMEOUT)
+        except httpx.HTTPError as error:
+            waited = (self.connect_timeout, MODELS_TIMEOUT)
+            raise http.connection_error(error, self.server, connect=waited[0], read=waited[1]) from error
+        if answer.status_code in (401, 403):
+            raise self._wrong_key(f" ({answer.status_code})")
+        try:
             return self._names(answer.json())
-        except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return []
+
+    async def _model_names(self) -> list[str]:
+        try:
+            return await self.listed()
+        except ModelError:
             return []
 
     def _pool(self) -> Clients:

@@ -125,6 +125,30 @@ def ask(
     return ask_graph(graph, asked)
 
 
+@app.command()
+@guarded
+def chat(
+    graph: Annotated[
+        Path | None, typer.Argument(metavar="GRAPH", help="A graph file; left out with --docs.", show_default=False)
+    ] = None,
+    docs: Annotated[
+        Path | None, typer.Option("--docs", metavar="FOLDER", help="Talk with a folder of documents.")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="KEY=VALUE", help="An input that is the same in each turn; may be repeated."),
+    ] = None,
+    thread: Annotated[str, typer.Option(metavar="ID", help="A conversation to go on with.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
+    plugin: Plugins = None,
+) -> int:
+    """Talk with a graph: one question after the other, each with its sources."""
+    from ragweave.cli.chatting import Chat
+    from ragweave.cli.chatting import chat as talk
+
+    return talk(Chat(graph, docs, tuple(inputs or ()), thread, yes, tuple(plugin or ())))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @guarded
 def run(

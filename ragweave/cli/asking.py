@@ -97,26 +97,37 @@ def _refuse_blank(question: str, command: str) -> None:
         raise InputError("the question is empty", hint=command)
 
 
-def graph_of_docs(documents: Path) -> Graph:
-    """The graph behind `--docs`: retrieve, rerank, answer."""
+def graph_of_docs(documents: Path, *, conversing: bool = False) -> Graph:
+    """The graph behind `--docs`: retrieve, rerank, answer; if `conversing`, with the turns before in mind."""
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.language.environment import read_dotenv
 
     endpoint = {name: f"${{env:CHAT_{name.upper()}:-}}" for name in ("model", "base_url", "api_key")}
+    index = default_index(documents)
+    nodes: dict[str, Any] = {
+        "retrieve": {"type": "retriever", "retriever": "documents", "top_k": 20},
+        "rerank": {"type": "reranker", "top_k": 5},
+        "answer": {"type": "generator", "model": "chat", "prompt": "answer_with_citations", "retry": 2},
+    }
+    memories: dict[str, Any] = {}
+    if conversing:
+        memories = {"history": {"type": "window", "file": str((index.parent / "memory.sqlite").absolute())}}
+        nodes["retrieve"]["map"] = {"over": "queries", "as": "query", "merge": "rrf"}
+        nodes = {
+            "recall": {"type": "recall", "memory": "history"},
+            "decompose": {"type": "decomposer"},
+            **nodes,
+            "remember": {"type": "remember", "memory": "history"},
+        }
     graph = Graph(
         name="documents",
         inputs={"question": "str"},
         outputs=["answer"],
         models={"chat": {"type": "auto", **endpoint}},
-        retrievers={
-            "documents": {"type": "hybrid", "index": str(default_index(documents)), "documents": str(documents)}
-        },
-        nodes={
-            "retrieve": {"type": "retriever", "retriever": "documents", "top_k": 20},
-            "rerank": {"type": "reranker", "top_k": 5},
-            "answer": {"type": "generator", "model": "chat", "prompt": "answer_with_citations", "retry": 2},
-        },
-        edges=["start -> retrieve -> rerank -> answer -> end"],
+        memories=memories,
+        retrievers={"documents": {"type": "hybrid", "index": str(index), "documents": str(documents)}},
+        nodes=nodes,
+        edges=[" -> ".join(["start", *nodes, "end"])],
     )
     graph.resources.environ = {**read_dotenv(Path()), **os.environ}
     return graph
@@ -208,27 +219,37 @@ async def _ask(
     live: LiveText | None,
     watch: Callable[[Event], None] | None,
 ) -> Result | None:
-    """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
     async with graph:
-        try:
-            result = await _streamed(graph, inputs, thread, live, watch)
-            while result.status == "parked":
-                if live is not None:
-                    live.change("")
-                    live.finish()
-                answers = answers_to(result)
-                if answers is None:
-                    return None
-                result = await graph.aresume(result.run_id, answers=answers)
-        except BaseException:
+        return await turn(graph, inputs, thread, live, watch)
+
+
+async def turn(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    thread: str,
+    live: LiveText | None,
+    watch: Callable[[Event], None] | None = None,
+) -> Result | None:
+    """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
+    try:
+        result = await _streamed(graph, inputs, thread, live, watch)
+        while result.status == "parked":
             if live is not None:
                 live.change("")
-            raise
+                live.finish()
+            answers = answers_to(result)
+            if answers is None:
+                return None
+            result = await graph.aresume(result.run_id, answers=answers)
+    except BaseException:
         if live is not None:
-            from ragweave.cli.answers import main_text
+            live.change("")
+        raise
+    if live is not None:
+        from ragweave.cli.answers import main_text
 
-            live.change(main_text(result.outputs))
-            live.finish()
+        live.change(main_text(result.outputs))
+        live.finish()
     return result
 
 

@@ -18,10 +18,9 @@ from ragweave.cli.indexing import is_missing, jobs_of
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.rowfile import RowFile, column_of
 from ragweave.cli.terminal import is_terminal, note, one_line, plural
-from ragweave.evals.datasets import Row, count_rows, read_rows
-from ragweave.orchestrator.errors import IndexUnusable, InputError, RagweaveError, RunError, did_you_mean
 
 if TYPE_CHECKING:
+    from ragweave.evals.datasets import Row
     from ragweave.orchestrator.graph import Graph
 
 _SHOWN = 5
@@ -58,6 +57,8 @@ class _Stopped(Exception):
 
 def batch_file(batch: Batch) -> int:
     """Run every row that is not done yet. 0 if all rows of the file went well. Raises RagweaveError."""
+    from ragweave.evals.datasets import count_rows, read_rows
+    from ragweave.orchestrator.errors import IndexUnusable, InputError, RagweaveError
     from ragweave.orchestrator.stores.memory import MemoryStore
 
     if batch.source.resolve() == batch.target.resolve():
@@ -139,6 +140,8 @@ def _due(rows: Iterator[Row], file: RowFile, limit: int | None) -> Iterator[Row]
 
 async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[str, ...]) -> dict[str, Any]:
     """What is written about a row: its outputs, or its error first; then the columns that are kept."""
+    from ragweave.orchestrator.errors import InputError, RunError
+
     kept = {"kept": {name: row.values.get(name) for name in keep}} if keep and not row.error else {}
     if row.error:
         return {"error": {"type": "DatasetError", "message": row.error, "place": row.place}}
@@ -160,6 +163,8 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
 
 
 def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    from ragweave.orchestrator.errors import InputError
+
     inputs = {}
     for name, key in graph.plan.spec.inputs.items():
         column = columns.get(name, name)
@@ -175,6 +180,8 @@ def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str])
 
 def _columns(graph: Graph, given: tuple[str, ...]) -> dict[str, str]:
     """Input to column, from `INPUT=COLUMN`. Raises InputError."""
+    from ragweave.orchestrator.errors import InputError, did_you_mean
+
     columns: dict[str, str] = {}
     declared = graph.plan.spec.inputs
     for text in given:

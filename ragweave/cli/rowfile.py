@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ragweave.orchestrator.errors import RagweaveError, did_you_mean
-
 _ROW = re.compile(rb'\{"row": (\d+)([,}])')
 _ERROR = re.compile(rb'\{"row": \d+, "error": ')
 
@@ -25,6 +23,8 @@ class RowFile:
 
     def __init__(self, path: Path, batch: Mapping[str, Any], *, overwrite: bool = False) -> None:
         """Open the file and find out what is done. Raises RagweaveError if it belongs to something else."""
+        from ragweave.orchestrator.errors import RagweaveError
+
         self.path = path
         self.failed = 0
         """Rows in the file that have an error."""
@@ -67,12 +67,16 @@ class RowFile:
         os.close(self._file)
 
     def _lock(self) -> None:
+        from ragweave.orchestrator.errors import RagweaveError
+
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise RagweaveError(f"another batch is writing {str(self.path)!r}") from None
 
     def _compare(self, batch: Mapping[str, Any]) -> None:
+        from ragweave.orchestrator.errors import RagweaveError
+
         hint = "--overwrite starts anew, or name another output"
         try:
             before = json.loads(self._about.read_text(encoding="utf-8"))
@@ -86,6 +90,8 @@ class RowFile:
 
     def _read(self) -> None:
         """Note which rows are done; drop a last line that was not written to its end."""
+        from ragweave.orchestrator.errors import RagweaveError
+
         whole = 0
         with self.path.open("rb") as file:
             for line in file:
@@ -111,6 +117,8 @@ class RowFile:
 
 def column_of(row: Mapping[str, Any], name: str, column: str) -> Any:
     """The value of the column for an input. Raises KeyError with candidates."""
+    from ragweave.orchestrator.errors import did_you_mean
+
     if column in row:
         return row[column]
     raise KeyError(f"no column {column!r} for the input {name!r}{did_you_mean(column, row)}")

@@ -14,7 +14,6 @@ from ragweave.cli.asking import play, prepare
 from ragweave.cli.explaining import Trace
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.terminal import say
-from ragweave.orchestrator.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
@@ -55,6 +54,8 @@ def run_graph(
 
 def _from_flags(graph: Graph, flags: Sequence[str]) -> dict[str, Any]:
     """Inputs of `--name value` and `--name=value`; a `bool` may stand alone. Raises InputError."""
+    from ragweave.orchestrator.errors import InputError, did_you_mean
+
     declared = graph.plan.spec.inputs
     inputs: dict[str, Any] = {}
     left = list(flags)
@@ -87,6 +88,8 @@ def _json(text: str) -> Any:
 
 def _from_text(graph: Graph, text: str | None) -> dict[str, Any]:
     """Inputs of `--json`, or of what is piped in: a JSON object, or else the text of the one input that is a text."""
+    from ragweave.orchestrator.errors import InputError
+
     where = "--json"
     if text is None and (sys.stdin is None or sys.stdin.isatty()):
         return {}
@@ -108,6 +111,8 @@ def _from_text(graph: Graph, text: str | None) -> dict[str, Any]:
 
 
 def _check_missing(graph: Graph, inputs: Mapping[str, Any], path: Path) -> None:
+    from ragweave.orchestrator.errors import InputError
+
     declared = graph.plan.spec.inputs
     missing = [name for name, key in declared.items() if not key.has_default and name not in inputs]
     if missing and not inputs.keys() - declared.keys():

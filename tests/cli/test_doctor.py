@@ -1,0 +1,81 @@
+"""`ragweave doctor`: what there is and what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import GRAPH, ragweave
+from tests.support.openai_server import OpenAIServer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/tea.md").write_text("# Tea\n\nBlack tea steeps for four minutes.\n")
+    (tmp_path / "graph.yaml").write_text(GRAPH)
+    return tmp_path
+
+
+def findings(folder: Path, *arguments: str) -> dict[str, tuple[str, str]]:
+    """State and text by what it is about."""
+    done = ragweave("doctor", *arguments, "--format", "json", cwd=folder)
+    found = {finding["about"]: (finding["state"], finding["text"]) for finding in json.loads(done.stdout)}
+    assert done.returncode == int(any(state == "fail" for state, _ in found.values()))
+    return found
+
+
+def test_the_machine_is_described(folder: Path) -> None:
+    done = ragweave("doctor", cwd=folder)
+    assert done.returncode == 0
+    lines = {line[4:].split("  ")[0].strip(): line[:2] for line in done.stdout.splitlines()}
+    assert {"ragweave", "python", "disk here", "extra local", "device", "local server", "graph"} <= lines.keys()
+    assert lines["python"] == "ok"
+
+
+def test_an_index_is_missing_then_there_then_stale(folder: Path) -> None:
+    state, said = findings(folder, "graph.yaml")["index notes"]
+    assert (state, said) == ("fail", "there is none yet: run `ragweave index graph.yaml`")
+    assert ragweave("index", "graph.yaml", cwd=folder).returncode == 0
+    state, said = findings(folder, "graph.yaml")["index notes"]
+    assert (state, said) == ("ok", "index is up to date with docs")
+    (folder / "docs/coffee.md").write_text("# Coffee\n\nA moka pot takes five minutes.\n")
+    state, said = findings(folder, "graph.yaml")["index notes"]
+    assert (state, said) == ("warn", "stale (1 added): run `ragweave index graph.yaml`")
+
+
+def test_a_wrong_graph_is_said_to_be_wrong(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(GRAPH.replace("type: generator", "type: generater"))
+    assert findings(folder, "graph.yaml")["graph"] == ("fail", "1 problem: `ragweave check graph.yaml` shows them")
+    assert "does not exist" in findings(folder, "none.yaml")["graph"][1]
+
+
+def with_server(folder: Path, url: str, model: str, key: str = "sk-test-1234567890") -> None:
+    """Let the graph's model be one on this server."""
+    scripted = GRAPH[GRAPH.index("type: scripted") : GRAPH.index("}\nretrievers")]
+    chat = f"type: openai, model: {model}, base_url: {url}, api_key: {key}"
+    (folder / "graph.yaml").write_text(GRAPH.replace(scripted, chat))
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "state", "said"),
+    [
+        ("test-model", "sk-test-1234567890", "ok", "{} is there and has 'test-model'"),
+        ("tset-model", "sk-test-1234567890", "warn", "{} is there and lists no 'tset-model': test-model, other-model"),
+    ],
+)
+def test_a_server_is_asked_for_its_models(folder: Path, model: str, key: str, state: str, said: str) -> None:
+    with OpenAIServer() as server:
+        with_server(folder, server.url, model, key)
+        found = findings(folder, "graph.yaml")["model chat"]
+    assert found[0] == state
+    assert found[1].startswith(said.format(server.url))
+
+
+def test_a_server_that_is_not_there_is_a_failure(folder: Path) -> None:
+    with_server(folder, "http://127.0.0.1:9/v1", "m")
+    state, said = findings(folder, "graph.yaml")["model chat"]
+    assert state == "fail"
+    assert "http://127.0.0.1:9/v1 refused the connection" in said
