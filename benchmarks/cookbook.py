@@ -26,6 +26,7 @@ from rich.table import Table
 
 from ragweave.orchestrator.contracts import ChatRequest
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.memory.window import Window
 from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Answer, Document
@@ -126,16 +127,20 @@ async def run(rows: Sequence[dict[str, Any]], weight: float | None = None) -> li
             retriever = Hybrid(index=".ragweave/cookbook", documents="recipes", weight=weight)
             retriever.open(graph.resources)
             graph.resources.put("retrievers", "recipes", retriever)
+        graph.resources.put("memories", "history", Window(file=""))
         await graph.warm_up()
         return [await ask(graph, row) for row in rows]
 
 
 async def ask(graph: Graph, row: dict[str, Any]) -> Outcome:
-    """One question, with the passages that the reranker kept for the generator."""
+    """One question, with the passages that the reranker kept for the generator; after its `history`, if it has one."""
+    thread = row["id"] if row.get("history") else ""
+    for said in row.get("history", ()):
+        await graph.arun(question=said, thread_id=thread)
     sources: list[str] = []
     answer = Answer(text="", confidence=0.0)
     start = time.perf_counter()
-    async for event in graph.stream(question=row["question"]):
+    async for event in graph.stream(question=row["question"], thread_id=thread):
         if event.kind == "finished" and event.node == "rerank":
             sources = [document.source for document in event.data["documents"]]
         elif event.kind == "run_done":

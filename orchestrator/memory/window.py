@@ -11,10 +11,10 @@ from pydantic import Field, PositiveInt, PrivateAttr
 
 from ragweave.orchestrator.contracts import Memory, Scope
 from ragweave.orchestrator.errors import ResourceError
-from ragweave.orchestrator.memory.turns import Turns
 from ragweave.orchestrator.values import Message
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.memory.turns import Turns
     from ragweave.orchestrator.resources import Resources
 
 
@@ -37,6 +37,8 @@ class Window(Memory, type="window"):
 
     def open(self, resources: Resources) -> None:
         """Find the file's place; the file itself is made when the first turn is kept."""
+        from ragweave.orchestrator.memory.turns import Turns  # sqlite3 is not for graphs that are only checked
+
         path = resources.folder / self.file if self.file else None
         if path is not None and path.is_dir():
             raise ResourceError(f"the memory file {self.file!r} is a folder", hint="name a file in it")

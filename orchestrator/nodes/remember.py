@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,14 +15,15 @@ from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Message
 
-_told: WeakKeyDictionary[Resources, set[str]] = WeakKeyDictionary()
-"""By the resources of a graph, the memories of which it was said that nothing is kept."""
+_runs: WeakKeyDictionary[Resources, Counter[str]] = WeakKeyDictionary()
+"""By the resources of a graph, how many runs without a thread each memory has met."""
 
 
 class Remember(Node, type="remember"):
     """Keep question and answer as a turn of the run's thread, once, however often the run is resumed or tries again.
 
-    Of a run without a thread nothing is kept, which is said once.
+    Of a run without a thread nothing is kept. That is said once, at the second such run of a graph: then there was
+    something that could have been remembered.
     """
 
     effects = "write"
@@ -43,7 +45,9 @@ class Remember(Node, type="remember"):
     def _say(self, ctx: Context) -> None:
         if ctx.resources is None:
             return
-        told = _told.setdefault(ctx.resources, set())
-        if self.memory not in told:
-            told.add(self.memory)
-            ctx.resources.say(f"memory {self.memory!r} keeps nothing of this run: it has no thread")
+        runs = _runs.setdefault(ctx.resources, Counter())
+        runs[self.memory] += 1
+        if runs[self.memory] == 2:
+            ctx.resources.say(
+                f"memory {self.memory!r} keeps nothing of runs without a thread, such as this; give them a thread_id"
+            )

@@ -18,6 +18,10 @@ LEADING = 0.2
 """What the first sentence of a text gains: writers say there what they are going to say."""
 DANGLING = 0.7
 """The factor of a sentence that starts with a word for something said before."""
+WHOLE = 6
+"""Words that a sentence has that says something; a shorter one counts less."""
+FILLER = 0.25
+"""A sentence with less than this share of the best score is left out even where there is room."""
 _DANGLES = re.compile(
     r"(?:it|they|he|she|this|that|these|those|there|then|but|and|so|however|also|its|their|his|her)\b", re.IGNORECASE
 )
@@ -66,8 +70,8 @@ def choose(
 ) -> list[int]:
     """The places of the best texts whose costs fit the budget together, in their order.
 
-    Maximal marginal relevance (Carbonell and Goldstein 1998): a text loses `diversity` times the square of its cosine to
-    the nearest one that was chosen before; the square leaves those that only share the topic almost what they have.
+    Maximal marginal relevance (Carbonell and Goldstein 1998): a text loses `diversity` times the square of its cosine
+    to the nearest one that was chosen before; the square leaves those that only share the topic most of what they had.
     Where nothing fits, the best text alone is chosen.
     """
     if not scores:
@@ -101,9 +105,12 @@ def summarise(text: str, max_words: int, *, question: str = "", form: Literal["p
     for place, (part, central) in enumerate(zip(parts, centrality(found), strict=True)):
         shared = len(asked & found[place].keys()) / len(asked) if asked else 0.0
         score = central + shared + LEADING / (1 + place)
-        scores.append(score * (DANGLING if place and _DANGLES.match(part.text) else 1.0))
-    places = choose(scores, found, [len(part.text.split()) for part in parts], max_words)
-    return _written([parts[place] for place in places], form)
+        length = len(part.text.split())
+        scores.append(score * (DANGLING if place and _DANGLES.match(part.text) else 1.0) * min(1.0, length / WHOLE))
+    worth = [place for place, score in enumerate(scores) if score >= FILLER * max(scores)]
+    costs = [len(parts[place].text.split()) for place in worth]
+    places = choose([scores[place] for place in worth], [found[place] for place in worth], costs, max_words)
+    return _written([parts[worth[place]] for place in places], form)
 
 
 def _written(parts: Sequence[Segment], form: str) -> str:

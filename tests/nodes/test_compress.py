@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ async def test_an_embedder_finds_what_shares_no_word() -> None:
         def dimension(self) -> int:
             return 2
 
-        def embed(self, texts: object) -> np.ndarray:
+        def embed(self, texts: Sequence[str]) -> np.ndarray:
             rows = [[1.0, 0.0] if "doctor" in text or "physician" in text else [0.0, 1.0] for text in texts]
             return np.array(rows, dtype=np.float32)
 

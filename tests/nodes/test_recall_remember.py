@@ -72,9 +72,11 @@ async def test_without_a_thread_nothing_is_kept_and_that_is_said_once(tmp_path: 
     async with loaded(tmp_path) as graph:
         said: list[str] = []
         graph.resources.notice = said.append
-        for question in ("a", "b"):
+        assert (await graph.arun(question="a"))["history"] == []
+        assert said == []  # there was nothing yet to remember
+        for question in ("b", "c"):
             assert (await graph.arun(question=question))["history"] == []
-    assert said == ["memory 'history' keeps nothing of this run: it has no thread"]
+    assert said == ["memory 'history' keeps nothing of runs without a thread, such as this; give them a thread_id"]
     assert not (tmp_path / ".ragweave").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import ChatModel
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import GraphError, ModelError
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.models.extractive import Extractive
@@ -47,9 +48,8 @@ class Letters(ChatModel, type="letters_for_a_test"):
     def count_tokens(self, text: str) -> int:
         return len(text)
 
-    async def stream(self, request: Any) -> Any:
-        raise NotImplementedError
-        yield
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
+        yield ChatChunk(text=str(self.count_tokens("".join(message.text for message in request.messages))))
 
 
 def using(**models: ChatModel) -> Context:
