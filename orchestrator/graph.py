@@ -4,11 +4,8 @@ once."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -20,16 +17,14 @@ from ragweave.orchestrator.errors import (
     GraphError,
     InputError,
     JournalError,
-    OutputError,
     Problem,
-    ResourceError,
     RunError,
-    did_you_mean,
 )  # fmt: skip
-from ragweave.orchestrator.language.environment import read_dotenv
+from ragweave.orchestrator.graphfile import Plugins, opening, read_file
 from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution
 from ragweave.orchestrator.running.inputs import (
@@ -47,50 +42,16 @@ from ragweave.orchestrator.running.threads import ThreadQueues
 from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import RunRecord, Store
 from ragweave.orchestrator.stores.memory import MemoryStore
-from ragweave.orchestrator.values import Ask, BlobPart, Usage
+from ragweave.orchestrator.values import BlobPart
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.nodes.graph import GivenGraph
 
+__all__ = ["Deadline", "Graph", "Plugins", "Result", "read_file"]
 
 Deadline = float | str | timedelta | None
 """Seconds, or a text such as `30s` or `1m30s`; None for the graph's own."""
-Plugins = str | Path | Iterable[str | Path]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a run came to. `result["answer"]` is an output; of a parked run there are `asks` instead."""
-
-    outputs: Mapping[str, Any]
-    status: Literal["done", "parked"]
-    run_id: str
-    thread_id: str = ""
-    asks: Mapping[str, Ask] = field(default_factory=dict)
-    """By call path, what people are asked; `graph.resume(run_id, answers={path: answer})` goes on."""
-    usage: Usage = field(default_factory=Usage)
-
-    def __getitem__(self, key: str) -> Any:
-        try:
-            return self.outputs[key]
-        except KeyError:
-            raise self._unknown(key) from None
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.outputs
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.outputs)
-
-    def _unknown(self, key: str) -> OutputError:
-        if self.status == "parked":
-            return OutputError(
-                f"run {self.run_id!r} is parked and has no outputs yet: it asks at {', '.join(self.asks)}",
-                hint="go on with graph.resume(run_id, answers={path: answer})",
-            )
-        known = did_you_mean(str(key), self.outputs) or "; the graph declares no outputs"
-        return OutputError(f"the result has no output {key!r}{known}")
 
 
 class Graph:
@@ -117,7 +78,7 @@ class Graph:
     def load(cls, path: str | Path, *, plugins: Plugins = (), store: Store | None = None) -> Graph:
         """The graph of a file. `plugins` are modules or files that register node types, looked up beside the file
         first. Raises GraphError, PluginError."""
-        with _opening(Path(path)):
+        with opening(Path(path)):
             spec, problems, environ = read_file(Path(path), plugins)
             graph = cls.__new__(cls)
             graph._set_up(spec, problems, store, environ)
@@ -364,36 +325,3 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph {self.name!r}: {len(self.nodes)} nodes>"
-
-
-_open: ContextVar[tuple[Path, ...]] = ContextVar("graph files that are being loaded", default=())
-
-
-@contextlib.contextmanager
-def _opening(path: Path) -> Iterator[None]:
-    """While a graph file is being loaded, meeting it again means that it contains itself (R22)."""
-    file, before = path.resolve(), _open.get()
-    if file in before:
-        circle = " -> ".join(one.name for one in (*before[before.index(file) :], file))
-        raise ResourceError(f"a graph cannot contain itself: {circle}")
-    token = _open.set((*before, file))
-    try:
-        yield
-    finally:
-        _open.reset(token)
-
-
-def read_file(path: Path, plugins: Plugins = ()) -> tuple[Spec, list[Problem], Mapping[str, str]]:
-    """A graph file, unchecked: its spec, the problems of loading, and the environment with the `.env` beside it."""
-    folder = path.resolve().parent
-    registry.load_plugins(plugins, folder)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        from ragweave.orchestrator.language.inner import missing_file  # for a file that is not there
-
-        absent = isinstance(error, FileNotFoundError)
-        message = missing_file(path) if absent else f"the file cannot be read: {error.strerror}"
-        raise GraphError([Problem("RW129", message, str(path))]) from None
-    spec, problems = load_text(data, file=str(path), folder=folder)
-    return spec, problems, {**read_dotenv(folder), **os.environ}

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
+from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.failures import CallFailed, describe
 from ragweave.orchestrator.running.ledger import Ledger, Ready
@@ -17,7 +18,7 @@ from ragweave.orchestrator.running.walker import RunCancelled, Walker, first_sta
 from ragweave.orchestrator.stores import RunRecord, Status
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.graph import Graph, Result
+    from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.running.fold import Snapshot
 
 
@@ -155,8 +156,6 @@ class Execution:
             raise error from cause
         finally:
             graph._active.pop(self.run_id, None)
-        from ragweave.orchestrator.graph import Result  # the module that imports this one
-
         if isinstance(outcome, Parked):
             result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
             await self._end(run, Event("run_parked", data={"seconds": loop.time() - began}), "parked", result)
