@@ -248,7 +248,8 @@ def _gauss(left: Array, right: Array, width: float) -> Array:
     """The kernel of rows of length 1."""
     import numpy as np
 
-    near = left @ right.T
+    near: Array = left @ right.T
     near -= 1
     near *= 2 * width
-    return np.exp(near, out=near)
+    np.exp(near, out=near)
+    return near

@@ -50,7 +50,7 @@ def save(folder: Path, key: str, arrays: Mapping[str, Array]) -> bool:
             ignored.write_text("*\n", encoding="utf-8")
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **dict(arrays))
+            np.savez(file, allow_pickle=False, **arrays)
         Path(temporary).replace(folder / f"{key}.npz")
         kept = sorted(folder.glob("*.npz"), key=lambda one: one.stat().st_mtime, reverse=True)
         for old in kept[KEPT:]:

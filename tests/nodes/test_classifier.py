@@ -296,3 +296,24 @@ async def test_a_text_under_two_labels_is_told_with_both_places(tmp_path: Path) 
 async def test_labels_alone_need_an_embedder(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="labels without examples need an embedder"):
         await Classifier(labels=["a", "b"], embedder=None)(text="x", ctx=here(tmp_path))
+
+
+async def test_a_model_in_a_folder_decides_with_its_own_labels(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from tests.support.tiny_models import kept
+
+    ctx, folder = here(tmp_path), str(kept("bert", head="SequenceClassification", labels=("good", "bad", "odd")))
+    node = Classifier(transformer=folder)
+    assert ctx.resources is not None
+    assert node.signature(ctx.resources) == Classifier.declared
+    try:
+        found = await asyncio.gather(*(node(text=f"tea {number}", ctx=ctx) for number in range(20)))
+        pipeline = ctx.resources.built("pipelines", f"classifier {folder}")
+        assert pipeline.batches < 10
+        assert sorted(found[0]["candidates"]) == ["bad", "good", "odd"]
+        assert found[0]["label"] == found[0]["candidates"][0]
+        assert 1 / 3 < found[0]["confidence"] < 1
+        strict = await Classifier(transformer=folder, threshold=1)(text="tea", ctx=ctx)
+        assert (strict["label"], strict["known"]) == ("other", False)
+    finally:
+        await ctx.resources.close()
