@@ -90,7 +90,7 @@ def test_all_is_computed_on_the_state_before() -> None:
 def test_what_fails_fails_the_node() -> None:
     with pytest.raises(ConditionError, match=r"the expression 'x\[3\]' failed: .*index=3.*guard it"):
         given(Transform(set={"y": "x[3]"}), x=[1])
-    with pytest.raises(InputError, match=r"text\.y cannot be rendered: a Answer has no 'txt'"):
+    with pytest.raises(InputError, match=r"text\.y cannot be rendered: an Answer has no 'txt'"):
         given(Transform(text={"y": "{{ a.txt }}"}), a=Answer(text=""))
 
 
