@@ -37,9 +37,10 @@ class Classified(TypedDict):
 class Classifier(Node, type="classifier"):
     """Put a text under one of several labels: the intent of a question, the topic of a ticket, the mood of a review.
 
-    `labels` are taught by examples, in the graph file or in `labels_file`; without examples the labels' own words
-    decide. `model` lets a chat model decide, `transformer` a text-classification model in a folder. A text that fits
-    none has the label `other` and is not `known`; `candidates` are the best labels, also of such a text.
+    It reads `text`, and writes `label`, `known`, `confidence` and `candidates`. `labels` are taught by examples, in
+    the graph file or in `labels_file`; without examples the labels' own words decide. `model` lets a chat model
+    decide, `transformer` a text-classification model in a folder. A text that fits none has the label `other` and is
+    not `known`; `candidates` are the best labels, also of such a text.
     """
 
     origin: ClassVar[str] = "model"
