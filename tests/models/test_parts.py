@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragweave import Graph, RunError
@@ -159,6 +159,7 @@ def test_part_is_a_type_of_state() -> None:
 # --- the store of bytes ---
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=50))
 def test_bytes_come_back_as_they_were(data: bytes) -> None:
     blobs = Blobs()

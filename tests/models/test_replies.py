@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.contracts import ChatRequest
@@ -208,6 +208,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON, st.sampled_from(["{}", "```json\n{}\n```", "\n{}\n\n"]))
 def test_what_was_written_is_what_is_read(value: Any, frame: str) -> None:
     text = json.dumps(value)
@@ -215,6 +216,7 @@ def test_what_was_written_is_what_is_read(value: Any, frame: str) -> None:
         assert read_json(frame.replace("{}", text), {}) == (value, "")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:`ab1\n ', max_size=60))
 def test_any_text_is_a_value_or_a_fault(text: str) -> None:
     value, fault = read_json(text, {"type": "object"})
