@@ -308,6 +308,25 @@ def doctor(
 
 @app.command()
 @at_once
+def new(
+    target: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="The folder to make.", show_default=False)
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", metavar="NAME", help="What to start from; --list shows what there is.")
+    ] = "notes",
+    listed: Annotated[bool, typer.Option("--list", help="List what a folder can be made from.")] = False,
+) -> int:
+    """Make a folder with a graph that runs, as a start for your own."""
+    from ragweave.cli.creating import create, list_starts
+
+    if listed or target is None:
+        return list_starts()
+    return create(target, start)
+
+
+@app.command()
+@at_once
 def explain(
     code: Annotated[
         str | None,
