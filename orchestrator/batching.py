@@ -289,10 +289,12 @@ class Worker:
                 if not work and (self._closed or idle):
                     self.thread = None
                     return
-            if work:
-                while self._serve():
-                    pass
-            idle = not self._bell.acquire(timeout=IDLE)
+            if not work:
+                idle = not self._bell.acquire(timeout=IDLE)
+                continue
+            idle = False
+            while self._serve():
+                pass
 
 
 _workers: WeakSet[Worker] = WeakSet()

@@ -181,7 +181,8 @@ async def test_close_waits_for_calls_that_were_made_and_refuses_others() -> None
     await until(lambda: batcher.worker._closed)
     assert not closing.done()
     model.go.set()
-    await closing
+    async with asyncio.timeout(2):
+        await closing
     assert await asyncio.gather(*calls) == [2, 4]
     assert batcher.worker.thread is None
     with pytest.raises(RagweaveError, match="model is closed"):

@@ -13,7 +13,7 @@ import pytest
 
 from ragweave import Context, Graph, Result
 from ragweave.orchestrator.contracts import ChatChunk, ChatRequest
-from ragweave.orchestrator.errors import InputError, ModelError
+from ragweave.orchestrator.errors import InputError, ModelError, ResourceError
 from ragweave.orchestrator.models.local import decoder
 from ragweave.orchestrator.models.local.model import Transformers
 from ragweave.orchestrator.models.replies import complete
@@ -91,6 +91,21 @@ async def test_replies_written_together_are_those_written_alone() -> None:
 async def test_other_ways_of_attention_are_batched_too(kind: str, config: dict[str, Any]) -> None:
     """A window of positions, learned positions, and none at all (ALiBi): the padding of a batch must not show."""
     assert max(await same_alone_and_together(kept(kind, **config))) == len(PROMPTS)
+
+
+async def test_a_model_with_recurrent_layers_writes_one_reply_at_a_time() -> None:
+    layers = ("conv", "full_attention", "conv")
+    async with opened(kept("lfm", layer_types=layers, num_hidden_layers=3, block_ff_dim=96)) as model:
+        alone = [await said(model, prompt) for prompt in PROMPTS[2:4]]
+        assert await asyncio.gather(*(said(model, prompt) for prompt in PROMPTS[2:4])) == alone
+        assert [generated(model, prompt, 24) for prompt in PROMPTS[2:4]] == alone
+        assert max(model._decoder.steps) == 1
+
+
+async def test_a_model_that_keeps_no_keys_is_refused() -> None:
+    model = Transformers(path=str(kept("mamba")))
+    with pytest.raises(ResourceError, match="keeps no cache of keys, and cannot be decoded by token"):
+        model.open(Resources())
 
 
 async def test_a_reply_joins_and_leaves_while_others_are_written() -> None:

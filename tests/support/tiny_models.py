@@ -71,9 +71,11 @@ def causal(folder: Path, *, kind: str = "llama", chat: bool = True, seed: int = 
         "eos_token_id": words.eos_token_id,
         "pad_token_id": None,
     }
-    name = {"llama": "Llama", "mistral": "Mistral", "gpt2": "GPT2", "bloom": "Bloom", "qwen": "Qwen3", "mamba": "Mamba"}
-    made = getattr(transformers, f"{name[kind]}Config")(**{**sizes, **config})
-    model = getattr(transformers, f"{name[kind]}ForCausalLM" if kind != "gpt2" else "GPT2LMHeadModel")(made)
+    name = {"gpt2": "GPT2", "qwen": "Qwen3", "lfm": "Lfm2"}.get(kind, kind.capitalize())
+    made = getattr(transformers, f"{name}Config")(
+        **{**sizes, **{key: list(value) if isinstance(value, tuple) else value for key, value in config.items()}}
+    )
+    model = getattr(transformers, f"{name}ForCausalLM" if kind != "gpt2" else "GPT2LMHeadModel")(made)
     with torch.no_grad():  # it never says a part of a character, so that every token is a piece of text
         for token in range(len(words)):
             if "\ufffd" in words.decode([token]):
