@@ -28,8 +28,9 @@ from scenarios import ENGINES, SCENARIOS, TITLES
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
-COOKBOOK = HERE / "cookbook.py"
-MODELS = HERE / "models.py"
+#: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
+ALONE = ("models", "batching", "batch", "classifier", "compress", "reviews", "embed", "cookbook")
+QUICK = {"models": ["--calls", "50"], "cookbook": ["--quick"], "batch": ["10000"]}
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 
@@ -147,8 +148,8 @@ def main(
     write: Annotated[bool, typer.Option(help="Write the tables into docs/benchmarks.md.")] = False,
 ) -> None:
     """Measure ragweave and its peers on identical work."""
-    extra = ["models", *(["cookbook"] if COOKBOOK.is_file() else [])]
-    scenarios = chosen(scenario, [*SCENARIOS, *extra], "scenario")
+    alone = [name for name in ALONE if (HERE / f"{name}.py").is_file()]
+    scenarios = chosen(scenario, [*SCENARIOS, *alone], "scenario")
     engines = chosen(engine, list(ENGINES), "engine")
     if write and (scenario or engine or quick):
         raise typer.BadParameter("--write takes whole measurements: leave out --scenario, --engine and --quick")
@@ -165,12 +166,10 @@ def main(
     if write:
         write_between_markers(PAGE, markdown(outcomes, versions(outcomes), sentence))
     failed = bool(problems(outcomes)) or (strict and bool(missed(outcomes)))
-    if "models" in scenarios:
-        options = ["--calls", "50"] if quick else []
-        failed |= subprocess.run([sys.executable, str(MODELS), *options], check=False).returncode != 0
-    if "cookbook" in scenarios:
-        options = [*(["--quick"] if quick else []), *(["--write"] if write else [])]
-        failed |= subprocess.run([sys.executable, str(COOKBOOK), *options], check=False).returncode != 0
+    for name in (name for name in alone if name in scenarios):
+        console.rule(name)
+        options = [*(QUICK.get(name, []) if quick else []), *(["--write"] if write and name == "cookbook" else [])]
+        failed |= subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options], check=False).returncode != 0
     raise typer.Exit(int(failed))
 
 

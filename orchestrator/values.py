@@ -93,7 +93,7 @@ class ToolCall(Value):
     name: str
     arguments: Mapping[str, Any] = Field(default_factory=dict)
     memo: str = ""
-    """What the model's server wants back with this call when the conversation goes on, as it came; most want nothing."""
+    """What the server wants back with this call when the conversation goes on, as it came; most want nothing."""
 
 
 class ToolResult(Value):
