@@ -94,7 +94,7 @@ class Decoder:
         await self._worker.close()
 
     def _serve(self) -> bool:
-        """Let waiting rows in, or write a token for every row; False if there is nothing to do."""
+        """Let waiting rows in, and write a token for every row; False if there is nothing to do."""
         with self._worker.lock:
             given, self._given = self._given, []
         for row in given:
@@ -104,7 +104,8 @@ class Decoder:
         try:
             if self._ready and len(self._rows) < self._max_rows:
                 self._admit(self._next_prompts())
-            elif self._rows:
+                self._tell()  # their first words
+            if self._rows:  # also after prompts were read: nobody waits for all of a long queue
                 self._step()
         except Exception as error:  # out of memory, or a model that cannot compute what it is given
             for row in self._rows:
