@@ -128,7 +128,7 @@ async def run(rows: Sequence[dict[str, Any]], weight: float | None = None) -> li
             retriever.open(graph.resources)
             graph.resources.put("retrievers", "recipes", retriever)
         graph.resources.put("memories", "history", Window(file=""))
-        await graph.warm_up()
+        await graph.awarm_up()
         return [await ask(graph, row) for row in rows]
 
 

@@ -23,8 +23,8 @@ class Context:
     """
 
     __slots__ = (
-        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "resources", "run", "used",
-        "visit",
+        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "pieces", "resources", "run",
+        "used", "visit",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +46,8 @@ class Context:
         self.attempt = 1
         """Which attempt of this call it is, from 1."""
         self.emitted = 0
+        self.pieces: list[str] | None = None
+        """What was emitted and not withdrawn; the run has it too."""
         self.used = NO_USAGE
         """What this call has used so far."""
         self.item_value: tuple[str, Any] | None = None
@@ -81,7 +83,12 @@ class Context:
         if text:
             self.emitted += 1
             run = self.run
-            if run is not None and run.sink is not None:
+            if run is None:
+                return
+            if self.pieces is None:
+                self.pieces = run.texts.setdefault(self.path, [])
+            self.pieces.append(text)
+            if run.sink is not None:
                 event = Event("token", self.frame, self.node, self.visit, {"text": text}, self.item, self.member)
                 if not run.sink.push_if_room(event):
                     await run.sink.put(event)
@@ -95,6 +102,9 @@ class Context:
         """Tell the stream that what this call has emitted so far does not count."""
         if self.emitted:
             self.emitted = 0
+            self.pieces = None
+            if self.run is not None:
+                self.run.withdraw(self.path)
             await self.tell("reset", reason=reason)
 
     def use(self, usage: Usage, model: ChatModel | None = None, *, answered: bool = True) -> None:

@@ -4,6 +4,7 @@ RagweaveError                 anything below; `hint` says the way out
 ├── GraphError                a graph file is wrong; `problems` lists every fault at once
 ├── PluginError               a plugin cannot be loaded, or registers a name that it may not
 ├── RunError                  a run failed or was cancelled; `run_id`, `path` and `status` say which and where
+├── ThreadBusy                a run of this thread goes on, and the graph refuses a second one
 ├── JournalError              a stored run cannot be read
 ├── OutputError               a Result has no such output (a KeyError too)
 └── NodeError                 raised by a node, a model, a tool: `transient` says whether a retry may help
@@ -22,7 +23,7 @@ RagweaveError                 anything below; `hint` says the way out
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 
@@ -91,7 +92,11 @@ class OutputError(RagweaveError, KeyError):
 
 
 class RunError(RagweaveError):
-    """A run failed or was cancelled. `__cause__` is the error of the node at `path`."""
+    """A run failed or was cancelled. `__cause__` is the error of the node at `path`.
+
+    `partial` is the text that its calls had streamed and not taken back for another try, by call path, the oldest
+    first: what a chat window shows of an answer that was broken off.
+    """
 
     def __init__(
         self,
@@ -101,11 +106,26 @@ class RunError(RagweaveError):
         path: str = "",
         status: Literal["failed", "cancelled"] = "failed",
         hint: str = "",
+        partial: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.run_id = run_id
         self.path = path
         self.status = status
+        self.partial: Mapping[str, str] = partial or {}
+
+
+class ThreadBusy(RagweaveError):
+    """Another run of the thread goes on, `run_id`, and the graph was told to refuse a second one."""
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__(
+            f"thread {thread_id!r} is busy: run {run_id} goes on",
+            hint="try again when it has ended, or end it: await graph.cancel(run_id); "
+            "with turns='queue' runs wait, with turns='interrupt' the newest takes over",
+        )
+        self.thread_id = thread_id
+        self.run_id = run_id
 
 
 class NodeError(RagweaveError):

@@ -12,17 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import Checked
-from ragweave.orchestrator.checking.check import check
-from ragweave.orchestrator.errors import (
-    GraphError,
-    InputError,
-    JournalError,
-    Problem,
-    RunError,
-)  # fmt: skip
-from ragweave.orchestrator.graphfile import Plugins, opening, read_file
+from ragweave.orchestrator.edition import CLOSED, Edition, idle
+from ragweave.orchestrator.errors import InputError, JournalError, Problem, RunError
+from ragweave.orchestrator.graphfile import Plugins, read_file
 from ragweave.orchestrator.language.load import load_data, load_text
-from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
@@ -36,9 +29,9 @@ from ragweave.orchestrator.running.inputs import (
     check_thread_id,
     gathered,
 )  # fmt: skip
-from ragweave.orchestrator.running.plan import Plan, make_plan
+from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.running.stream import Sink
-from ragweave.orchestrator.running.threads import ThreadQueues
+from ragweave.orchestrator.running.threads import ThreadQueues, Turns, check_turns
 from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import RunRecord, Store
 from ragweave.orchestrator.stores.memory import MemoryStore
@@ -69,42 +62,62 @@ class Graph:
     _active: ClassVar[dict[str, tuple[asyncio.AbstractEventLoop, Walker]]] = {}
     """The runs that go on in this process, of all graphs."""
 
-    def __init__(self, *, store: Store | None = None, plugins: Plugins = (), **data: Any) -> None:
+    def __init__(
+        self, *, store: Store | None = None, plugins: Plugins = (), turns: Turns = "queue", **data: Any
+    ) -> None:
         registry.load_plugins(plugins)
         spec, problems = load_data(data)
-        self._set_up(spec, problems, store, os.environ)
+        self._set_up(Edition.of(spec, problems, os.environ), store, turns)
 
     @classmethod
-    def load(cls, path: str | Path, *, plugins: Plugins = (), store: Store | None = None) -> Graph:
+    def load(
+        cls, path: str | Path, *, plugins: Plugins = (), store: Store | None = None, turns: Turns = "queue"
+    ) -> Graph:
         """The graph of a file. `plugins` are modules or files that register node types, looked up beside the file
-        first. Raises GraphError, PluginError."""
-        with opening(Path(path)):
-            spec, problems, environ = read_file(Path(path), plugins)
-            graph = cls.__new__(cls)
-            graph._set_up(spec, problems, store, environ)
+        first. Raises GraphError, PluginError.
+
+        `turns` says what becomes of a run whose thread is busy: it waits (`queue`), fails with ThreadBusy (`reject`),
+        or takes over, and what goes on or waits in the thread is cancelled (`interrupt`).
+        """
+        graph = cls.__new__(cls)
+        graph._set_up(Edition.read(Path(path), plugins), store, turns)
         return graph
 
     @classmethod
-    def parse(cls, text: str, *, plugins: Plugins = (), store: Store | None = None) -> Graph:
+    def parse(cls, text: str, *, plugins: Plugins = (), store: Store | None = None, turns: Turns = "queue") -> Graph:
         """The graph of a YAML text; paths in it are relative to the working directory. Raises GraphError,
         PluginError."""
         registry.load_plugins(plugins)
-        spec, problems = load_text(text)
         graph = cls.__new__(cls)
-        graph._set_up(spec, problems, store, os.environ)
+        graph._set_up(Edition.of(*load_text(text), os.environ), store, turns)
         return graph
 
-    def _set_up(self, spec: Spec, problems: list[Problem], store: Store | None, environ: Mapping[str, str]) -> None:
-        self.resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, prices=spec.prices)
-        checked = check(spec, problems, self.resources)
-        self.problems: tuple[Problem, ...] = tuple(checked.problems)
-        """What the check found; of a graph that loads these are warnings."""
-        if not checked.ok:
-            raise GraphError(checked.problems)
-        self.checked: Checked = checked
-        self.plan: Plan = make_plan(checked)
+    def _set_up(self, edition: Edition, store: Store | None, turns: Turns) -> None:
+        self._threads = ThreadQueues(check_turns(turns))
+        self._edition = edition
+        self._older: list[Edition] = []
+        """Editions that a newer one has replaced, and whose runs may still go on."""
         self.store: Store = store if store is not None else MemoryStore()
-        self._threads = ThreadQueues()
+
+    @property
+    def plan(self) -> Plan:
+        """Everything that the graph alone decides."""
+        return self._edition.plan
+
+    @property
+    def checked(self) -> Checked:
+        """What the check found out."""
+        return self._edition.checked
+
+    @property
+    def resources(self) -> Resources:
+        """Its models, retrievers and other resources."""
+        return self._edition.resources
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the check found; of a graph that loads these are warnings."""
+        return self._edition.problems
 
     @property
     def name(self) -> str:
@@ -160,7 +173,7 @@ class Graph:
         own.
         """
         execution = self._execution(thread_id, deadline, None)
-        return await execution.start(check_inputs(self.plan, gathered(given, inputs), options=OPTIONS))
+        return await execution.start(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream(
         self,
@@ -176,9 +189,8 @@ class Graph:
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        return self._execution(thread_id, deadline, Sink()).stream(
-            check_inputs(self.plan, gathered(given, inputs), options=OPTIONS)
-        )
+        execution = self._execution(thread_id, deadline, Sink())
+        return execution.stream(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream_sync(
         self,
@@ -294,15 +306,31 @@ class Graph:
 
     # --- life ---
 
-    async def warm_up(self) -> None:
-        """Build every declared resource now, so that the first run does not wait for it. Raises ResourceError."""
-        for kind, name in self.plan.spec.resources:
-            if self.resources.built(kind, name) is None:
-                await asyncio.to_thread(self.resources.get, kind, name)
+    def warm_up(self) -> None:
+        """Build now whatever runs can come to use, so that the first one does not wait for it: declared resources,
+        those that nodes name without a declaration, those of inner graphs; and nodes that learn get ready.
+
+        Raises ResourceError, or what else a resource raises that cannot be opened.
+        """
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
+
+        wait_for(self.awarm_up())
+
+    async def awarm_up(self) -> None:
+        """`warm_up` for async callers."""
+        await self._edition.warm_up()
 
     async def aclose(self) -> None:
-        """Close models, retrievers, the store and the graphs inside this one."""
-        await self.resources.close()
+        """Cancel the runs that go on, wait for them, and close models, retrievers, the store and inner graphs."""
+        editions = [*self._older, self._edition]
+        self._threads.interrupt_all(CLOSED)
+        resources = [edition.resources for edition in editions]
+        for loop, walker in list(self._active.values()):
+            if any(walker.resources is one for one in resources) and not loop.is_closed():
+                loop.call_soon_threadsafe(walker.cancel, CLOSED)
+        await idle(editions)
+        for one in resources:
+            await one.close()
         await self.store.close()
 
     def close(self) -> None:

@@ -113,6 +113,10 @@ class Node(BaseModel):
         """What this node reads and writes. Types whose signature depends on their settings override this."""
         return self.declared
 
+    def warm_up(self, resources: Resources) -> None:
+        """Do now what else the first call would have to wait for. Called in a worker thread by `Graph.warm_up`, when
+        the resources are built that the settings name; a graph that is not warmed up never calls it."""
+
     def __call__(self, *args: Any, **state: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 

@@ -19,6 +19,7 @@ from ragweave.orchestrator.naming import ResourceSpec
 if TYPE_CHECKING:
     from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.contracts import ChatModel
+    from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.models.prices import Prices
     from ragweave.orchestrator.values import Usage
 
@@ -188,6 +189,10 @@ class Resources:
             self.say_once(f"{prices.file} has no price of {names[0]!r}: what runs with that model cost is not known")
             return usage
         return prices.priced(usage, price)
+
+    def inner_graphs(self) -> list[Graph]:
+        """The graphs that nodes of this one run."""
+        return [one.graph for (kind, _), one in list(self._built.items()) if kind == "graphs"]
 
     async def close(self) -> None:
         """Close what was built, the newest first; one that fails to close does not keep the others open."""

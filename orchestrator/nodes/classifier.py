@@ -95,6 +95,11 @@ class Classifier(Node, type="classifier"):
             self._examples(resources)
         return self.declared
 
+    def warm_up(self, resources: Resources) -> None:
+        """Train it, or read what was trained before."""
+        if self.model is None and self.transformer is None:
+            self._train(resources)
+
     async def __call__(self, text: str, ctx: Context) -> Classified:
         """The label of a text. A blank one fits none. Raises InputError, ResourceError, MissingExtra, ModelError."""
         if not isinstance(text, str):

@@ -20,17 +20,20 @@ from ragweave.orchestrator.stores import RunRecord, Status
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.running.fold import Snapshot
+    from ragweave.orchestrator.running.threads import Turn
 
 
 class Execution:
-    """One run of a graph, from its start or from where it stopped."""
+    """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
-    __slots__ = ("deadline", "graph", "run", "run_id", "sink", "thread_id", "whole")
+    __slots__ = ("deadline", "edition", "graph", "plan", "run_id", "sink", "thread_id", "turn", "whole")
 
     def __init__(
         self, graph: Graph, run_id: str | None, thread_id: str, deadline: float | None, sink: Sink | None
     ) -> None:
         self.graph = graph
+        self.edition = graph._edition
+        self.plan = self.edition.plan
         self.run_id = run_id if run_id is not None else new_run_id()
         self.thread_id = thread_id
         self.deadline = deadline
@@ -38,51 +41,70 @@ class Execution:
         self.whole = deadline
         """What the deadline was before a part of it was spent."""
         self.sink = sink
+        self.turn: Turn | None = None
 
     async def start(self, inputs: Mapping[str, Any]) -> Result:
         """A new run on these inputs."""
-        if not self.thread_id:
-            return await self._start(inputs)
-        async with self.graph._threads.turn(self.thread_id):
-            return await self._start(inputs)
+        edition = self.edition
+        edition.enter()
+        try:
+            if not self.thread_id:
+                return await self._start(inputs)
+            async with self.graph._threads.turn(self.thread_id, self.run_id) as self.turn:
+                return await self._start(inputs)
+        finally:
+            if edition.leave():
+                await uninterrupted(edition.resources.close())
 
     async def resume(self, answers: Mapping[str, Any]) -> Result:
         """Go on from the journal. `answers` are by call path."""
+        edition = self.edition
+        edition.enter()
+        try:
+            if not self.thread_id:
+                async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
+                    return await self._resume(answers)
+            async with self.graph._threads.turn(self.thread_id, self.run_id) as self.turn:
+                return await self._resume(answers)
+        finally:
+            if edition.leave():
+                await uninterrupted(edition.resources.close())
+
+    async def _resume(self, answers: Mapping[str, Any]) -> Result:
         from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither
         from ragweave.orchestrator.running.fold import fold, fold_all, standing
 
         graph = self.graph
-        async with graph._threads.turn(self.thread_id or f"\0{self.run_id}"):
-            record = await graph.store.record(self.run_id)
-            if self.run_id in graph._active:
-                hint = "wait for it, or cancel it first: await graph.cancel(run_id)"
-                raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
-            if record is None or record.status == "done":
-                status = "gone" if record is None else record.status
-                raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
-            snapshot = fold_all(graph.plan, await graph.store.events(self.run_id))
-            if "" not in snapshot.frames:
-                raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
-            check_answers(snapshot.asks, answers)
-            run = Run(self.run_id, self.thread_id, graph.store, self.sink)
-            given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
-            left, self.whole = self._left(snapshot)
-            told = {} if self.deadline is None else {"deadline": self.deadline}
-            self.deadline = left
-            for event in (Event("run_resumed", data=told), *given):
-                run.journal(event)
-                snapshot = fold(snapshot, event)
-            await graph.store.end(self.run_id, "running")
-            frames = standing(snapshot)
-            ledger, ready = frames.pop("")
-            run.restore(snapshot, frames)
-            return await self._execute(run, ledger, ready)
+        record = await graph.store.record(self.run_id)
+        if self.run_id in graph._active:
+            hint = "wait for it, or cancel it first: await graph.cancel(run_id)"
+            raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
+        if record is None or record.status == "done":
+            status = "gone" if record is None else record.status
+            raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
+        snapshot = fold_all(self.plan, await graph.store.events(self.run_id))
+        if "" not in snapshot.frames:
+            raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
+        check_answers(snapshot.asks, answers)
+        run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+        given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
+        left, self.whole = self._left(snapshot)
+        told = {} if self.deadline is None else {"deadline": self.deadline}
+        self.deadline = left
+        for event in (Event("run_resumed", data=told), *given):
+            run.journal(event)
+            snapshot = fold(snapshot, event)
+        await graph.store.end(self.run_id, "running")
+        frames = standing(snapshot)
+        ledger, ready = frames.pop("")
+        run.restore(snapshot, frames)
+        return await self._execute(run, ledger, ready)
 
     def _left(self, snapshot: Snapshot) -> tuple[float | None, float | None]:
         """The seconds that a resumed run has, and of how many in all: what it was given now, else what is left."""
         if self.deadline is not None:
             return self.deadline, self.deadline
-        whole = snapshot.deadline if snapshot.deadline is not None else self.graph.plan.spec.deadline
+        whole = snapshot.deadline if snapshot.deadline is not None else self.plan.spec.deadline
         if whole is None:
             return None, None
         if snapshot.spent >= whole:
@@ -119,41 +141,47 @@ class Execution:
 
     async def _start(self, inputs: Mapping[str, Any]) -> Result:
         graph = self.graph
-        await graph.store.begin(RunRecord(self.run_id, self.thread_id, graph.plan.spec.name, "running", inputs))
+        await graph.store.begin(RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", inputs))
         run = Run(self.run_id, self.thread_id, graph.store, self.sink)
         data: dict[str, Any] = {"inputs": inputs}
         if self.deadline is None:
-            self.deadline = graph.plan.spec.deadline
+            self.deadline = self.plan.spec.deadline
         else:
             data["deadline"] = self.deadline
         self.whole = self.deadline
-        run.journal(Event("run_started", data=data))
-        ledger = Ledger(graph.plan)
-        return await self._execute(run, ledger, ledger.start(first_state(graph.plan, inputs)))
+        run.append(Event("run_started", data=data).record())
+        if run.sink is not None:
+            run.sink.push(Event("run_started", data={**data, "run_id": self.run_id}))
+        ledger = Ledger(self.plan)
+        return await self._execute(run, ledger, ledger.start(first_state(self.plan, inputs)))
 
     async def _execute(self, run: Run, ledger: Ledger, ready: Ready) -> Result:
         graph = self.graph
-        walker = Walker(graph.plan, run, graph.resources, ledger=ledger)
+        walker = Walker(self.plan, run, self.edition.resources, ledger=ledger)
         loop = asyncio.get_running_loop()
         graph._active[self.run_id] = (loop, walker)
+        if self.turn is not None:
+            self.turn.begun(walker.cancel)
         began = loop.time()
         try:
             outcome = await walker.execute(ready, self.deadline, self.whole)
         except asyncio.CancelledError:
-            await self._end(run, Event("run_cancelled", data={"seconds": loop.time() - began}), "cancelled")
+            await self._end(run, _cancelled(run, loop.time() - began), "cancelled")
             raise
         except RunCancelled as cancelled:
-            await self._end(run, Event("run_cancelled", data={"seconds": loop.time() - began}), "cancelled")
-            raise RunError(str(cancelled), run_id=self.run_id, status="cancelled") from None
+            await self._end(run, _cancelled(run, loop.time() - began), "cancelled")
+            partial = run.partial()
+            raise RunError(str(cancelled), run_id=self.run_id, status="cancelled", partial=partial) from None
         except CallFailed as failure:
             cause = failure.__cause__ or failure
             data: dict[str, Any] = {"path": failure.path, "error": describe(cause), "type": type(cause).__name__}
             data["seconds"] = loop.time() - began
+            partial = run.partial(failure.path)
+            if partial:
+                data["partial"] = partial
             await self._end(run, Event("run_failed", data=data), "failed")
-            error = RunError(
-                f"run {self.run_id} failed at {failure.path}: {describe(cause)}", run_id=self.run_id, path=failure.path
-            )
-            raise error from cause
+            message = f"run {self.run_id} failed at {failure.path}: {describe(cause)}"
+            raise RunError(message, run_id=self.run_id, path=failure.path, partial=partial) from cause
         finally:
             graph._active.pop(self.run_id, None)
         if isinstance(outcome, Parked):
@@ -179,3 +207,8 @@ class Execution:
         await run.flush()
         run.close()
         await self.graph.store.end(self.run_id, status)
+
+
+def _cancelled(run: Run, seconds: float) -> Event:
+    partial = run.partial()
+    return Event("run_cancelled", data={"seconds": seconds, **({"partial": partial} if partial else {})})

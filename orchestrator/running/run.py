@@ -48,8 +48,8 @@ class Run:
     """Identity, journal, stream and usage of a run, and what it already knows when it is resumed."""
 
     __slots__ = (
-        "answers", "append", "asked", "children", "effects", "finished_items", "grace", "origins", "pending", "run_id",
-        "sink", "store", "thread_id", "usage",
+        "answers", "append", "asked", "children", "effects", "finished_items", "grace", "lost", "origins", "pending",
+        "run_id", "sink", "store", "texts", "thread_id", "usage",
     )  # fmt: skip
 
     def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None) -> None:
@@ -59,6 +59,10 @@ class Run:
         self.append: Callable[[Record], None] = store.writer(run_id)
         self.sink = sink
         self.usage = NO_USAGE
+        self.texts: dict[str, list[str]] = {}
+        """By call path, what was streamed and not withdrawn."""
+        self.lost: dict[str, list[str]] = {}
+        """By call path, what was withdrawn last."""
         self.grace = GRACE
         self.origins: dict[str, Mapping[str, int]] = {}
         """By call path of a graph that is being run as a node, the origins of what it reads, by state key."""
@@ -105,6 +109,18 @@ class Run:
         if self.sink is not None:
             self.sink.push(event)
 
+    def withdraw(self, path: str) -> None:
+        """What the call at `path`, its items and what runs inside it have streamed does not count."""
+        for other in [other for other in self.texts if _inside(other, path)]:
+            self.lost[other] = self.texts.pop(other)
+
+    def partial(self, failed: str = "") -> dict[str, str]:
+        """By call path, the text that was streamed; also what the call at `failed` streamed in its last try."""
+        pieces = {**self.texts}
+        if failed:
+            pieces |= {path: lost for path, lost in self.lost.items() if path not in pieces and _inside(path, failed)}
+        return {path: "".join(texts) for path, texts in pieces.items()}
+
     async def flush(self) -> None:
         """Return when everything journaled so far is as durable as the store makes it."""
         await self.store.flush(self.run_id)
@@ -129,6 +145,11 @@ def _within(path: str, call: str) -> bool:
     """True for the path of a call, of an Ask about it, of a frame in it; not for its items and other members."""
     rest = path[len(call) :]
     return path.startswith(call) and (not rest or rest[0] == "!" or (rest[0] == "/" and not rest[1:2].isdigit()))
+
+
+def _inside(path: str, call: str) -> bool:
+    """True for the path of a call, of its items and members, and of all calls in them."""
+    return path.startswith(call) and path[len(call) : len(call) + 1] in ("", "/", "[")
 
 
 def _nowhere(record: Record) -> None:

@@ -1,71 +1,155 @@
-"""Runs of one conversation go one after the other (R23), whichever event loop they run in."""
+"""Runs of one conversation go one after the other (R23), whichever event loop they run in. What becomes of a run that
+comes while another goes on is the graph's choice: it waits, is refused, or takes the other's place."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any, Literal, get_args
+
+from ragweave.orchestrator.errors import InputError, RunError, ThreadBusy, did_you_mean
+
+Turns = Literal["queue", "reject", "interrupt"]
+"""What a run does whose thread is busy: wait for its turn, fail with ThreadBusy, or cancel what goes on and waits."""
+
+
+def check_turns(value: Any) -> Turns:
+    """The choice, if it is one. Raises InputError with the candidates."""
+    if value in get_args(Turns):
+        return value  # type: ignore[no-any-return]
+    raise InputError(f"turns: {value!r} is unknown{did_you_mean(str(value), get_args(Turns))}")
+
+
+class Turn:
+    """The turn of one run: waited for, held, or taken away by a newer run."""
+
+    __slots__ = ("_cancel", "interrupted", "loop", "ready", "run_id")
+
+    def __init__(self, run_id: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.run_id = run_id
+        self.loop = loop
+        self.ready: asyncio.Future[None] = loop.create_future()
+        self.interrupted = ""
+        """Why it was taken away; empty if it was not."""
+        self._cancel: Callable[[str], Any] | None = None
+
+    def begun(self, cancel: Callable[[str], Any]) -> None:
+        """The run has begun; `cancel` ends it in its event loop, and says why."""
+        self._cancel = cancel
+        if self.interrupted:
+            self._tell(cancel)
+
+    def interrupt(self, reason: str) -> None:
+        """Take the turn away: a run that waits for it ends at once, one that goes on is cancelled."""
+        if not self.interrupted:
+            self.interrupted = reason
+            if self._cancel is not None:
+                self._tell(self._cancel)
+
+    def keep(self) -> None:
+        """Raise RunError if the turn was taken away before the run began."""
+        if self.interrupted:
+            raise RunError(
+                f"run {self.run_id} was cancelled: {self.interrupted}", run_id=self.run_id, status="cancelled"
+            )
+
+    def wake(self) -> bool:
+        """Let whoever waits go on; False if its event loop is closed."""
+        try:
+            self.loop.call_soon_threadsafe(_wake, self.ready)
+        except RuntimeError:
+            return False
+        return True
+
+    def _tell(self, cancel: Callable[[str], Any]) -> None:
+        try:
+            self.loop.call_soon_threadsafe(cancel, self.interrupted)
+        except RuntimeError:  # that event loop is closed: nothing of its runs goes on
+            return
 
 
 class ThreadQueues:
     """First come, first served, for each thread id. Waiting costs nothing but a future."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns = "queue") -> None:
+        self.turns = turns
         self._lock = threading.Lock()
-        self._waiting: dict[str, deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]] = {}
+        self._holding: dict[str, Turn] = {}
+        self._waiting: dict[str, deque[Turn]] = {}
 
     @asynccontextmanager
-    async def turn(self, thread_id: str) -> AsyncIterator[None]:
-        """Inside, no other run of this thread goes on. An empty id is no thread: nothing waits."""
-        if not thread_id:
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        mine: asyncio.Future[None] | None = None
-        with self._lock:
-            queue = self._waiting.get(thread_id)
-            if queue is None:
-                self._waiting[thread_id] = deque()
-            else:
-                mine = loop.create_future()
-                queue.append((loop, mine))
-        if mine is not None:
+    async def turn(self, thread_id: str, run_id: str = "", turns: Turns | None = None) -> AsyncIterator[Turn]:
+        """Inside, no other run of this thread goes on. `turns` replaces the choice of the graph.
+
+        Raises ThreadBusy where runs are refused, RunError if a newer run took the turn away.
+        """
+        mine = Turn(run_id, asyncio.get_running_loop())
+        if not self._enter(thread_id, mine, turns or self.turns):
             try:
-                await mine
+                await mine.ready
             except asyncio.CancelledError:
                 self._give_up(thread_id, mine)
                 raise
+            if self._holding.get(thread_id) is not mine:
+                mine.keep()
         try:
-            yield
+            mine.keep()
+            yield mine
         finally:
             self._next(thread_id)
 
-    def _give_up(self, thread_id: str, mine: asyncio.Future[None]) -> None:
+    def interrupt_all(self, reason: str) -> None:
+        """Take every turn away."""
+        with self._lock:
+            for thread_id in list(self._waiting):
+                self._interrupt(thread_id, reason)
+
+    def _enter(self, thread_id: str, mine: Turn, turns: Turns) -> bool:
+        """Join the queue; True if it is one's turn already."""
+        with self._lock:
+            holder = self._holding.get(thread_id)
+            if holder is None:
+                self._holding[thread_id] = mine
+                self._waiting[thread_id] = deque()
+                return True
+            if turns == "reject":
+                raise ThreadBusy(thread_id, holder.run_id)
+            if turns == "interrupt":
+                self._interrupt(thread_id, f"run {mine.run_id} of the same thread took its place")
+            self._waiting[thread_id].append(mine)
+            return False
+
+    def _interrupt(self, thread_id: str, reason: str) -> None:
+        """Take their turns away from all who hold and wait; the lock is held."""
+        self._holding[thread_id].interrupt(reason)
+        queue = self._waiting[thread_id]
+        while queue:
+            turn = queue.popleft()
+            turn.interrupt(reason)
+            turn.wake()
+
+    def _give_up(self, thread_id: str, mine: Turn) -> None:
         """A waiting turn was cancelled: leave the queue, or hand on the turn that came at the same moment."""
         with self._lock:
-            queue = self._waiting.get(thread_id, deque())
-            left = [entry for entry in queue if entry[1] is not mine]
-            waiting = len(left) < len(queue)
-            queue.clear()
-            queue.extend(left)
-        if not waiting:
+            queue = self._waiting.get(thread_id)
+            if queue is not None and mine in queue:
+                queue.remove(mine)
+            holds = self._holding.get(thread_id) is mine
+        if holds:
             self._next(thread_id)
 
     def _next(self, thread_id: str) -> None:
-        while True:
-            with self._lock:
-                queue = self._waiting[thread_id]
-                if not queue:
-                    del self._waiting[thread_id]
+        with self._lock:
+            queue = self._waiting[thread_id]
+            while queue:
+                turn = queue.popleft()
+                self._holding[thread_id] = turn
+                if turn.wake():  # else its event loop is gone, and nobody takes it
                     return
-                loop, future = queue.popleft()
-            try:
-                loop.call_soon_threadsafe(_wake, future)
-            except RuntimeError:  # that event loop is closed: its turn is nobody's
-                continue
-            return
+            del self._waiting[thread_id], self._holding[thread_id]
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -128,9 +128,9 @@ class Walker:
         error = NodeError("it came to a stop before its end", hint="please report this graph")
         raise CallFailed(self._name, error)
 
-    def cancel(self) -> None:
-        """End the run from outside: nothing starts any more, `execute` raises RunCancelled."""
-        self._fail(RunCancelled(f"run {self.run.run_id} was cancelled"))
+    def cancel(self, reason: str = "") -> None:
+        """End the run from outside: nothing starts any more, `execute` raises RunCancelled, which says the reason."""
+        self._fail(RunCancelled(f"run {self.run.run_id} was cancelled" + (f": {reason}" if reason else "")))
 
     @property
     def _name(self) -> str:
