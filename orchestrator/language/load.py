@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.errors import Problem
+from ragweave.orchestrator.interop import adopted, node_of
 from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, shape_of
 from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies, seconds
@@ -24,7 +25,7 @@ SCHEMA = "ragweave/v1"
 SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
 GRAPH_KEYS = (
     "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
-    "prices", "approval", "budget", "limits", "durability", "nodes", "edges",
+    "prices", "overrides", "approval", "budget", "limits", "durability", "nodes", "edges",
 )  # fmt: skip
 LATER = ("approval", "budget")
 """Keys of a graph that have a meaning, but not in this version."""
@@ -75,6 +76,10 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     for section in SECTIONS:
         _resources(report, section, data.get(section))
     known = _nodes(report, data)
+    if "overrides" in data:
+        from ragweave.orchestrator.language.overrides import read_overrides  # for graphs that allow any
+
+        read_overrides(report, data["overrides"])
     if "edges" not in data:
         report.value((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
     elif known:
@@ -196,6 +201,7 @@ def _resources(report: Report, section: str, data: Any) -> None:
             _not_an_id(report, place, str(name))
         if section == "prompts" and isinstance(entry, str):
             entry = {"type": "template", "file": entry}
+        entry = adopted(section, entry)
         own = getattr(entry, "kind", None)
         if own in SECTIONS and own != section:
             report.wrong_kind(place, f"one of the {section}", entry, f"{_type_name(entry)} is one of the {own}")
@@ -296,13 +302,14 @@ def _not_an_id(report: Report, place: Place, name: str) -> None:
 
 
 def _implementation(thing: Any) -> Any | None:
-    """The function, Node class or Node that was given in Python; of a Graph, the node that runs it. None for others."""
+    """The function, Node class or Node that was given in Python; of a Graph, the node that runs it, of a Runnable of
+    LangChain, the class of one. None for others."""
     if isinstance(thing, (str, Mapping)):
         return None
     made = getattr(thing, "__ragweave_node__", None)
     if isinstance(made, Node):
         return made
-    return thing if callable(thing) else None
+    return node_of(thing) or (thing if callable(thing) else None)
 
 
 def _type_name(thing: Any) -> str:

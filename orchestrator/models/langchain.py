@@ -11,14 +11,15 @@ from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, SecretStr, mod
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import EndpointUnusable, MissingExtra, ModelError, NodeError, ResourceError
+from ragweave.orchestrator.interop.values import theirs
 from ragweave.orchestrator.models.parts import encoded, refuse_parts
 from ragweave.orchestrator.models.reading import cut_off, one_line
 from ragweave.orchestrator.models.schemas import told
-from ragweave.orchestrator.values import BlobPart, Message, ToolCall, Usage
+from ragweave.orchestrator.values import ToolCall, Usage
 
 if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
-    from langchain_core.messages import AIMessage, BaseMessage
+    from langchain_core.messages import AIMessage
 
     from ragweave.orchestrator.resources import Resources
 
@@ -99,7 +100,7 @@ class LangChain(ChatModel, type="langchain"):
         messages = request.messages if schema is None or native else told(request.messages, schema)
         chat, options = self._tuned(chat, request)
         try:
-            sent = [_message(message, blobs) for message in messages]
+            sent = [theirs(message, blobs) for message in messages]
             if native:
                 yield _whole_json(await _bound(chat, schema or {}).ainvoke(sent, **options))
                 return
@@ -108,7 +109,7 @@ class LangChain(ChatModel, type="langchain"):
             async with contextlib.aclosing(bound.astream(sent, **options)) as chunks:  # type: ignore[type-var]
                 async for chunk in chunks:
                     whole = chunk if whole is None else whole + chunk
-                    if text := _text(chunk):
+                    if text := text_of_message(chunk):
                         yield ChatChunk(text=text)
         except NodeError:
             raise
@@ -174,7 +175,7 @@ class LangChain(ChatModel, type="langchain"):
         wrong = _wrong_calls(whole)
         if finish == "content_filter":
             raise ModelError(f"model {self.model!r}: the provider withheld the reply", hint="reword the prompt")
-        if finish == "length" and (wrong or whole.tool_calls or not _text(whole)):
+        if finish == "length" and (wrong or whole.tool_calls or not text_of_message(whole)):
             limit = request.max_tokens or self.max_tokens
             raise cut_off(self.model, limit, "its tool calls" if wrong or whole.tool_calls else "its first word")
         if wrong:
@@ -187,9 +188,9 @@ class LangChain(ChatModel, type="langchain"):
             ToolCall(id=call.get("id") or f"call_{position}", name=call["name"], arguments=call["args"])
             for position, call in enumerate(whole.tool_calls)
         )
-        if not calls and not _text(whole):
+        if not calls and not text_of_message(whole):
             raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
-        return ChatChunk(tool_calls=calls, usage=_usage(whole), finish="tool_calls" if calls else finish)
+        return ChatChunk(tool_calls=calls, usage=usage_of(whole), finish="tool_calls" if calls else finish)
 
     def _failure(self, error: Exception) -> ModelError:
         """A provider's error, told apart by its HTTP status if it has one."""
@@ -220,11 +221,11 @@ def _whole_json(answer: Any) -> ChatChunk:
     """A structured reply as text; what LangChain could not read is passed on as it was said."""
     raw = answer["raw"]
     parsed = answer["parsed"]
-    text = json.dumps(parsed, ensure_ascii=False) if parsed is not None else _text(raw)
-    return ChatChunk(text=text, usage=_usage(raw), finish="length" if _finish(raw) == "length" else "stop")
+    text = json.dumps(parsed, ensure_ascii=False) if parsed is not None else text_of_message(raw)
+    return ChatChunk(text=text, usage=usage_of(raw), finish="length" if _finish(raw) == "length" else "stop")
 
 
-def _text(message: Any) -> str:
+def text_of_message(message: Any) -> str:
     """The text of a message or a piece of one; thoughts and tool calls are other kinds of blocks."""
     content = message.content
     if isinstance(content, str):
@@ -257,7 +258,8 @@ def _finish(message: AIMessage) -> str:
     return "length" if word in _LENGTH else "content_filter" if word in _WITHHELD else "stop"
 
 
-def _usage(message: AIMessage) -> Usage:
+def usage_of(message: AIMessage) -> Usage:
+    """What the call has used that gave this message."""
     counted: Mapping[str, Any] = message.usage_metadata or {}
     details = counted.get("input_token_details") or {}
     return Usage(
@@ -266,30 +268,3 @@ def _usage(message: AIMessage) -> Usage:
         output_tokens=counted.get("output_tokens", 0),
         cached_tokens=details.get("cache_read", 0) or 0,
     )
-
-
-def _message(message: Message, blobs: Mapping[str, str]) -> BaseMessage:
-    """A message as LangChain has it."""
-    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
-
-    content: Any = message.text
-    if any(isinstance(part, BlobPart) for part in message.parts):
-        content = [_block(part, blobs) for part in message.parts]
-    if message.role == "system":
-        return SystemMessage(content)
-    if message.role == "tool":
-        return ToolMessage(content, tool_call_id=message.tool_call_id)
-    if message.role == "user":
-        return HumanMessage(content)
-    calls = [
-        {"type": "tool_call", "id": call.id, "name": call.name, "args": dict(call.arguments)}
-        for call in message.tool_calls
-    ]
-    return AIMessage(content, tool_calls=calls)
-
-
-def _block(part: Any, blobs: Mapping[str, str]) -> dict[str, Any]:
-    if not isinstance(part, BlobPart):
-        return {"type": "text", "text": part.text}
-    block = {"type": part.type, "base64": blobs[part.blob], "mime_type": part.media_type}
-    return {**block, "extras": {"filename": part.name}} if part.type == "file" and part.name else block

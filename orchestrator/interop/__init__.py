@@ -1,0 +1,99 @@
+"""LangChain both ways: its objects as nodes and resources of a graph, and a graph as a Runnable or a tool of its own.
+
+Nothing of LangChain is imported before somebody brings an object of it, or asks for one.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from ragweave.orchestrator import registry
+from ragweave.orchestrator.errors import PluginError, a
+
+_CLASSES = {
+    "models": ("langchain_core.language_models.chat_models", "BaseChatModel"),
+    "retrievers": ("langchain_core.retrievers", "BaseRetriever"),
+    "prompts": ("langchain_core.prompts.base", "BasePromptTemplate"),
+    "nodes": ("langchain_core.runnables.base", "Runnable"),
+}
+"""What LangChain calls a thing of each kind; of an object that is several of them, the first counts."""
+
+
+def kind_of(thing: Any) -> str:
+    """The kind of resource that an object of LangChain makes, `nodes` for any other Runnable; empty if it is none."""
+    # Who brings an object has imported its class, so nothing has to be imported in order to tell.
+    for kind, (module, name) in _CLASSES.items():
+        known = getattr(sys.modules.get(module), name, None)
+        if known is not None and isinstance(thing, known):
+            return kind
+    return ""
+
+
+def adopted(kind: str, thing: Any) -> Any:
+    """An object of LangChain as a resource of this kind; anything else as it is."""
+    if isinstance(thing, (str, Mapping)) or kind_of(thing) != kind:
+        return thing
+    if kind == "models":
+        from ragweave.orchestrator.models.langchain import LangChain
+
+        return LangChain.of(thing)
+    if kind == "retrievers":
+        from ragweave.orchestrator.interop.retriever import LangChainRetriever
+
+        return LangChainRetriever.of(thing)
+    from ragweave.orchestrator.interop.prompt import LangChainPrompt
+
+    return LangChainPrompt.of(thing)
+
+
+def node_of(thing: Any) -> Any | None:
+    """The node type that runs a Runnable; None for what is none."""
+    if not kind_of(thing):
+        return None
+    from ragweave.orchestrator.nodes.runnable import runnable_node
+
+    return runnable_node(thing)
+
+
+def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
+    """Make an object of LangChain a type that graph files can name.
+
+    A retriever becomes a type of `retrievers`, a prompt one of `prompts`, a chat model one of `models`, anything else a
+    node type; `kind="nodes"` makes any of them a node. `settings` are those of `runnable_node` (inputs, outputs,
+    effects, idempotent) and of `LangChainPrompt` (variables). Raises PluginError for what is not of LangChain, and for
+    a name that is taken.
+    """
+    own = kind_of(thing)
+    kind = kind or own
+    if not own or kind not in ("nodes", own):
+        raise PluginError(
+            f"{name!r} cannot be registered{f' under {kind}' if kind else ''}: it is {a(type(thing).__name__)}",
+            hint="give a Runnable, a retriever, a prompt or a chat model of LangChain; register functions with @node",
+        )
+    made: Any
+    if kind == "nodes":
+        from ragweave.orchestrator.nodes.runnable import runnable_node
+
+        made = runnable_node(thing, **settings)
+    elif kind == "prompts":
+        from ragweave.orchestrator.interop.prompt import LangChainPrompt
+
+        made = type(name, (LangChainPrompt,), {})
+        made.given, made.typed = thing, settings.pop("variables", {})
+    elif kind == "retrievers":
+        from ragweave.orchestrator.interop.retriever import LangChainRetriever
+
+        made = type(name, (LangChainRetriever,), {})
+        made.given = thing
+    else:
+        from ragweave.orchestrator.interop.model import GivenModel
+
+        made = type(name, (GivenModel,), {})
+        made.given = thing
+    if kind != "nodes" and settings:
+        raise PluginError(f"{name!r}: {a(kind[:-1])} takes no {', '.join(settings)}")
+    made.type_name = made.__qualname__ = name
+    made.__module__ = sys._getframe(1).f_globals.get("__name__", __name__)  # a plugin may be loaded again
+    registry.add(kind, name, made)
