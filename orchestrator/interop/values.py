@@ -189,11 +189,9 @@ def ours(value: Any, blobs: Blobs | None = None) -> Any:
     raise ContractError(f"{a(type(value).__name__)} cannot be kept in the state: it is no JSON")
 
 
-def fitted(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
-    """The same, as a value of this type: a message becomes its text or an Answer where one is wanted, a text a message.
-
-    Raises ContractError that says what came instead.
-    """
+def shaped(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
+    """The same, as near to this type as it comes: a message becomes its text or an Answer where one is wanted, a text
+    a message."""
     made = ours(value, blobs)
     if kind.word == "str" and isinstance(made, (Message, Answer)):
         return made.text
@@ -205,6 +203,12 @@ def fitted(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
         return Message.of("user", made)
     if kind == _MESSAGES and not _are_messages(made):
         made = [Message.of("user", made)] if isinstance(made, str) else [made] if isinstance(made, Message) else made
+    return made
+
+
+def fitted(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
+    """The same, as a value of this type. Raises ContractError that says what came instead."""
+    made = shaped(value, kind, blobs)
     if not _is(made, kind):
         text = repr(value)
         shown = text if len(text) < 80 else f"{type(value).__name__} {text[:60]}…"

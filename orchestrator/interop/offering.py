@@ -1,0 +1,48 @@
+"""A graph offered to LangChain; an error says what to install where LangChain is missing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ragweave.orchestrator.errors import MissingExtra, OutputError, did_you_mean
+
+if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
+
+    from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.interop.chained import GraphRunnable
+
+
+def as_runnable(graph: Graph, *, output: str = "") -> GraphRunnable:
+    """The graph as a Runnable. Raises MissingExtra without LangChain, OutputError for an output that is none."""
+    with _installed("graph.as_runnable()"):
+        from ragweave.orchestrator.interop.chained import GraphRunnable
+    _check_output(graph, output)
+    return GraphRunnable(graph, output)
+
+
+def as_tool(graph: Graph, *, name: str = "", description: str = "", output: str = "") -> StructuredTool:
+    """The graph as a tool. Raises MissingExtra without LangChain, InputError for a graph that cannot be one."""
+    with _installed("graph.as_tool()"):
+        from ragweave.orchestrator.interop.tool import tool_of
+    _check_output(graph, output)
+    return tool_of(graph, name=name, description=description, output=output)
+
+
+def _check_output(graph: Graph, output: str) -> None:
+    outputs = graph.plan.spec.outputs
+    if output and output not in outputs:
+        known = did_you_mean(output, outputs) or "; it declares none"
+        raise OutputError(f"{graph.name!r} has no output {output!r}{known}")
+
+
+@contextlib.contextmanager
+def _installed(feature: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "langchain_core":
+            raise
+        raise MissingExtra(feature, "langchain-core", "langchain") from None
