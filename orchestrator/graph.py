@@ -38,7 +38,10 @@ from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import BlobPart
 
 if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
+
     from ragweave.orchestrator.blobs import Blobs
+    from ragweave.orchestrator.interop.chained import GraphRunnable
     from ragweave.orchestrator.nodes.graph import GivenGraph
 
 __all__ = ["Deadline", "Graph", "Plugins", "Result", "read_file"]
@@ -286,6 +289,26 @@ class Graph:
         from ragweave.orchestrator.nodes.graph import GivenGraph  # for those who put graphs into graphs
 
         return GivenGraph.of(self)
+
+    # --- LangChain ---
+
+    def as_runnable(self, *, output: str = "") -> GraphRunnable:
+        """This graph as a Runnable of LangChain: a dict of inputs in, a dict of outputs out, or `output` alone.
+
+        Raises MissingExtra if LangChain is not installed.
+        """
+        from ragweave.orchestrator.interop.offering import as_runnable  # loads LangChain
+
+        return as_runnable(self, output=output)
+
+    def as_tool(self, *, name: str = "", description: str = "", output: str = "") -> StructuredTool:
+        """This graph as a tool for agents of LangChain, with its own name and description unless others are given.
+
+        The agent's model reads all outputs, or `output` alone. Raises MissingExtra if LangChain is not installed.
+        """
+        from ragweave.orchestrator.interop.offering import as_tool  # loads LangChain
+
+        return as_tool(self, name=name, description=description, output=output)
 
     # --- images, sounds and files ---
 
