@@ -142,7 +142,7 @@ def chat(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
     plugin: Plugins = None,
 ) -> int:
-    """Talk with a graph: one question after the other, each with its sources."""
+    """Talk with a graph, question after question."""
     from ragweave.cli.chatting import Chat
     from ragweave.cli.chatting import chat as talk
 
@@ -300,7 +300,7 @@ def doctor(
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
 ) -> int:
-    """Look at what is installed, which models can be reached, and what a graph lacks."""
+    """Say what is installed, reachable, stale or missing."""
     from ragweave.cli.doctor import examine
 
     return examine(graph, plugin or [], as_json=format is Report.json)

@@ -105,6 +105,7 @@ edges:
 
 
 def test_each_answer_of_a_list_is_shown_with_its_sources(indexed: Path) -> None:
+    with_model(indexed, SCRIPTED + ", repeat: true")
     (indexed / "graph.yaml").rename(indexed / "one.yaml")
     (indexed / "graph.yaml").write_text(ANSWERS)
     done = ragweave("ask", "graph.yaml", "--input", f'questions=["{TEA}", "{TEA}"]', cwd=indexed)

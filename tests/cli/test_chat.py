@@ -107,7 +107,9 @@ def test_a_terminal_is_told_how_to_leave_and_how_to_go_on(folder: Path) -> None:
 
 
 def test_ctrl_c_ends_the_answer_and_not_the_chat(folder: Path) -> None:
-    typed = [("you> ", "slow\n"), ("a b", "\x03"), ("you> ", "first\n"), ("you> ", "\x03"), ("you> ", "/quit\n")]
+    typed = [("you> ", "slow\n"), ("a b", "\x03"), ("you> ", "first\n")]
+    # The echo of a letter tells that the line is being read: a signal just before that waits for the next key.
+    typed += [("you> ", "zzz"), ("zzz", "\x03"), ("you> ", "/quit\n")]
     seen = on_terminal("chat", "graph.yaml", cwd=folder, typed=typed)
     assert seen.status == 0
     assert [word in seen.raw for word in ("stopped", "One.", "/quit leaves", "Traceback")] == [True, True, True, False]

@@ -24,7 +24,9 @@ HEAVY = {
     "langchain",
     "numpy",
 }
-VERBS = ("index", "ask", "check", "draw", "schema", "nodes", "explain")
+VERBS = (
+    "index", "ask", "chat", "run", "batch", "check", "draw", "schema", "nodes", "doctor", "new", "explain",
+)  # fmt: skip
 
 
 def test_the_version() -> None:

@@ -32,10 +32,10 @@ def tracked_files() -> tuple[str, ...]:
 
 @cache
 def sources(*folders: str) -> tuple[Source, ...]:
-    """The Python files under the folders, in order of their paths."""
+    """The Python files under the folders, in order of their paths; without those that are copied out for users."""
     found = []
     for path in tracked_files():
-        if path.endswith(".py") and path.partition("/")[0] in folders:
+        if path.endswith(".py") and path.partition("/")[0] in folders and "/scaffold/" not in path:
             text = (ROOT / path).read_text(encoding="utf-8")
             found.append(Source(path, text, ast.parse(text, filename=path)))
     return tuple(found)

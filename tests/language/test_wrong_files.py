@@ -36,7 +36,8 @@ def test_every_repair_mends_its_problem(path: Path) -> None:
 def test_the_files_cover_every_code_of_the_language() -> None:
     found = {line.split()[1] for path in FILES for line in expected(path.read_text(encoding="utf-8"))}
     wanted = {code for code in codes() if code[2] in "13"}
-    assert sorted(wanted - found) == ["RW129"]  # given where the file itself cannot be read
+    # Given where the graph file itself cannot be read, and for the .env file beside it.
+    assert sorted(wanted - found) == ["RW129", "RW306"]
 
 
 def test_a_problem_says_what_was_meant() -> None:
