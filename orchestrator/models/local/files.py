@@ -31,7 +31,8 @@ def look(folder: Path, *, task: str = "text-generation") -> Mapping[str, Any]:
     load: config.json, a tokenizer, and weights as safetensors."""
     if not folder.is_dir():
         parent = folder.parent
-        beside = [entry.name for entry in parent.iterdir() if entry.is_dir() and entry.name[0] != "."] if parent.is_dir() else []
+        folders = [entry.name for entry in parent.iterdir() if entry.is_dir()] if parent.is_dir() else []
+        beside = [name for name in folders if not name.startswith(".")]
         what = "is a file, not the folder of a model" if folder.exists() else "does not exist"
         near = did_you_mean(folder.name, beside) if parent.is_dir() else ""
         raise ResourceError(f"the model folder {str(folder)!r} {what}{near}")
