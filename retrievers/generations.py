@@ -99,6 +99,9 @@ def writing(index: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         _sweep(index, "draft-*")
+        # A writer that died behind its last rename left an old generation, and this one may have nothing to write.
+        with contextlib.suppress(IndexUnusable, OSError):
+            _sweep(index, "generation-*", keep=current_name(index))
         try:
             yield
         finally:

@@ -258,3 +258,14 @@ def test_kill_9_at_any_moment_leaves_an_index(docs: Path, tmp_path: Path, moment
     assert len(StoredIndex(index)) == 9
     assert len(list(index.glob("generation-*"))) == 1
     assert list(index.glob("draft-*")) == []
+
+
+def test_what_a_killed_writer_left_is_removed_though_nothing_has_changed(docs: Path, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    build_index(docs, index, None)
+    (current,) = index.glob("generation-*")
+    shutil.copytree(current, index / "generation-000007")
+    (index / "draft-of-the-dead").mkdir()
+    assert build_index(docs, index, None).unchanged == 4
+    assert sorted(path.name for path in index.iterdir()) == ["current", current.name, "lock"]
+    assert len(StoredIndex(index)) == 4
