@@ -12,7 +12,7 @@ from ragweave.orchestrator.interop.schemas import Field, Form, form_of
 from ragweave.orchestrator.interop.values import fitted, outward
 from ragweave.orchestrator.node import Read, Write
 from ragweave.orchestrator.types import JSON, STR, Type, list_of, parse_type
-from ragweave.orchestrator.values import Message
+from ragweave.orchestrator.values import Answer, Message
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.blobs import Blobs
@@ -86,11 +86,16 @@ class Terms:
                 name: await outward(value, resources) if self.reads[name].type == _MESSAGES else text_of(value)
                 for name, value in state.items()
             }
-        given = await outward(dict(state), resources)
+        given = await outward({name: self._text(name, value) for name, value in state.items()}, resources)
         if self._given.whole and len(self.reads) == 1:
             return given[next(iter(self.reads))]
         model = _model(self.runnable)
         return given if model is None else model.model_validate(given)
+
+    def _text(self, name: str, value: Any) -> Any:
+        """What takes a text is given that of an answer or a message, which would be a message of LangChain."""
+        wanted = self._given.type if self._given.whole else self._given.fields.get(name, _UNKNOWN).type
+        return value.text if wanted == STR and isinstance(value, (Answer, Message)) else value
 
     def take(self, output: Any, blobs: Blobs | None) -> dict[str, Any]:
         """What is written to the state. Raises ContractError for an output that is not what was said."""
