@@ -25,7 +25,7 @@ _PATIENCE = 1.5 * GRACE
 class Edition:
     """A graph as it was when it was read. A run keeps to the edition with which it began, whatever is read later."""
 
-    __slots__ = ("_lock", "checked", "plan", "problems", "resources", "retired", "runs", "varied", "warm")
+    __slots__ = ("_lock", "checked", "plan", "problems", "resources", "retired", "runs", "source", "varied", "warm")
 
     def __init__(self, checked: Checked, resources: Resources) -> None:
         self.problems: tuple[Problem, ...] = tuple(checked.problems)
@@ -39,6 +39,8 @@ class Edition:
         self.retired = False
         """True once a newer one has taken its place."""
         self.warm = False
+        self.source: tuple[Path, Plugins] | None = None
+        """From which file it was read, with which plugins; None if it was not."""
         self.varied: dict[str, Plan] = {}
         """Plans of calls with overrides, by these overrides as JSON."""
         self._lock = threading.Lock()
@@ -52,8 +54,13 @@ class Edition:
     @classmethod
     def read(cls, path: Path, plugins: Plugins = ()) -> Edition:
         """The edition of a file as it is now. Raises GraphError, PluginError."""
+        plugins = plugins if isinstance(plugins, (str, Path)) else tuple(plugins)
         with opening(path):
-            return cls.of(*read_file(path, plugins))
+            spec, problems, environ = read_file(path, plugins)
+            edition = cls.of(spec, problems, environ)
+        edition.source = path, plugins
+        edition.resources.note_files()
+        return edition
 
     def enter(self) -> None:
         """One more run."""

@@ -8,15 +8,14 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.checking.bound import Checked
-from ragweave.orchestrator.edition import CLOSED, Edition, idle
+from ragweave.orchestrator.edition import Edition
 from ragweave.orchestrator.errors import InputError, JournalError, Problem, RunError
 from ragweave.orchestrator.graphfile import Plugins, read_file
 from ragweave.orchestrator.language.load import load_data, load_text
-from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.lifecycle import Lifecycle
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution
@@ -29,12 +28,9 @@ from ragweave.orchestrator.running.inputs import (
     check_thread_id,
     gathered,
 )  # fmt: skip
-from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.running.stream import Sink
-from ragweave.orchestrator.running.threads import ThreadQueues, Turns, check_turns
-from ragweave.orchestrator.running.walker import Walker
+from ragweave.orchestrator.running.threads import Turns
 from ragweave.orchestrator.stores import RunRecord, Store
-from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import BlobPart
 
 if TYPE_CHECKING:
@@ -44,13 +40,15 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.interop.chained import GraphRunnable
     from ragweave.orchestrator.nodes.graph import GivenGraph
 
-__all__ = ["Deadline", "Graph", "Plugins", "Result", "read_file"]
+__all__ = ["Deadline", "Graph", "Overrides", "Plugins", "Result", "read_file"]
 
 Deadline = float | str | timedelta | None
 """Seconds, or a text such as `30s` or `1m30s`; None for the graph's own."""
+Overrides = Mapping[str, Any] | None
+"""Settings of nodes for one call, by the names under which the graph allows that."""
 
 
-class Graph:
+class Graph(Lifecycle):
     """A checked graph. Raises GraphError with every problem at once; runs are started by `run`, `arun`, `stream`,
     `batch`.
 
@@ -61,9 +59,6 @@ class Graph:
     keys are those of a file. A node may be a function, a Node, another Graph, or a mapping whose `type` is one of
     these; a model (retriever, …) may be an object, which is opened at its first use and closed with the graph.
     """
-
-    _active: ClassVar[dict[str, tuple[asyncio.AbstractEventLoop, Walker]]] = {}
-    """The runs that go on in this process, of all graphs."""
 
     def __init__(
         self, *, store: Store | None = None, plugins: Plugins = (), turns: Turns = "queue", **data: Any
@@ -95,33 +90,6 @@ class Graph:
         graph._set_up(Edition.of(*load_text(text), os.environ), store, turns)
         return graph
 
-    def _set_up(self, edition: Edition, store: Store | None, turns: Turns) -> None:
-        self._threads = ThreadQueues(check_turns(turns))
-        self._edition = edition
-        self._older: list[Edition] = []
-        """Editions that a newer one has replaced, and whose runs may still go on."""
-        self.store: Store = store if store is not None else MemoryStore()
-
-    @property
-    def plan(self) -> Plan:
-        """Everything that the graph alone decides."""
-        return self._edition.plan
-
-    @property
-    def checked(self) -> Checked:
-        """What the check found out."""
-        return self._edition.checked
-
-    @property
-    def resources(self) -> Resources:
-        """Its models, retrievers and other resources."""
-        return self._edition.resources
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What the check found; of a graph that loads these are warnings."""
-        return self._edition.problems
-
     @property
     def name(self) -> str:
         """The graph's name."""
@@ -131,6 +99,12 @@ class Graph:
     def nodes(self) -> tuple[str, ...]:
         """The names of its nodes, in the order of the file."""
         return tuple(self.plan.spec.nodes)
+
+    @property
+    def overrides(self) -> dict[str, list[str]]:
+        """What a call may set anew: by name, the settings, as `node.setting`."""
+        declared = self.plan.spec.overrides.items()
+        return {name: [f"{one.node}.{one.setting}" for one in targets] for name, targets in declared}
 
     def check(self) -> tuple[Problem, ...]:
         """The warnings of this graph; its errors were raised when it was loaded."""
@@ -151,6 +125,7 @@ class Graph:
         *,
         thread_id: str = "",
         deadline: Deadline = None,
+        overrides: Overrides = None,
         **inputs: Any,
     ) -> Result:
         """One run, waited for. Works with and without a running event loop around it. Raises RunError, InputError.
@@ -159,7 +134,7 @@ class Graph:
         """
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.arun(given, thread_id=thread_id, deadline=deadline, **inputs))
+        return wait_for(self.arun(given, thread_id=thread_id, deadline=deadline, overrides=overrides, **inputs))
 
     async def arun(
         self,
@@ -168,14 +143,15 @@ class Graph:
         *,
         thread_id: str = "",
         deadline: Deadline = None,
+        overrides: Overrides = None,
         **inputs: Any,
     ) -> Result:
         """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
 
         Runs of one thread go one after the other. `deadline` (seconds, or a text such as `30s`) replaces the graph's
-        own.
+        own; `overrides` replace settings of nodes for this run, by the names under which the graph allows that.
         """
-        execution = self._execution(thread_id, deadline, None)
+        execution = self._execution(thread_id, deadline, None, overrides=overrides)
         return await execution.start(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream(
@@ -185,6 +161,7 @@ class Graph:
         *,
         thread_id: str = "",
         deadline: Deadline = None,
+        overrides: Overrides = None,
         **inputs: Any,
     ) -> AsyncGenerator[Event, None]:
         """The events of one run as they happen: tokens, nodes that start and finish, at last how it ended.
@@ -192,7 +169,7 @@ class Graph:
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        execution = self._execution(thread_id, deadline, Sink())
+        execution = self._execution(thread_id, deadline, Sink(), overrides=overrides)
         return execution.stream(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream_sync(
@@ -202,28 +179,32 @@ class Graph:
         *,
         thread_id: str = "",
         deadline: Deadline = None,
+        overrides: Overrides = None,
         **inputs: Any,
     ) -> Iterator[Event]:
         """`stream` for callers without an event loop."""
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
-        return iterate(self.stream(given, thread_id=thread_id, deadline=deadline, **inputs))
+        return iterate(self.stream(given, thread_id=thread_id, deadline=deadline, overrides=overrides, **inputs))
 
-    def batch(self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16) -> list[Result | RunError]:
+    def batch(
+        self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16, overrides: Overrides = None
+    ) -> list[Result | RunError]:
         """Many runs, results in the order of their inputs; a run that fails gives its RunError in its place.
 
         All inputs are checked first: InputError names the row that is wrong, counted from 0.
         """
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.abatch(inputs, max_concurrency=max_concurrency))
+        return wait_for(self.abatch(inputs, max_concurrency=max_concurrency, overrides=overrides))
 
     async def abatch(
-        self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16
+        self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16, overrides: Overrides = None
     ) -> list[Result | RunError]:
         """`batch` for async callers."""
         if max_concurrency < 1:
             raise InputError(f"max_concurrency is {max_concurrency}; it takes 1 at least")
+        self._execution("", None, None, overrides=overrides)  # what is wrong with the overrides is no fault of a run
         rows = check_rows(self.plan, inputs)
         results: list[Any] = [None] * len(rows)
         waiting = iter(range(len(rows)))
@@ -231,7 +212,7 @@ class Graph:
         async def work() -> None:
             for at in waiting:
                 try:
-                    results[at] = await self._execution("", None, None).start(rows[at])
+                    results[at] = await self._execution("", None, None, overrides=overrides).start(rows[at])
                 except RunError as error:
                     results[at] = error
 
@@ -278,10 +259,21 @@ class Graph:
         """What the store knows of runs; `thread_id` and `status` filter."""
         return await self.store.runs(**filters)
 
-    def _execution(self, thread_id: str, deadline: Deadline, sink: Sink | None, run_id: str | None = None) -> Execution:
+    def _execution(
+        self,
+        thread_id: str,
+        deadline: Deadline,
+        sink: Sink | None,
+        run_id: str | None = None,
+        *,
+        overrides: Overrides = None,
+    ) -> Execution:
         if thread_id.__class__ is not str:
             check_thread_id(thread_id)
-        return Execution(self, run_id, thread_id, None if deadline is None else check_deadline(deadline), sink)
+        execution = Execution(self, run_id, thread_id, None if deadline is None else check_deadline(deadline), sink)
+        if overrides is not None:
+            execution.override(overrides)
+        return execution
 
     @property
     def __ragweave_node__(self) -> GivenGraph:
@@ -326,53 +318,6 @@ class Graph:
         read or that is too large (20 MB).
         """
         return self.blobs.attach(source, media_type=media_type, name=name)
-
-    # --- life ---
-
-    def warm_up(self) -> None:
-        """Build now whatever runs can come to use, so that the first one does not wait for it: declared resources,
-        those that nodes name without a declaration, those of inner graphs; and nodes that learn get ready.
-
-        Raises ResourceError, or what else a resource raises that cannot be opened.
-        """
-        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
-
-        wait_for(self.awarm_up())
-
-    async def awarm_up(self) -> None:
-        """`warm_up` for async callers."""
-        await self._edition.warm_up()
-
-    async def aclose(self) -> None:
-        """Cancel the runs that go on, wait for them, and close models, retrievers, the store and inner graphs."""
-        editions = [*self._older, self._edition]
-        self._threads.interrupt_all(CLOSED)
-        resources = [edition.resources for edition in editions]
-        for loop, walker in list(self._active.values()):
-            if any(walker.resources is one for one in resources) and not loop.is_closed():
-                loop.call_soon_threadsafe(walker.cancel, CLOSED)
-        await idle(editions)
-        for one in resources:
-            await one.close()
-        await self.store.close()
-
-    def close(self) -> None:
-        """`aclose` for callers without an event loop."""
-        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
-
-        wait_for(self.aclose())
-
-    async def __aenter__(self) -> Graph:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def __enter__(self) -> Graph:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Graph {self.name!r}: {len(self.nodes)} nodes>"

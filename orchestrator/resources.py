@@ -13,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
-from ragweave.orchestrator.language.environment import resolve
+from ragweave.orchestrator.language.environment import missing, resolve
 from ragweave.orchestrator.naming import ResourceSpec
+from ragweave.orchestrator.stamps import Stamp, named_files, stamp
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.blobs import Blobs
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.models.prices import Prices
     from ragweave.orchestrator.values import Usage
+
+_KEPT = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "pipelines")
+"""What is kept open when a graph is read again; prompts are read anew, and what was trained is trained anew."""
 
 
 class Resources:
@@ -55,6 +59,12 @@ class Resources:
         self._building: list[tuple[str, str]] = []
         self._said: set[str] = set()
         self._lock = threading.RLock()
+        self._stamps: dict[Path, Stamp] = {}
+        """Of the files that settings name, when the graph was read."""
+        self._adopted: set[tuple[str, str]] = set()
+        """What an older reading of the graph has built."""
+        self._heir: Resources | None = None
+        """Those of a newer reading, which has taken over what they have in common."""
 
     @property
     def blobs(self) -> Blobs:
@@ -102,6 +112,8 @@ class Resources:
         built = self._built.get((kind, name))
         if built is not None:
             return built
+        if self._heir is not None and (kind, name) in self._heir._adopted:
+            return self._heir.get(kind, name)
         with self._lock:
             built = self._built.get((kind, name))
             if built is None:
@@ -130,24 +142,26 @@ class Resources:
         if spec is None:
             return name
         if spec.implementation is None:
-            return f"{spec.type} {dict(spec.settings)!r}{self._inside(spec)}"
+            inside = (self.description(*one) for one in self._named(spec))
+            return f"{spec.type} {dict(spec.settings)!r}" + "".join(f" {one}" for one in inside if one)
         made = spec.implementation
         made = made if isinstance(made, type) else type(made)
         return f"{made.__module__}.{made.__qualname__} {dict(spec.settings) or spec.implementation!r}"
 
-    def _inside(self, spec: ResourceSpec) -> str:
-        """The descriptions of the resources that one names in its settings; a graph with circles is never run."""
+    def _named(self, spec: ResourceSpec) -> list[tuple[str, str]]:
+        """The resources that one names in its settings; a graph with circles is never run."""
         from ragweave.orchestrator.language.names import names_in  # for those who cache
 
         thing = registry.find(spec.kind, spec.type)
         if not (isinstance(thing, type) and issubclass(thing, BaseModel)):
-            return ""
-        inner = ((one.kind, one.name) for one in names_in(thing, spec.settings))
-        return "".join(f" {one}" for one in (self.description(*pair) for pair in inner) if one)
+            return []
+        return [(one.kind, one.name) for one in names_in(thing, spec.settings)]
 
     def say(self, text: str) -> None:
         """Pass a notice to whoever listens."""
-        if self.notice is not None:
+        if self._heir is not None:
+            self._heir.say(text)
+        elif self.notice is not None:
             self.notice(text)
 
     def say_once(self, text: str) -> None:
@@ -198,6 +212,8 @@ class Resources:
         """Close what was built, the newest first; one that fails to close does not keep the others open."""
         while self._built:
             (kind, name), resource = self._built.popitem()
+            if self._heir is not None and (kind, name) in self._heir._adopted:
+                continue
             spec = self._specs.get((kind, name))
             if spec is not None and resource is spec.implementation and not _left(resource):
                 continue
@@ -205,8 +221,70 @@ class Resources:
             if close is not None:
                 with contextlib.suppress(Exception):
                     await close()
-        if self._blobs is not None:
+        if self._blobs is not None and self._heir is None:
             self._blobs.clear()
+
+    def note_files(self) -> None:
+        """Note how the files are now that the settings name: what is built of them is of these."""
+        self._stamps = {file: stamp(file) for spec in self._specs.values() for file in self._files(spec)}
+        if self.price_file:
+            self._stamps[self.folder / self.price_file] = stamp(self.folder / self.price_file)
+
+    def adopt(self, older: Resources) -> None:
+        """Use what an older reading of the same graph has built, where it would be built alike. Until `succeed`, it
+        belongs to the older one."""
+        self.notice, self._lenders, self._said = older.notice, older._lenders, older._said
+        self._blobs = older.blobs
+        inner = {key: one.graph.resources for key, one in self._built.items() if key[0] == "graphs"}
+        for key, resource in list(older._built.items()):
+            if key in inner:
+                inner[key].adopt(resource.graph.resources)
+            elif key[0] in _KEPT and key not in self._built and self._alike(older, key):
+                self._built[key] = resource
+                self._adopted.add(key)
+
+    def succeed(self, older: Resources) -> None:
+        """From now on, what was adopted is closed with these, not with the older ones."""
+        older._heir = self
+        for key, one in list(older._built.items()):
+            mine = self._built.get(key)
+            if key[0] == "graphs" and mine is not None:
+                mine.graph.resources.succeed(one.graph.resources)
+
+    async def disown(self) -> None:
+        """Close, but leave what was adopted to the older ones."""
+        for graph in self.inner_graphs():
+            await graph.resources.disown()
+        for key in self._adopted:
+            self._built.pop(key, None)
+        self._blobs = None
+        await self.close()
+
+    def _alike(self, older: Resources, key: tuple[str, str]) -> bool:
+        """True if a resource is declared as it was, with the same environment, and its files have not changed; and so
+        is every other that it names."""
+        mine, theirs = self._specs.get(key), older._specs.get(key)
+        if mine is None or theirs is None:
+            return mine is theirs and key[0] != "prompts"
+        if key[0] == "prompts" or (mine.type, mine.implementation) != (theirs.type, theirs.implementation):
+            return False
+        if missing(mine.settings, self.environ) or missing(theirs.settings, older.environ):
+            return False
+        where = ".".join(key)
+        if resolve(mine.settings, self.environ, where) != resolve(theirs.settings, older.environ, where):
+            return False
+        if any(self._stamps.get(file) != older._stamps.get(file) for file in self._files(mine)):
+            return False
+        inside = self._named(mine)
+        prices = self.folder / self.price_file, older.folder / older.price_file
+        if inside and self._stamps.get(prices[0]) != older._stamps.get(prices[1]):
+            return False  # it may choose by price
+        return all(self._alike(older, one) for one in inside if one != key)
+
+    def _files(self, spec: ResourceSpec) -> list[Path]:
+        from ragweave.orchestrator.language.references import texts  # where a graph file is loaded, it is there
+
+        return named_files((text for _, text in texts(spec.settings, ())), self.folder)
 
     def _enter(self, kind: str, name: str) -> None:
         """Note that this one is being built; the lock is held, so all of them are one another's reason."""

@@ -1,4 +1,4 @@
-"""Codes RW123 to RW130 and RW3xx: policies, prompts, resources and the environment."""
+"""Codes RW123 to RW131 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -111,6 +111,18 @@ prompts:
         """\
 prompts:
   greeting: {text: "Greet {{ name }}.", variables: {name: str}}
+""",
+    ),
+    Code(
+        "RW131",
+        "an override that leads to no setting",
+        'overrides names what a call may set anew, as NODE.SETTING: graph.run(…, overrides={"text": "Hi."}). Policies, '
+        "secrets and the file of an inner graph cannot be overridden.",
+        """\
+overrides: {text: greet.txet}
+""",
+        """\
+overrides: {text: greet.text}
 """,
     ),
     Code(

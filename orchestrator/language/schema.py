@@ -28,6 +28,7 @@ _TEXTS = {
 }
 
 Json = dict[str, Any]
+_TARGET: Json = {"type": "string", "pattern": r"^\s*[a-z][a-z0-9_]*\s*\.\s*[A-Za-z_][A-Za-z0-9_]*\s*$"}
 
 
 def graph_schema() -> Json:
@@ -90,6 +91,10 @@ def _properties() -> Json:
             {"deadline": {**deadline, "description": "The longest that a run may take."}}, "Limits of a run."
         ),
         "prices": {"type": "string", "minLength": 1, "description": "A file that says what models cost."},
+        "overrides": _names(
+            {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},
+            "The settings that a call may give anew, by name: NODE.SETTING.",
+        ),
         "durability": {
             "enum": list(DURABILITY),
             "description": "When a step is on disk: async (default), sync, or at exit.",

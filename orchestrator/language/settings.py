@@ -15,6 +15,7 @@ from ragweave.orchestrator.checking.bound import BoundNode
 from ragweave.orchestrator.errors import Problem, RagweaveError, closest, did_you_mean
 from ragweave.orchestrator.language.environment import references, resolve
 from ragweave.orchestrator.language.names import circles, names_in
+from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.references import check_missing, check_references, check_secrets, secret_fields
 from ragweave.orchestrator.language.report import Report, path, shown
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
@@ -51,6 +52,10 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
         made = bind_node(builder, entry, node)
         if made is not None:
             bound[name] = made
+    if spec.overrides:
+        from ragweave.orchestrator.language.overrides import check_overrides  # for graphs that allow any
+
+        check_overrides(report)
     return bound, report.sorted()
 
 
@@ -124,7 +129,7 @@ class Builder:
         try:
             found = registry.find(kind, name)
         except Exception as error:  # a plugin may raise anything while it is imported
-            reason = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
+            reason = told(error)
             self.report.value(where, "RW111", f"{path(where)}: {name!r} cannot be loaded: {reason}")
             return None
         if found is not None and kind == "nodes":
@@ -208,7 +213,7 @@ class Builder:
 
             if tell_faults(self.report, place, error):
                 return None
-            self.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
+            self.report.key(place, "RW128", f"{path(place)}: {told(error)}")
             return None
         return made if self.bools(values, place, made) else None
 
@@ -223,7 +228,7 @@ class Builder:
                 check(*given)
             except Exception as error:  # one of a plugin may raise anything
                 depends = next(references(settings), None) is not None  # then on another machine it may be right
-                said = str(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
+                said = told(error)
                 self.report.key(place, code, f"{path(place)}: {said}", severity="warning" if depends else "error")
 
     def read_prompt(self, name: str, place: Place) -> None:

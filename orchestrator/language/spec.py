@@ -57,6 +57,14 @@ class RouteSpec(NamedTuple):
     """The position of each edge among all edges of the file: joins go by it."""
 
 
+class Target(NamedTuple):
+    """A setting of a node that a call may give anew, and where the file says so."""
+
+    node: str
+    setting: str
+    place: Place = ()
+
+
 class ExitSpec(NamedTuple):
     """All ways on from one node: either one route of plain edges, or a `routes` block."""
 
@@ -101,6 +109,8 @@ class Spec:
     """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
     durability: str = "async"
+    overrides: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    """The settings that a call may give anew, by the name under which it gives them."""
     prices: str = ""
     """The file that says what models cost; empty if there is none."""
     marks: dict[Place, Mark] = field(default_factory=dict)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Execution:
     """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
-    __slots__ = ("deadline", "edition", "graph", "plan", "run_id", "sink", "thread_id", "turn", "whole")
+    __slots__ = ("deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "thread_id", "turn", "whole")
 
     def __init__(
         self, graph: Graph, run_id: str | None, thread_id: str, deadline: float | None, sink: Sink | None
@@ -42,6 +42,14 @@ class Execution:
         """What the deadline was before a part of it was spent."""
         self.sink = sink
         self.turn: Turn | None = None
+        self.overrides: Mapping[str, Any] = {}
+
+    def override(self, given: Any) -> None:
+        """Go by a plan with other settings. Raises InputError."""
+        from ragweave.orchestrator.running.overrides import plan_with  # most calls override nothing
+
+        self.plan = plan_with(self.edition, given)
+        self.overrides = given
 
     async def start(self, inputs: Mapping[str, Any]) -> Result:
         """A new run on these inputs."""
@@ -82,7 +90,11 @@ class Execution:
         if record is None or record.status == "done":
             status = "gone" if record is None else record.status
             raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
-        snapshot = fold_all(self.plan, await graph.store.events(self.run_id))
+        events = await graph.store.events(self.run_id)
+        overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
+        if overrides:
+            self.override(overrides)
+        snapshot = fold_all(self.plan, events)
         if "" not in snapshot.frames:
             raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
         check_answers(snapshot.asks, answers)
@@ -149,6 +161,8 @@ class Execution:
         else:
             data["deadline"] = self.deadline
         self.whole = self.deadline
+        if self.overrides:
+            data["overrides"] = dict(self.overrides)
         run.append(Event("run_started", data=data).record())
         if run.sink is not None:
             run.sink.push(Event("run_started", data={**data, "run_id": self.run_id}))

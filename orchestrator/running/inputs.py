@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.plan import Plan
 
 
-OPTIONS = ("thread_id", "deadline")
+OPTIONS = ("thread_id", "deadline", "overrides")
 """What a run takes beside its inputs."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +150,18 @@ def make_plan(checked: Checked) -> Plan:
         if step.name in checked.nodes:
             _bind(plan, step, checked.nodes[step.name])
     return plan
+
+
+def with_nodes(plan: Plan, nodes: Mapping[str, BoundNode]) -> Plan:
+    """The same plan, but with these nodes, which read and write what those read and write whose names they have."""
+    other = copy(plan)
+    other.steps = list(plan.steps)
+    for at, step in enumerate(plan.steps):
+        if step.name in nodes:
+            other.steps[at] = changed = copy(step)
+            changed.direct = changed.single = None
+            _bind(other, changed, nodes[step.name])
+    return other
 
 
 def _exits(shape: Shape, structure: Structure) -> dict[int, tuple[int, ...]]:
