@@ -31,6 +31,12 @@ def kind_of(thing: Any) -> str:
     return ""
 
 
+def is_compiled(thing: Any) -> bool:
+    """True for a compiled graph of LangGraph, such as an agent."""
+    pregel = getattr(sys.modules.get("langgraph.pregel"), "Pregel", None)
+    return pregel is not None and isinstance(thing, pregel)
+
+
 def adopted(kind: str, thing: Any) -> Any:
     """An object of LangChain as a resource of this kind; anything else as it is."""
     if isinstance(thing, (str, Mapping)) or kind_of(thing) != kind:

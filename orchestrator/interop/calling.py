@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from langchain_core.runnables.config import ensure_config, merge_configs
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import ModelError, NodeError
+from ragweave.orchestrator.interop import is_compiled
 from ragweave.orchestrator.models.langchain import text_of_message, usage_of
 from ragweave.orchestrator.values import Usage
 
@@ -63,7 +63,7 @@ async def called(runnable: Runnable[Any, Any], given: Any, ctx: Context, *, emit
     try:
         if not emits:
             return await runnable.ainvoke(given, config)
-        if is_agent(runnable):
+        if is_compiled(runnable):
             return await _agent(runnable, given, config, ctx)
         return await _text(runnable, given, config, ctx)
     except NodeError:
@@ -73,12 +73,6 @@ async def called(runnable: Runnable[Any, Any], given: Any, ctx: Context, *, emit
         if isinstance(status, int) and (status in (408, 409, 429) or 500 <= status < 600):
             raise ModelError(f"{runnable.get_name()!r}: {type(error).__name__}: {error}", transient=True) from error
         raise
-
-
-def is_agent(runnable: Any) -> bool:
-    """True for a compiled graph of LangGraph."""
-    pregel = getattr(sys.modules.get("langgraph.pregel"), "Pregel", None)
-    return pregel is not None and isinstance(runnable, pregel)
 
 
 async def _text(runnable: Runnable[Any, Any], given: Any, config: RunnableConfig, ctx: Context) -> Any:

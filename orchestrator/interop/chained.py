@@ -16,7 +16,7 @@ from langchain_core.runnables.utils import AddableDict
 from langchain_core.utils.pydantic import create_model_v2
 from pydantic import BaseModel
 
-from ragweave.orchestrator.errors import ContractError, InputError, OutputError, RagweaveError
+from ragweave.orchestrator.errors import ContractError, InputError, OutputError, RagweaveError, closest
 from ragweave.orchestrator.interop.spoken import speakers
 from ragweave.orchestrator.interop.values import about, outward, shaped, theirs
 from ragweave.orchestrator.running.bridge import iterate, wait_for
@@ -99,7 +99,7 @@ class GraphRunnable(Runnable[Any, Any]):
         """One run."""
         return await self._acall_with_config(self._run, input, config, **kwargs)
 
-    async def _run(self, given: Any, config: RunnableConfig) -> Any:
+    async def _run(self, given: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig) -> Any:
         result = await self.graph.arun(self.inputs(given), **self.options(config))
         outputs = await self.outputs(result)
         return outputs[self.output] if self.output else outputs
@@ -155,7 +155,9 @@ class GraphRunnable(Runnable[Any, Any]):
                     hint="graph.stream says what is taken back; invoke gives the outputs whole",
                 )
             if isinstance(whole, Answer):
-                value = AIMessageChunk(whole.text[len(text) :], response_metadata=about(whole), chunk_position="last")
+                value = AIMessageChunk(
+                    content=whole.text[len(text) :], response_metadata=about(whole), chunk_position="last"
+                )
             elif text:
                 value = whole[len(text) :]
             if self.output in ("", name) and not (text and value == ""):
@@ -164,7 +166,7 @@ class GraphRunnable(Runnable[Any, Any]):
             yield self._chunk(rest)
 
     def _piece(self, key: str, text: str) -> Any:
-        return AIMessageChunk(text) if self.graph.plan.keys.get(key, JSON).word == "Answer" else text
+        return AIMessageChunk(content=text) if self.graph.plan.keys.get(key, JSON).word == "Answer" else text
 
     def _chunk(self, outputs: Mapping[str, Any]) -> Any:
         return outputs[self.output] if self.output else AddableDict(outputs)
@@ -192,7 +194,8 @@ class GraphRunnable(Runnable[Any, Any]):
     # --- between the two ---
 
     def inputs(self, given: Any) -> dict[str, Any]:
-        """What the graph is run with. Raises InputError for what it cannot be run with."""
+        """What the graph is run with; other keys of a dict are left out. Raises InputError for one that is misspelt,
+        and for what the graph cannot be run with."""
         declared = self.graph.plan.spec.inputs
         if not isinstance(given, Mapping):
             needed = [name for name, key in declared.items() if not key.has_default] or list(declared)
@@ -201,7 +204,11 @@ class GraphRunnable(Runnable[Any, Any]):
                 raise InputError(f"{self.name!r} takes {names}, not {given!r}", hint="give a dict of inputs")
             given = {needed[0]: given}
         taken = {}
+        left = [name for name in declared if name not in given]
         for name, value in given.items():
+            # The state of a chain may hold what is not for this graph; what is misspelt is told by `check_inputs`.
+            if name not in declared and closest(str(name), left) is None:
+                continue
             kind = declared[name].type if name in declared else None
             try:
                 taken[str(name)] = shaped(value, kind or JSON, self.graph.blobs)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.errors import ContractError, InputError, NodeError, ResourceError
-from ragweave.orchestrator.interop import kind_of
+from ragweave.orchestrator.interop import is_compiled, kind_of
 from ragweave.orchestrator.interop.schemas import Field, Form, form_of
 from ragweave.orchestrator.interop.values import fitted, outward
 from ragweave.orchestrator.node import Read, Write
@@ -34,8 +34,8 @@ class Terms:
     def __init__(self, runnable: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
         self.runnable = runnable
         self.kind = kind_of(runnable)
-        self._given = Form({}, JSON) if inputs and self.kind != "nodes" else _form(runnable, "inputs", bool(inputs))
-        self._gives = _form(runnable, "outputs", bool(outputs))
+        self._given = Form({}, JSON) if inputs and self.kind != "nodes" else _form(runnable, "inputs", inputs)
+        self._gives = _form(runnable, "outputs", outputs)
         plain = not (inputs or outputs) and self.kind == "nodes"
         self.agent = plain and _talks(self._given) and _talks(self._gives)
         self.talks = self.agent or (self.kind == "models" and not inputs)
@@ -152,14 +152,14 @@ def _parsed(name: str, word: str) -> Type:
         raise ResourceError(f"{name!r}: {error}") from None
 
 
-def _form(runnable: Any, setting: str, declared: bool) -> Form:
+def _form(runnable: Any, setting: str, declared: Mapping[str, str]) -> Form:
     try:
         return form_of(runnable.get_input_jsonschema() if setting == "inputs" else runnable.get_output_jsonschema())
     except NodeError:
         raise
     except Exception as error:  # each Runnable makes its schema in its own way
-        if declared:
-            return Form({}, JSON)
+        if declared:  # a graph of LangGraph takes and gives objects, whatever it can say of them
+            return Form(dict.fromkeys(declared, _UNKNOWN) if is_compiled(runnable) else {}, JSON)
         raise _silent(runnable, setting, f": {type(error).__name__}: {error}") from None
 
 

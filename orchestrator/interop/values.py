@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = "ragweave:"
 """Starts the `file_id` of a block whose bytes stay with the graph."""
-_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+_ROLES: Mapping[str, Any] = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
 # --- to LangChain ---
@@ -258,7 +258,7 @@ def message_of(message: BaseMessage, blobs: Blobs | None = None) -> Message:
             if part is not None:
                 found.append(part)
     return Message(
-        role=role,  # type: ignore[arg-type]
+        role=role,
         parts=tuple(found),
         tool_calls=tuple(calls),
         tool_call_id=getattr(message, "tool_call_id", ""),
@@ -310,9 +310,13 @@ def _is(value: Any, kind: Type) -> bool:
         return True
     if not isinstance(value, classes) or (isinstance(value, bool) and kind.word in ("int", "float")):
         return False
-    if kind.word == "list" and kind.item is not None:
-        return not isinstance(value, str) and all(_is(one, kind.item) for one in value)
-    return kind.word != "map" or kind.item is None or all(_is(one, kind.item) for one in value.values())
+    item: Type | None = kind.item
+    if item is None:
+        return True
+    inside: Any = value
+    if kind.word == "map":
+        return all(_is(one, item) for one in inside.values())
+    return not isinstance(value, str) and all(_is(one, item) for one in inside)
 
 
 def _plain(value: Any) -> Any:

@@ -84,7 +84,7 @@ def runnable_node(
         raise ResourceError(f"{runnable!r} is not a Runnable of LangChain")
     name = "".join(letter if letter.isalnum() else "_" for letter in runnable.get_name())
     about = getattr(runnable, "description", None) or f"Calls {runnable.get_name()}."
-    made = type(name, (RunnableNode,), {"__module__": __name__, "__doc__": about})
+    made: Any = type(name, (RunnableNode,), {"__module__": __name__, "__doc__": about})
     made.runnable, made.given = runnable, (dict(inputs or {}), dict(outputs or {}))
     made.effects, made.idempotent = effects, idempotent
     made.origin = {"retrievers": "retrieved", "prompts": ""}.get(kind, "model")

@@ -110,7 +110,7 @@ def test_a_chain_reads_what_its_prompt_wants_and_writes_where_it_is_told_to() ->
 
 def test_a_chat_model_answers_streams_and_is_counted() -> None:
     usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
-    graph = alone(speaker(AIMessage("under the mat", usage_metadata=usage)), ["answer", "message"])  # type: ignore[arg-type]
+    graph = alone(speaker(AIMessage("under the mat", usage_metadata=usage)), ["answer", "message"])
     events = list(graph.stream_sync(question="Where is the key?"))
     assert [event.text for event in events if event.kind == "token"] == ["under", " the", " mat"]
     result = events[-1].data["result"]
@@ -121,7 +121,7 @@ def test_a_chat_model_answers_streams_and_is_counted() -> None:
 
 def test_tokens_of_a_model_deep_inside_are_counted() -> None:
     usage = {"input_tokens": 7, "output_tokens": 3, "total_tokens": 10}
-    model = speaker(AIMessage("a", usage_metadata=usage))  # type: ignore[arg-type]
+    model = speaker(AIMessage("a", usage_metadata=usage))
     chain = RunnableLambda(length) | RunnableLambda(str) | model | StrOutputParser()
     result = alone(chain, ["output"], input="str").run(input="x")
     assert (result.usage.calls, result.usage.input_tokens, result.usage.output_tokens) == (1, 7, 3)

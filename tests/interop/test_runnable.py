@@ -163,6 +163,7 @@ def test_inputs_are_taken_from_langchain() -> None:
     assert graph.as_runnable(output="text").invoke({"question": AIMessage("q"), **given}) == "q/b/user"
     with pytest.raises(InputError, match="takes question, documents, history, not 'q'; give a dict"):
         graph.as_runnable().invoke("q")
+    assert plain().as_runnable(output="text").invoke({"question": "a", "of_others": object()}) == "A"
     with pytest.raises(InputError, match="has no input 'qestion'; did you mean 'question'"):
         graph.as_runnable().invoke({"qestion": "q"})
 
@@ -262,7 +263,7 @@ def test_a_batch_keeps_its_limit_and_its_order(limit: int | None, most: int) -> 
 
 async def test_the_steps_of_a_graph_are_events() -> None:
     runnable = desk("Under the mat.").as_runnable()
-    events = [event async for event in runnable.astream_events("where is the key", version="v2")]
+    events: list[Any] = [event async for event in runnable.astream_events("where is the key", version="v2")]
     steps = [(event["name"], event["data"]["path"]) for event in events if event["event"] == "on_custom_event"]
     assert steps[0] == ("ragweave.started", "find#1")
     assert steps[-1] == ("ragweave.finished", "say#1")

@@ -82,7 +82,7 @@ def test_an_agent_uses_a_graph() -> None:
         "", tool_calls=[{"name": "notes", "args": {"question": "the key"}, "id": "1", "type": "tool_call"}]
     )
     model = speaker(call, "It is under the mat.")
-    agent = create_agent(model, tools=[notes("Under the mat [1].").as_tool(output="answer")])
+    agent: Any = create_agent(model, tools=[notes("Under the mat [1].").as_tool(output="answer")])
     state = agent.invoke({"messages": [("user", "Where is my key?")]})
     assert state["messages"][-1].text == "It is under the mat."
     assert model.asked[1][-1].text == "Under the mat [1].\n\n[1] Note 0"

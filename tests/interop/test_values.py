@@ -139,7 +139,7 @@ def test_a_message_that_cannot_be_kept_is_refused(value: Any, said: str) -> None
     ("value", "word", "wanted"),
     [
         (AIMessage("yes"), "str", "yes"),
-        (AIMessageChunk("yes"), "Message", Message.of("assistant", "yes")),
+        (AIMessageChunk(content="yes"), "Message", Message.of("assistant", "yes")),
         ("yes", "Answer", Answer(text="yes")),
         ([SystemMessage("a"), AIMessage("b")], "Answer", Answer(text="b")),
         ("yes", "list[Message]", [Message.of("user", "yes")]),

@@ -41,9 +41,9 @@ class Speaker(GenericFakeChatModel):
         said: Any = self._generate(messages).generations[0].message
         *words, last = re.split(r"(?= )", said.text)
         for word in words:
-            yield ChatGenerationChunk(message=AIMessageChunk(word))
+            yield ChatGenerationChunk(message=AIMessageChunk(content=word))
         rest = {"tool_calls": said.tool_calls, "usage_metadata": said.usage_metadata}
-        yield ChatGenerationChunk(message=AIMessageChunk(last, **rest))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=last, **rest))
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
         return self
