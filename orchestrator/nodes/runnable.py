@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pydantic import Field, PrivateAttr
 
@@ -89,4 +89,4 @@ def runnable_node(
     made.effects, made.idempotent = effects, idempotent
     made.origin = {"retrievers": "retrieved", "prompts": ""}.get(kind, "model")
     made.wants_context = True
-    return made
+    return cast("type[RunnableNode]", made)

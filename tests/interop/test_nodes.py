@@ -334,6 +334,19 @@ def test_what_is_not_of_langchain_is_not_registered() -> None:
         register("notes", shelf(), inputs={"a": "str"})
 
 
+def test_graphs_in_functions_and_agents_in_graphs_do_not_wait_for_each_other() -> None:
+    inner = alone(RunnableLambda(length), ["output"], input="str")
+
+    def outer(text: str) -> int:
+        return int(inner.as_runnable(output="output").invoke(text))
+
+    assert alone(RunnableLambda(outer), ["output"], input="str").run(input="four", thread_id="a")["output"] == 4
+    call = AIMessage("", tool_calls=[{"name": "size", "args": {"input": "four"}, "id": "1", "type": "tool_call"}])
+    agent = create_agent(speaker(call, "4"), tools=[inner.as_tool(name="size", description="Counts letters.")])
+    result = alone(agent, ["answer", "messages"]).run(question="?", thread_id="a")
+    assert [message.text for message in result["messages"]] == ["", "4", "4"]
+
+
 def test_a_prompt_as_a_node_gives_messages() -> None:
     graph = alone(PROMPT, ["messages"], tone="str", question="str", history="list[Message]")
     messages = graph.run(tone="kind", question="Well?", history=[Message.of("user", "Hi")])["messages"]
