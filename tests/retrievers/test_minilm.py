@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ragweave.retrievers.minilm import MiniLM, available
+from ragweave.retrievers.minilm import BATCH_TOKENS, MiniLM, _batches, available
 from tests.retrievers.folders import fresh_python
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"needs the extra 'local' ({available()} is missing)")
@@ -62,6 +64,22 @@ def test_order_shape_and_length(minilm: MiniLM) -> None:
     singly = np.concatenate([minilm.embed([text]) for text in TEXTS])
     assert ((vectors[:7] * singly).sum(axis=1) > 0.9995).all()
     assert minilm.embed([]).shape == (0, 384)
+
+
+@given(st.lists(st.integers(1, 256), max_size=200))
+def test_every_text_is_in_one_batch_that_is_long_enough_and_not_too_large(lengths: list[int]) -> None:
+    found = list(_batches(lengths))
+    assert sorted(row for rows, _ in found for row in rows) == list(range(len(lengths)))
+    for rows, longest in found:
+        assert max(lengths[row] for row in rows) <= longest
+        assert len(rows) * longest <= BATCH_TOKENS or len(rows) == 1
+
+
+def test_a_long_text_does_not_make_short_ones_long() -> None:
+    lengths = [20] * 14 + [35, 250]
+    found = {longest: len(rows) for rows, longest in _batches(lengths)}
+    assert found == {32: 14, 48: 1, 256: 1}
+    assert [len(rows) for rows, _ in _batches([20, 20, 40])] == [3], "little padding is cheaper than another call"
 
 
 def test_threads_may_embed_at_once(minilm: MiniLM) -> None:
