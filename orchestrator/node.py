@@ -85,6 +85,8 @@ class Node(BaseModel):
     wants_context: ClassVar[bool] = False
     nested: ClassVar[bool] = False
     """True for the node that runs another graph."""
+    withdraws: ClassVar[bool] = False
+    """True if a call may take back by itself what it has streamed."""
     declared: ClassVar[Signature] = Signature()
     example: ClassVar[str] = ""
     """YAML of one node of this type, for `ragweave nodes TYPE`."""

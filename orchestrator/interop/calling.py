@@ -87,6 +87,8 @@ async def _text(runnable: Runnable[Any, Any], given: Any, config: RunnableConfig
 
 async def _agent(agent: Any, given: Any, config: RunnableConfig, ctx: Context) -> Any:
     """The last state of an agent. What its model says on the way to a tool is withdrawn when it speaks anew."""
+    outer = str(config.get("configurable", {}).get("checkpoint_ns") or "")  # of an agent that runs this graph
+    depth = outer.count("|") + 1 if outer else 0
     state: Mapping[str, Any] = {}
     speaking: str | None = None
     chunks = agent.astream(given, config, stream_mode=["messages", "values"])
@@ -97,7 +99,7 @@ async def _agent(agent: Any, given: Any, config: RunnableConfig, ctx: Context) -
                 continue
             message, about = data
             text = text_of_message(message) if isinstance(message, AIMessage) else ""
-            if not text or about.get("langgraph_checkpoint_ns", "").count("|"):  # of an agent inside this one
+            if not text or about.get("langgraph_checkpoint_ns", "").count("|") > depth:  # of an agent inside this one
                 continue
             if speaking not in (None, message.id):
                 await ctx.withdraw("the agent goes on")

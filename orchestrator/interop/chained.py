@@ -149,7 +149,7 @@ class GraphRunnable(Runnable[Any, Any]):
         for name, value in outputs.items():
             whole = result.outputs[name]
             text = said.get(name, "")
-            if taken_back or not str(whole).startswith(text):
+            if taken_back or (text and not str(whole).startswith(text)):
                 raise RagweaveError(
                     f"the run {result.run_id!r} came to another {name!r} than it had begun to stream",
                     hint="graph.stream says what is taken back; invoke gives the outputs whole",

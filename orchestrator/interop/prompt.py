@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -70,6 +71,12 @@ class LangChainPrompt(Resource):
     def label(self) -> str:
         """The name, for messages."""
         return self.name
+
+    @property
+    def digest(self) -> str:
+        """Names what it renders: two prompts with one digest render alike."""
+        declared = sorted((self._types or self.typed).items())
+        return hashlib.sha256(f"{self.prompt!r}{declared}".encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def variables(self) -> Mapping[str, Variable]:

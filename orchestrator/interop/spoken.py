@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def speakers(plan: Plan) -> Mapping[str, str]:
     """By name, the nodes whose text is that of an output, with the output's key.
 
-    Such a node is made to write an Answer or a text, is tried once, stands in no loop, and no node after it writes the
-    same key. Its text can still be another than what it emits: whoever streams it has to compare.
+    Such a node is made to write an Answer or a text, is tried once and does not begin anew by itself, stands in no
+    loop, and no node after it writes the same key. Its text can still be another than what it emits: whoever streams it
+    has to compare.
     """
     after = _after(plan)
     writers = {step.index: step.bound for step in plan.steps if step.bound is not None}
@@ -35,7 +36,8 @@ def speakers(plan: Plan) -> Mapping[str, str]:
 
 def _tried_once(bound: BoundNode) -> bool:
     policies = bound.policies
-    return len(bound.members) == 1 and not policies.retry and policies.map is None
+    node = bound.members[0].node
+    return len(bound.members) == 1 and not policies.retry and policies.map is None and not node.withdraws
 
 
 def _after(plan: Plan) -> Mapping[int, set[int]]:

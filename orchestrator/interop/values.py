@@ -192,6 +192,8 @@ def ours(value: Any, blobs: Blobs | None = None) -> Any:
 def shaped(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
     """The same, as near to this type as it comes: a message becomes its text or an Answer where one is wanted, a text
     a message."""
+    if kind == _MESSAGES and isinstance(value, (list, tuple)) and any(map(_is_short, value)):
+        value = [_whole(one) if _is_short(one) else one for one in value]
     made = ours(value, blobs)
     if kind.word == "str" and isinstance(made, (Message, Answer)):
         return made.text
@@ -298,6 +300,22 @@ def _answer(value: Any) -> Answer:
 
 
 _MESSAGES = Type("list", Type("Message"))
+
+
+def _is_short(value: Any) -> bool:
+    """True for a message as LangChain lets one write it: `("user", "Hi")`, or a dict with `role` and `content`."""
+    if isinstance(value, Mapping):
+        return "content" in value
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(one, str) for one in value)
+
+
+def _whole(value: Any) -> Any:
+    from langchain_core.messages import convert_to_messages
+
+    try:
+        return convert_to_messages([value])[0]
+    except (ValueError, NotImplementedError) as error:
+        raise InputError(f"{value!r} is no message: {str(error).partition(chr(10))[0]}") from None
 
 
 def _are_messages(value: Any) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, computed_field
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import ResourceError
-from ragweave.orchestrator.interop import kind_of
+from ragweave.orchestrator.interop import is_compiled, kind_of
 from ragweave.orchestrator.interop.terms import Terms
 from ragweave.orchestrator.node import Effects, Node, Signature
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.cache import code_of
 
 if TYPE_CHECKING:
     from langchain_core.runnables import Runnable
 
+MAX_DEPTH = 50
 _lock = threading.Lock()
 
 
@@ -38,11 +42,19 @@ class RunnableNode(Node):
     given: ClassVar[tuple[Mapping[str, str], Mapping[str, str]]] = ({}, {})
     """The inputs and outputs of the type, where the node gives none."""
 
+    digest: ClassVar[str] = ""
+
     inputs: dict[str, str] = Field(
         {}, description="What it is given, by name, with types; where it takes one value, the one name."
     )
     outputs: dict[str, str] = Field({}, description="What it writes, by name, with types; one name takes what comes.")
     _terms: Terms | None = PrivateAttr(None)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def called(self) -> str:
+        """Names what is called, so that a cached result is that of this Runnable and of no other."""
+        return self.digest
 
     def signature(self, resources: Resources) -> Signature:
         """What is read and written. Raises ResourceError where the Runnable does not say."""
@@ -63,6 +75,28 @@ class RunnableNode(Node):
             with _lock:  # LangChain builds its schemas at their first use, which no two threads may do
                 self._terms = Terms(self.runnable, self.inputs or inputs, self.outputs or outputs)
         return self._terms
+
+
+def digest_of(runnable: Runnable[Any, Any]) -> str:
+    """Equal for Runnables that do the same, as far as they and the code of their functions say."""
+    shown = repr(runnable)
+    if " at 0x" in shown:  # an object that does not say what it is made of is like no other
+        return uuid.uuid4().hex
+    codes = [code_of(function) for function in _functions(runnable, 0)]
+    return hashlib.sha256(f"{shown}{codes}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _functions(thing: Any, depth: int) -> Iterator[Any]:
+    """The functions in a Runnable and in those that it is made of."""
+    for name in ("func", "afunc"):
+        function = getattr(thing, name, None)
+        if callable(function):
+            yield function
+    inside = [getattr(thing, "bound", None), *(getattr(thing, "steps", None) or ())]
+    inside += (getattr(thing, "steps__", None) or {}).values()
+    for one in inside:
+        if depth < MAX_DEPTH and kind_of(one):
+            yield from _functions(one, depth + 1)
 
 
 def runnable_node(
@@ -89,4 +123,6 @@ def runnable_node(
     made.effects, made.idempotent = effects, idempotent
     made.origin = {"retrievers": "retrieved", "prompts": ""}.get(kind, "model")
     made.wants_context = True
+    made.withdraws = is_compiled(runnable)  # what an agent says before it calls a tool is not its answer
+    made.digest = digest_of(runnable)
     return cast("type[RunnableNode]", made)

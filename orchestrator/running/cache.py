@@ -51,7 +51,11 @@ def cache_key(member: Member, values: Mapping[str, Any], item: tuple[str, Any] |
 
 def _code(node: Node) -> Any:
     """What a node does, as far as its own code says: an edited function is another function."""
-    function: Any = node.function if isinstance(node, FunctionNode) else type(node).__call__
+    return code_of(node.function if isinstance(node, FunctionNode) else type(node).__call__)
+
+
+def code_of(function: Any) -> Any:
+    """What a function does, as far as its own code says, and what it was made with, as JSON."""
     code = getattr(function, "__code__", None)
     inside = [*(getattr(function, "__defaults__", None) or ()), *(getattr(function, "__closure__", None) or ())]
     return [_instructions(code) if isinstance(code, CodeType) else "", [_fixed(value) for value in inside]]

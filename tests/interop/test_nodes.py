@@ -334,6 +334,34 @@ def test_what_is_not_of_langchain_is_not_registered() -> None:
         register("notes", shelf(), inputs={"a": "str"})
 
 
+def test_a_cached_result_is_that_of_the_same_runnable() -> None:
+    calls = []
+
+    def counted(text: str) -> str:
+        calls.append(text)
+        return text
+
+    def shouted(text: str) -> str:
+        return text.upper()
+
+    chains = [RunnableLambda(counted) | RunnableLambda(str), RunnableLambda(shouted) | RunnableLambda(str)]
+    graph = Graph(
+        inputs={"input": "str"},
+        outputs=["a", "b"],
+        nodes={
+            name: {"type": chain, "cache": {"ttl": "1m"}, "writes": {"output": name}}
+            for name, chain in zip("ab", chains, strict=True)
+        },
+        edges=["start -> a -> b -> end"],
+    )
+    for _ in range(2):
+        result = graph.run(input="x")
+    assert (result["a"], result["b"], calls) == ("x", "X", ["x"])
+    same, other = (runnable_node(RunnableLambda(lambda text: text + "!")) for _ in range(2))
+    assert same.digest == other.digest
+    assert same.digest != runnable_node(RunnableLambda(lambda text: text + "?")).digest
+
+
 def test_graphs_in_functions_and_agents_in_graphs_do_not_wait_for_each_other() -> None:
     inner = alone(RunnableLambda(length), ["output"], input="str")
 

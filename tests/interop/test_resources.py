@@ -71,6 +71,22 @@ def test_a_graph_takes_all_three_as_they_are_and_cites() -> None:
     assert user.text.endswith("where is the key")
 
 
+def test_prompts_are_told_apart_by_what_they_say() -> None:
+    one, same, other = (LangChainPrompt.of(PromptTemplate.from_template(f"{text} {{x}}")) for text in ("a", "a", "b"))
+    assert one.digest == same.digest != other.digest
+    typed = LangChainPrompt.of(one.prompt, variables={"x": "str"})
+    assert typed.digest != one.digest
+    graph = Graph(
+        inputs={"question": "str"},
+        outputs=["answer"],
+        models={"chat": speaker("once")},
+        prompts={"p": PromptTemplate.from_template("{question}")},
+        nodes={"say": {"type": "generator", "model": "chat", "prompt": "p", "cache": {"ttl": "1m"}}},
+        edges=["start -> say -> end"],
+    )
+    assert [str(graph.run(question="?")["answer"]) for _ in range(2)] == ["once", "once"]
+
+
 def test_an_object_of_another_kind_is_refused() -> None:
     with pytest.raises(GraphError, match=r"models\.chat"):
         Graph(models={"chat": shelf()}, nodes={"a": {"type": "reply", "text": "x"}}, edges=["start -> a -> end"])

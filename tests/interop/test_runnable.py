@@ -13,12 +13,16 @@ import pytest
 
 pytest.importorskip("langchain", reason="the extra 'langchain' is not installed")
 
+from langchain.agents import create_agent
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document as TheirDocument
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import PromptTemplate
 from langchain_core.runnables import RunnableConfig, RunnableLambda, RunnablePassthrough
+from langchain_core.tools import tool
+from langgraph.graph import END, START, StateGraph
+from typing_extensions import TypedDict as TheirDict
 
 from ragweave import Answer, Context, Document, Graph, RagweaveError, RunError
 from ragweave.orchestrator.errors import InputError, OutputError
@@ -139,6 +143,33 @@ def test_text_that_may_be_taken_back_is_streamed_when_it_is_certain() -> None:
         ],
     )
     assert [chunk["answer"].text for chunk in loop.as_runnable().stream("again")] == ["Perhaps not"]
+
+
+def test_an_agent_is_heard_when_it_has_its_answer() -> None:
+    @tool
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    call = AIMessage("Let me see.", tool_calls=[{"name": "look", "args": {}, "id": "1", "type": "tool_call"}])
+    agent = create_agent(speaker(call, "It is there."), tools=[look])
+    chunks = list(spoken(agent).as_runnable().stream("?"))
+    assert [chunk["answer"].text for chunk in chunks] == ["It is there."]
+
+
+async def test_within_a_graph_of_langgraph_the_tokens_of_an_agent_are_told() -> None:
+    class State(TheirDict, total=False):
+        question: str
+        answer: Any
+
+    builder = StateGraph(State)
+    builder.add_node("ours", spoken(create_agent(speaker("It is there."), tools=[])).as_runnable())
+    builder.add_edge(START, "ours")
+    builder.add_edge("ours", END)
+    outer = builder.compile()
+    events: list[Any] = [event async for event in outer.astream_events({"question": "?"}, version="v2")]
+    told = [event["data"]["text"] for event in events if event["name"] == "ragweave.token"]
+    assert told == ["It", " is", " there."]
 
 
 def test_a_stream_that_turns_out_wrong_ends_with_an_error() -> None:

@@ -23,6 +23,7 @@ from ragweave.orchestrator.types import parse_type
 from ragweave.orchestrator.values import Answer, BlobPart, Citation, Document, Message, TextPart, ToolCall, ToolResult
 
 BROKEN: Any = {"name": "door", "args": "{", "id": "1", "error": "", "type": "invalid_tool_call"}
+SHORT: Any = [("user", "a"), {"role": "ai", "content": "b"}]
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 words = st.text(st.characters(codec="utf-8"), max_size=12)
 documents = st.builds(
@@ -143,6 +144,11 @@ def test_a_message_that_cannot_be_kept_is_refused(value: Any, said: str) -> None
         ("yes", "Answer", Answer(text="yes")),
         ([SystemMessage("a"), AIMessage("b")], "Answer", Answer(text="b")),
         ("yes", "list[Message]", [Message.of("user", "yes")]),
+        (
+            [("user", "a"), {"role": "ai", "content": "b"}],
+            "list[Message]",
+            [Message.of("user", "a"), Message.of("assistant", "b")],
+        ),
         ({"n": 1}, "map[int]", {"n": 1}),
         (3, "float", 3),
     ],
