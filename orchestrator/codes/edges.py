@@ -103,7 +103,8 @@ edges:
         "RW118",
         "a route that is never taken",
         "Routes are tried from the top. One without `when` and `max_iterations` always holds, so what stands "
-        "below it is never looked at. Put it last.",
+        "below it is never looked at. Put it last. Neither is a route looked at whose condition stands on one above "
+        "already, unless that one is bounded.",
         """\
 nodes:
   greet: {type: reply, text: Hello.}

@@ -49,7 +49,8 @@ class TypeEntry:
     writes: Mapping[str, str] = field(default_factory=dict)
     """The state keys that it writes; `?` after a type if the key may be absent."""
     by_settings: bool = False
-    """True if its settings decide what it reads and writes; then `reads` and `writes` are empty."""
+    """True if its settings decide what it reads and writes; then `reads` and `writes` are those of `example`, and empty
+    where the example needs a file to say so."""
     effects: str = "none"
     idempotent: bool = False
     example: str = ""
@@ -76,7 +77,7 @@ def describe(kind: str, name: str) -> TypeEntry:
     if not (isinstance(thing, type) and issubclass(thing, Node)):
         return entry
     by_settings = thing.signature is not Node.signature
-    signature = Signature() if by_settings else thing.declared
+    signature = _signature_of_example(thing) if by_settings else thing.declared
     return TypeEntry(
         kind,
         name,
@@ -90,6 +91,21 @@ def describe(kind: str, name: str) -> TypeEntry:
         bool(thing.idempotent),
         thing.example or _example(name, entry.settings),
     )
+
+
+def _signature_of_example(kind: type[Node]) -> Signature:
+    """What the example of a type reads and writes; nothing where that cannot be said without a file that it names."""
+    import yaml
+
+    from ragweave.orchestrator.resources import Resources
+
+    names = {info.alias or name for name, info in kind.model_fields.items()}
+    try:
+        ((_, entry),) = yaml.safe_load(kind.example).items()
+        node = kind.model_validate({key: value for key, value in entry.items() if key in names})
+        return node.signature(Resources((), environ={}))
+    except Exception:  # the code of a plugin may raise anything, and its type can be described without this
+        return Signature()
 
 
 def settings_of(thing: Any) -> list[Setting]:

@@ -118,7 +118,7 @@ class _Reader:
         if "routes" not in item and any(key in ROUTE_KEYS for key in item):
             self.stray(item, place)
             return
-        item = self.report.known_keys(place, item, ROUTES_KEYS)
+        item = self.report.known_keys(place, item, ROUTES_KEYS, ROUTES_KEYS)
         source = self.source(item, place)
         routes = item.get("routes")
         if "routes" not in item:
@@ -162,7 +162,7 @@ class _Reader:
 
     def entry(self, entry: Any, place: Place) -> Mapping[str, Any] | None:
         if isinstance(entry, Mapping):
-            return self.report.known_keys(place, entry, ROUTE_KEYS)
+            return self.report.known_keys(place, entry, ROUTE_KEYS, ("to",))
         hint = f"write {{to: {entry}}}" if isinstance(entry, str) else "write {when: …, to: …}"
         self.unreadable(place, "a route", entry, hint)
         return None
@@ -241,10 +241,26 @@ class _Reader:
                 message = f"this route{of} is never taken: the one before{at} has no condition; put that one last"
                 self.report.key((*place, number + 1), "RW118", message)
                 return
+        self.same_again(routes, place, of)
         if conditional[-1] and routes[-1] is not None:
             rule = "must have neither 'when' nor 'max_iterations', so that there is always a way on"
             message = f"the last route{of} {rule}; add '- {{to: …}}'"
             self.report.key((*place, len(routes) - 1), "RW117", message)
+
+    def same_again(self, routes: Sequence[Mapping[str, Any] | None], place: Place, of: str) -> None:
+        """A condition that failed on one route of a node fails on the next as well; one with a bound may be used up."""
+        failed: dict[str, int] = {}
+        for number, entry in enumerate(routes):
+            when = entry.get("when") if entry is not None else None
+            if not isinstance(when, str) or not when.strip():
+                continue
+            if when.strip() in failed:
+                line = self.spec.mark(*place, failed[when.strip()]).line
+                at = f" (line {line})" if line else ""
+                message = f"this route{of} is never taken: one before{at} has the same condition; remove one"
+                self.report.value((*place, number, "when"), "RW118", message)
+            elif entry is not None and "max_iterations" not in entry:
+                failed[when.strip()] = number
 
     def source(self, item: Mapping[str, Any], place: Place) -> str | None:
         name = item.get("from")

@@ -68,7 +68,8 @@ def check_secrets(report: Report, settings: Mapping[str, Any], place: Place, mod
     hidden = secret_fields(model)
     for where, text in texts(settings, place):
         inside = [str(part) for part in where[len(place) :] if isinstance(part, str)]
-        if not text or REFERENCE.search(text) or text.startswith("$"):
+        spare = any(default for _, default in references(text))  # a default stands in the file like any other value
+        if not text or (not spare and (REFERENCE.search(text) or text.startswith("$"))):
             continue
         if (len(inside) == 1 and inside[0] in hidden) or is_secret(inside[-1]):
             variable = re.sub(r"\W+", "_", inside[-1]).upper()

@@ -61,19 +61,39 @@ class Report:
             return None
         return self.unknown(self.spec.mark(*place), code, message, name, free)
 
-    def known_keys(self, place: Place, data: Mapping[str, Any], allowed: Sequence[str]) -> dict[str, Any]:
-        """The keys of a map that may stand there. Others are problems; the surely misspelt count as what was meant."""
+    def known_keys(
+        self, place: Place, data: Mapping[str, Any], allowed: Sequence[str], needed: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The keys of a map that may stand there. Others are problems; the surely misspelt count as what was meant, and
+        so do those that are merely near a `needed` one, which would otherwise be said to be missing as well."""
         found = {}
         before = f"{path(place)}: " if place else ""
         for key, value in data.items():
             if key in allowed:
                 found[key] = value
                 continue
+            word, _, rest = str(key).partition(" ")
+            if value is None and rest.strip() and word in allowed and word not in data:
+                found[word] = self.without_colon((*place, str(key)), word, rest, before)
+                continue
             meant = self.unknown_key((*place, str(key)), "RW104", f"{before}unknown key {key!r}", allowed)
+            if meant is None:
+                meant = next((name for name in needed if closest(str(key), allowed) == name), None)
             if meant is not None and meant not in data:
                 found[meant] = value
                 self.moved((*place, str(key)), (*place, meant), value)
         return found
+
+    def without_colon(self, place: Place, word: str, rest: str, before: str) -> str | int:
+        """A key and its value with no colon between them, which YAML takes for one long key. Gives the value."""
+        mark, value = self.spec.mark(*place), rest.lstrip()
+        self.at(
+            mark, "RW104", f"{before}a ':' is missing behind {word!r}", old=f"{word} {rest}", new=f"{word}: {value}"
+        )
+        ahead = len(word) + 1 + len(rest) - len(value)
+        at = Mark(mark.line, mark.column + ahead) if mark.line else mark
+        self.spec.marks[(*place[:-1], word)], self.spec.value_marks[(*place[:-1], word)] = mark, at
+        return int(value) if value.isdecimal() else value
 
     def moved(self, old: Place, new: Place, value: Any) -> None:
         """What stands at `old` is found at `new` as well."""

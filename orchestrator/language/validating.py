@@ -71,7 +71,7 @@ def report_errors(
         if item["type"] == "extra_forbidden":
             own, others = fields_of(model, location[:-1]), list(beside) if len(location) == 1 else []
             _unknown(report, (*place, *location), own, others)
-            near = surely(str(location[-1]), [*own, *others])
+            near = closest(str(location[-1]), [*own, *others])
             if near is not None:
                 meant.add((*place, *location[:-1], near))
         else:

@@ -105,8 +105,8 @@ def _write_settings(settings: Sequence[Setting]) -> None:
 def _write_state(entry: TypeEntry) -> None:
     if entry.by_settings:
         _heading("Reads and writes")
-        _write_text("What its settings say.")
-        return
+        known = "; those of the example:" if entry.reads or entry.writes else "."
+        _write_text(f"What its settings say{known}")
     for title, keys in (("Reads", entry.reads), ("Writes", entry.writes)):
         if keys:
             _heading(title)

@@ -106,13 +106,19 @@ def misspell_key(base: Original) -> Iterator[Mutant]:
         yield _at(base, "misspell a key", start, end, misspelt(word, base.words), sure=False)
 
 
+QUOTED = r"""\\"[^"]*\\"|''[^']*''|'[^']*'|"[^"]*\""""
+"""Texts in a condition, as they stand in a YAML scalar of any style."""
+
+
 def misspell_in_when(base: Original) -> Iterator[Mutant]:
     """Keys and fields in conditions."""
     for spot in base.spots:
         if spot.name != "when" or spot.kind != "scalar":
             continue
         raw = base.text[spot.start : spot.end]
-        inner = re.sub(r"""'[^']*'(?!$)|(?<!^)"[^"]*"(?!$)|\\"[^"]*\\\"""", lambda match: " " * len(match[0]), raw)
+        quoted = int(raw[0] in "'\"")
+        body = raw[1:-1] if quoted else raw
+        inner = " " * quoted + re.sub(QUOTED, lambda match: " " * len(match[0]), body)
         for match in WORD.finditer(inner):
             function = inner[match.end() : match.end() + 1] == "("
             if not function and match[0] not in ("true", "false", "in"):
@@ -153,10 +159,13 @@ def misspell_resource(base: Original) -> Iterator[Mutant]:
 def misspell_setting(base: Original) -> Iterator[Mutant]:
     """Names of settings, policies and sections: every key of the language, and own names under reads and writes."""
     for spot in base.spots:
-        if spot.key is None or (spot.way[0] in ("inputs", "state", "nodes", *SECTIONS) and len(spot.way) == 2):
+        if spot.key is None or (
+            spot.way[0] in ("inputs", "state", "nodes", "overrides", *SECTIONS) and len(spot.way) == 2
+        ):
             continue
         new = misspelt(spot.key, base.words | {"from", "to", "when"})
-        yield _at(base, "misspell a setting", spot.key_start, spot.key_end, new, sure=True)
+        free = spot.way[0] == "nodes" and len(spot.way) == 4 and spot.way[2] in ("text", "set", "fields")
+        yield _at(base, "misspell a setting", spot.key_start, spot.key_end, new, sure=not free)
 
 
 def drop_edge(base: Original) -> Iterator[Mutant]:

@@ -39,6 +39,16 @@ def test_nodes_says_all_about_one() -> None:
     assert "type: retriever" in text
 
 
+def test_nodes_says_what_a_type_reads_whose_settings_decide() -> None:
+    text = ragweave("nodes", "generator").stdout
+    assert "What its settings say; those of the example:" in text
+    assert re.search(r"^  history +list\[Message\] +where it is there$", text, re.MULTILINE)
+    assert re.search(r"^Writes\n  answer +Answer$", text, re.MULTILINE)
+    unknown = ragweave("nodes", "graph").stdout  # its example names a file that is not there
+    assert "What its settings say.\n" in unknown
+    assert "\nWrites\n" not in unknown
+
+
 def test_nodes_shows_kinds_of_resources_and_their_types() -> None:
     assert re.search(r"^openai +\S", ragweave("nodes", "models").stdout, re.MULTILINE)
     assert ragweave("nodes", "minilm").stdout.startswith("minilm  embedders\n")
