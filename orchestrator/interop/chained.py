@@ -48,6 +48,9 @@ class GraphRunnable(Runnable[Any, Any]):
         self.output = output
         self.name = graph.name
 
+    def __repr__(self) -> str:
+        return f"{self.graph!r}.as_runnable({f'output={self.output!r}' if self.output else ''})"
+
     # --- what it takes and gives ---
 
     @property

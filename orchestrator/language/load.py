@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.interop import adopted, node_of
+from ragweave.orchestrator.interop import adopted, kind_of, node_of
 from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, shape_of
 from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies, seconds
@@ -202,7 +202,7 @@ def _resources(report: Report, section: str, data: Any) -> None:
         if section == "prompts" and isinstance(entry, str):
             entry = {"type": "template", "file": entry}
         entry = adopted(section, entry)
-        own = getattr(entry, "kind", None)
+        own = getattr(entry, "kind", None) or kind_of(entry)
         if own in SECTIONS and own != section:
             report.wrong_kind(place, f"one of the {section}", entry, f"{_type_name(entry)} is one of the {own}")
             continue

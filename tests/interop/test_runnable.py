@@ -256,6 +256,22 @@ def test_a_config_reaches_the_graph_and_the_runnables_inside(way: str) -> None:
     assert seen[0]["configurable"]["thread_id"] == "42"
 
 
+def test_what_a_graph_lets_callers_override_is_configurable() -> None:
+    graph = Graph(
+        inputs={"question": "str"},
+        outputs=["documents"],
+        overrides={"how_many": "find.top_k"},
+        retrievers={"notes": shelf()},
+        nodes={"find": {"type": "retriever", "retriever": "notes", "top_k": 3}},
+        edges=["start -> find -> end"],
+    )
+    runnable = graph.as_runnable(output="documents")
+    assert [spec.id for spec in runnable.config_specs] == ["thread_id", "deadline", "how_many"]
+    assert len(runnable.invoke("key")) == 3
+    assert len(runnable.invoke("key", {"configurable": {"how_many": 1}})) == 1
+    assert len(runnable.with_config(configurable={"how_many": 2}).invoke("key")) == 2
+
+
 def test_a_failure_is_the_runs_own_and_callbacks_hear_of_it() -> None:
     def fail(question: str) -> Text:
         raise ZeroDivisionError
