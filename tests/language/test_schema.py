@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,18 @@ from ragweave.orchestrator.codes import codes
 from ragweave.orchestrator.codes import whole as framed
 from ragweave.orchestrator.language.schema import graph_schema
 from ragweave.orchestrator.language.yamltext import read
+from tests.cli.running import ragweave
 from tests.conventions.sources import ROOT
 from tests.language.reading import whole
 
-EXAMPLES = sorted((ROOT / "examples").glob("*/*.yaml"))
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*/*.yaml")) if "\nschema:" in path.read_text("utf-8")]
 
 
-def faults(text: str) -> list[str]:
+def faults(text: str, schema: Any = None) -> list[str]:
     reading = read(text)
     assert reading.readable, reading.problems
-    return [f"{error.json_path}: {error.message}" for error in validator().iter_errors(reading.data)]
+    judge = validator() if schema is None else Draft202012Validator(schema)
+    return [f"{error.json_path}: {error.message}" for error in judge.iter_errors(reading.data)]
 
 
 @cache
@@ -35,9 +38,15 @@ def test_it_is_a_schema() -> None:
     Draft202012Validator.check_schema(graph_schema())
 
 
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 4
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
-    assert not faults(path.read_text(encoding="utf-8"))
+    """An editor is given the schema that is written where the graph lies, with the types of its plugins."""
+    own = json.loads(ragweave("schema", cwd=path.parent).stdout) if (path.parent / "pyproject.toml").exists() else None
+    assert not faults(path.read_text(encoding="utf-8"), own)
 
 
 @pytest.mark.parametrize("code", [code for code in codes() if codes()[code].right])
