@@ -70,11 +70,11 @@ class Linear:
         self.landmarks = landmarks
         self.weights = weights
         self.width = width
+        self._by_label = weights.T.copy()
 
     def scores(self, vectors: Array) -> Array:
         """Of shape (texts, labels): about 1 for the label, 0 for others."""
-        scores: Array = _gauss(vectors, self.landmarks, self.width) @ self.weights
-        return scores
+        return alone(_kernel(alone(vectors, self.landmarks), self.width), self._by_label)
 
     def arrays(self) -> Mapping[str, Array]:
         """Landmarks, weights and width."""
@@ -187,7 +187,7 @@ class Nearest:
         """Of shape (texts, labels): the cosine of the nearest example, a little more where several are near."""
         import numpy as np
 
-        near = np.exp(NEAREST_SHARPNESS * (vectors @ self.examples.T - 1))
+        near = np.exp(NEAREST_SHARPNESS * (alone(vectors, self.examples) - 1))
         return self._soft(near)
 
     def arrays(self) -> Mapping[str, Array]:
@@ -244,11 +244,27 @@ def landmarks_of(labels: Sequence[int] | Array, count: int) -> Array:
     return np.sort(np.argsort(turn, kind="stable")[:LANDMARKS])
 
 
-def _gauss(left: Array, right: Array, width: float) -> Array:
-    """The kernel of rows of length 1."""
+def alone(left: Array, right: Array) -> Array:
+    """`left @ right.T`, computed by this thread alone.
+
+    BLAS would wake its own threads, which stay awake for a while after each product, in case there is another: small
+    products between two batches would take that much of the CPU from the embedder.
+    """
     import numpy as np
 
-    near: Array = left @ right.T
+    products: Array = np.einsum("ij,kj->ik", left, right)
+    return products
+
+
+def _gauss(left: Array, right: Array, width: float) -> Array:
+    """The kernel of rows of length 1."""
+    return _kernel(left @ right.T, width)
+
+
+def _kernel(near: Array, width: float) -> Array:
+    """The kernel of cosines, in their place."""
+    import numpy as np
+
     near -= 1
     near *= 2 * width
     np.exp(near, out=near)

@@ -16,7 +16,7 @@ from ragweave.orchestrator.classifying.heads import HEADS, Linear, Nearest, land
 from ragweave.orchestrator.classifying.trained import trained
 from ragweave.orchestrator.classifying.words import Words
 from ragweave.retrievers import minilm
-from tests.retrievers.folders import SHARED, needs_shared
+from tests.retrievers.folders import SHARED, fresh_python, needs_shared
 
 
 def clouds(count: int, each: int, spread: float = 0.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -125,3 +125,20 @@ def test_intents_of_a_bank_are_told_apart() -> None:
     right = sum(decision.label == row["intent"] for decision, row in zip(decided, rows, strict=True)) / len(rows)
     assert right >= 0.89
     assert abs(right - one.calibration.accuracy) < 0.02  # what it says of itself is true
+
+
+def test_deciding_wakes_no_threads_of_blas() -> None:
+    code = """
+import time
+import numpy as np
+from ragweave.orchestrator.classifying.heads import alone
+left = np.random.default_rng(0).normal(size=(16, 4096)).astype(np.float32)
+right = np.random.default_rng(1).normal(size=(128, 4096)).astype(np.float32)
+begun, mine = time.process_time(), time.thread_time()
+for _ in range(100):
+    products = alone(left, right)
+of_all, mine = time.process_time() - begun, time.thread_time() - mine
+assert np.allclose(products, left @ right.T, rtol=1e-4, atol=1e-2)
+print(of_all / mine)
+"""
+    assert float(fresh_python(code)) < 1.2, "other threads took CPU while this one computed"
