@@ -1,0 +1,251 @@
+"""The example chat servers, each started and talked to."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypedDict
+
+import httpx
+import pytest
+import uvicorn
+from websockets.asyncio.client import connect
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.graph import Graph
+from tests.conventions.documents import blocks
+from tests.conventions.sources import ROOT
+
+WARRANTY, FOUR = "How long is the warranty of a lamp?", "warranty of four years"
+
+
+class Said(TypedDict):
+    answer: str
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the example, indexed."""
+    copy = tmp_path_factory.mktemp("embed") / "embed"
+    shutil.copytree(ROOT / "examples/embed", copy, ignore=shutil.ignore_patterns(".ragweave", "__pycache__"))
+    subprocess.run([sys.executable, "-m", "ragweave", "index", "help.yaml"], cwd=copy, check=True, capture_output=True)
+    return copy
+
+
+@contextmanager
+def started(folder: Path, command: list[str], ready: str, **environ: str) -> Iterator[str]:
+    """A server process; what `ready` matches in what it prints."""
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "CHAT_MODEL": "", **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            found = re.search(ready, line)
+            if found:
+                yield found[1]
+                break
+        else:
+            pytest.fail(f"the server did not start: {said}")
+    finally:
+        process.terminate()
+        rest = process.communicate(timeout=20)[0]
+    assert "Traceback" not in rest, rest
+
+
+@contextmanager
+def served(folder: Path, app: str, **environ: str) -> Iterator[str]:
+    """The address of an app that uvicorn serves."""
+    command = ["-m", "uvicorn", f"{app}:app", "--port", "0"]
+    with started(folder, command, r"running on (http://127\.0\.0\.1:\d+)", **environ) as address:
+        yield address
+
+
+async def events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Server-sent events as (kind, data)."""
+    kind = ""
+    async for line in lines:
+        if line.startswith("event: "):
+            kind = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield kind, json.loads(line.removeprefix("data: "))
+
+
+async def test_fastapi_streams_tokens_and_the_answer_with_its_sources(folder: Path) -> None:
+    with served(folder, "fastapi_sse") as address:
+        async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+
+            async def ask(**turn: Any) -> list[tuple[str, dict[str, Any]]]:
+                async with client.stream("POST", "/chat", json=turn) as reply:
+                    assert reply.headers["content-type"].startswith("text/event-stream")
+                    return [event async for event in events(reply.aiter_lines())]
+
+            got = await ask(question=WARRANTY, thread_id="ann")
+            tokens = "".join(data["text"] for kind, data in got if kind == "token")
+            assert got[-1][0] == "answer"
+            assert FOUR in got[-1][1]["text"]
+            assert FOUR in tokens
+            assert got[-1][1]["sources"] == ["warranty.md"]
+            got = await ask(question="Who is the king of Spain?")
+            assert got[-1][1] == {"text": "I do not know. Please write to help@lamps.example.", "sources": []}
+            got = await ask(question=WARRANTY, overrides={"top_k": 0})
+            assert got == [("error", {"message": "override 'top_k': expected more than 0, found 0"})]
+            several = await asyncio.gather(*(ask(question=WARRANTY, thread_id=f"t{at}") for at in range(8)))
+            assert all(FOUR in got[-1][1]["text"] for got in several)
+
+
+async def test_a_websocket_is_a_conversation(folder: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with started(folder, ["websocket.py", str(port)], r"(listening)"):
+        async with connect(f"ws://127.0.0.1:{port}") as client:
+            await client.send(WARRANTY)
+            got = [json.loads(await client.recv())]
+            while got[-1]["kind"] != "answer":
+                got.append(json.loads(await client.recv()))
+            assert FOUR in "".join(one.get("text", "") for one in got if one["kind"] == "token")
+            assert FOUR in got[-1]["text"]
+            for _ in range(3):  # faster than answers come: the newest question is answered in any case
+                await client.send("What does delivery cost?")
+            while "4.90" not in got[-1].get("text", "") or got[-1]["kind"] != "answer":
+                got.append(json.loads(await asyncio.wait_for(client.recv(), 10)))
+
+
+async def test_the_server_of_the_guide_runs_as_it_is_printed(tmp_path: Path) -> None:
+    for block in blocks((ROOT / "docs/chatbots.md").read_text(encoding="utf-8")):
+        if "file" in block.marks:
+            (tmp_path / block.marks["file"]).parent.mkdir(exist_ok=True)
+            (tmp_path / block.marks["file"]).write_text(block.text, encoding="utf-8")
+    index = [sys.executable, "-m", "ragweave", "index", "bot.yaml"]
+    await asyncio.to_thread(subprocess.run, index, cwd=tmp_path, check=True, capture_output=True)
+    with served(tmp_path, "server") as address:
+        async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+            reply = await client.post("/chat", params={"question": "Who brings a floor lamp?"})
+    told = "".join(json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: "))
+    assert "Floor lamps are brought by a carrier" in told
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  # what is waited for sets no event
+            await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_left_of_clients_that_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = importlib.util.spec_from_file_location("fastapi_sse", ROOT / "examples/embed/fastapi_sse.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    gone: list[int] = []
+
+    async def endless(question: str, ctx: Context) -> Said:
+        try:
+            while True:
+                await ctx.emit("word ")
+                await asyncio.sleep(0.01 if len(question) % 2 else 30)
+        finally:
+            gone.append(1)
+
+    nodes = {"say": endless}
+    graph = Graph(inputs={"question": "str"}, outputs=["answer"], nodes=nodes, edges=["start -> say -> end"])
+    monkeypatch.setattr(module, "graph", graph)
+    monkeypatch.setattr(module.gc, "freeze", lambda: None)  # it would hold for all tests that follow
+    server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_level="warning"))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    tasks = len(asyncio.all_tasks())
+    port = server.servers[0].sockets[0].getsockname()[1]
+
+    async def leave(at: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        body = json.dumps({"question": "x" * (1 + at)}).encode()
+        head = (
+            f"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        writer.write(head.encode() + body)
+        await reader.readuntil(b"event: token")
+        writer.close()
+
+    await asyncio.gather(*(leave(at) for at in range(40)))
+    await until(lambda: not graph._active and len(asyncio.all_tasks()) <= tasks)
+    assert len(gone) == 40
+    assert {record.status for record in await graph.runs()} == {"cancelled"}
+    server.should_exit = True
+    await serving
+
+
+@asynccontextmanager
+async def slack() -> AsyncIterator[tuple[str, asyncio.Queue[dict[str, Any]]]]:
+    """A server that takes messages as Slack does."""
+    posted: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = re.search(r"(?i)content-length: (\d+)", head)
+        body = await reader.readexactly(int(length[1]) if length else 0)
+        posted.put_nowait({"head": head, **json.loads(body)})
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n" + b'{"ok":true}')
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", posted
+
+
+async def test_slack_events_are_verified_answered_in_their_thread_and_answered_once(folder: Path) -> None:
+    secret = "8f742231b10e"
+    mention = {"type": "app_mention", "text": f"<@U1> {WARRANTY}", "channel": "C1", "ts": "17.01"}
+
+    async with slack() as (api, posted):
+        keys = {"SLACK_SIGNING_SECRET": secret, "SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API": api}
+        with served(folder, "slack_bot", **keys) as address:
+            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+
+                async def send(call: Any, *, stamp: float | None = None, key: str = secret) -> httpx.Response:
+                    body = json.dumps(call).encode()
+                    at = str(int(time.time() if stamp is None else stamp))
+                    made = hmac.new(key.encode(), f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+                    headers = {"X-Slack-Request-Timestamp": at, "X-Slack-Signature": f"v0={made}"}
+                    return await client.post("/slack/events", content=body, headers=headers)
+
+                greeted = await send({"type": "url_verification", "challenge": "3eZb"})
+                assert greeted.json() == {"challenge": "3eZb"}
+                call = {"type": "event_callback", "event_id": "Ev1", "event": mention}
+                assert (await send(call, key="another")).status_code == 401
+                assert (await send(call, stamp=time.time() - 600)).status_code == 401
+                assert (await client.post("/slack/events", json=call)).status_code == 401
+                assert [(await send(call)).status_code for _ in range(3)] == [200] * 3  # the same event, sent again
+                own = {**mention, "type": "message", "bot_id": "B1"}
+                assert (await send({**call, "event_id": "Ev2", "event": own})).status_code == 200
+                reply = await asyncio.wait_for(posted.get(), 15)
+                assert (reply["channel"], reply["thread_ts"]) == ("C1", "17.01")
+                assert FOUR in reply["text"]
+                assert "authorization: bearer xoxb-1" in reply["head"].lower()
+                later = {**mention, "ts": "17.05", "thread_ts": "17.01", "text": "<@U1> What does delivery cost?"}
+                await send({**call, "event_id": "Ev3", "event": later})
+                reply = await asyncio.wait_for(posted.get(), 15)
+                assert (reply["thread_ts"], "4.90" in reply["text"]) == ("17.01", True)
+                assert posted.empty()
