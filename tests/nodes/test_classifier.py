@@ -309,6 +309,7 @@ async def test_a_model_in_a_folder_decides_with_its_own_labels(tmp_path: Path) -
     try:
         found = await asyncio.gather(*(node(text=f"tea {number}", ctx=ctx) for number in range(20)))
         pipeline = ctx.resources.built("pipelines", f"classifier {folder}")
+        assert pipeline is not None
         assert pipeline.batches < 10
         assert sorted(found[0]["candidates"]) == ["bad", "good", "odd"]
         assert found[0]["label"] == found[0]["candidates"][0]
