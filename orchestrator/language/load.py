@@ -91,7 +91,8 @@ def _known_keys(report: Report, data: Mapping[str, Any]) -> Mapping[str, Any]:
     for key in LATER:
         if key in data:
             report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
-    return report.known_keys((), data, GRAPH_KEYS)
+    allowed = [key for key in GRAPH_KEYS if key not in LATER]
+    return report.known_keys((), {key: value for key, value in data.items() if key not in LATER}, allowed)
 
 
 def _schema(report: Report, data: Mapping[str, Any], *, required: bool) -> None:
