@@ -52,7 +52,7 @@ def test_what_is_known_of_a_customer_is_used(graph: Graph) -> None:
     watched = graph.run(question="How do I unblock my PIN?", customer_id="c1004")
     assert (watched["route"], watched["reason"]) == ("person", "the account is under review")
     nobody = graph.run(question="How do I unblock my PIN?", customer_id="c9999")
-    assert nobody["reply"].startswith("Hello. ")
+    assert nobody["reply"].startswith("Hello dear customer: ")
 
 
 async def test_nothing_is_posted_unless_asked_for(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
