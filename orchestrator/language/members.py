@@ -11,6 +11,7 @@ from ragweave.orchestrator.errors import GraphError, RagweaveError
 from ragweave.orchestrator.language.keys import is_id
 from ragweave.orchestrator.language.policies import NodePolicies
 from ragweave.orchestrator.language.policytext import read_policies
+from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.report import path
 from ragweave.orchestrator.language.settings import Builder, used_resources
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
@@ -69,7 +70,7 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
             return None
         builder.report.key(place, "RW128", f"{path(place)}: {error}")
     except Exception as error:  # a plugin may raise anything
-        builder.report.key(place, "RW128", f"{path(place)}: {type(error).__name__}: {error}")
+        builder.report.key(place, "RW128", f"{path(place)}: {told(error)}")
     return None
 
 
