@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ragweave.orchestrator.context import Context
-    from ragweave.orchestrator.errors import GraphError, NodeError, RagweaveError, RunError
+    from ragweave.orchestrator.errors import GraphError, NodeError, RagweaveError, RunError, ThreadBusy
     from ragweave.orchestrator.graph import Graph, Result
     from ragweave.orchestrator.node import Node, node
     from ragweave.orchestrator.values import Answer, Ask, Citation, Document, Failure, Message, Usage, Verdict
@@ -33,6 +33,7 @@ __all__ = [
     "RagweaveError",
     "Result",
     "RunError",
+    "ThreadBusy",
     "Usage",
     "Verdict",
     "__version__",
@@ -54,6 +55,7 @@ _HOMES = {
     "RagweaveError": "ragweave.orchestrator.errors:RagweaveError",
     "Result": "ragweave.orchestrator.graph:Result",
     "RunError": "ragweave.orchestrator.errors:RunError",
+    "ThreadBusy": "ragweave.orchestrator.errors:ThreadBusy",
     "Usage": "ragweave.orchestrator.values:Usage",
     "Verdict": "ragweave.orchestrator.values:Verdict",
     "node": "ragweave.orchestrator.node:node",
