@@ -17,8 +17,10 @@ from ragweave.orchestrator.running.ledger import Ledger
 from ragweave.orchestrator.types import JSON
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.edition import Edition
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.running.plan import Plan
+    from ragweave.orchestrator.running.run import Run
 
 
 class GraphNode(Node, type="graph"):
@@ -53,28 +55,39 @@ class GraphNode(Node, type="graph"):
     async def enter(self, inputs: Mapping[str, Any], ctx: Context, origins: Mapping[str, int]) -> Mapping[str, Any]:
         """Run the inner graph in the caller's run, or go on with it; `origins` are those of its inputs. Gives its
         outputs, or Parked."""
+        graph: Graph = self._load(ctx.resources or Resources())
+        run = ctx.run
+        if run is None:
+            result = await graph.arun(**inputs)
+            return result.outputs
+        edition = graph._edition
+        edition.enter()
+        try:
+            return await self._run(edition, run, inputs, ctx, origins)
+        finally:
+            if edition.leave():  # the graph was reloaded meanwhile, by the program that also holds it
+                await edition.resources.close()
+
+    async def _run(
+        self, edition: Edition, run: Run, inputs: Mapping[str, Any], ctx: Context, origins: Mapping[str, int]
+    ) -> Mapping[str, Any]:
         from ragweave.orchestrator.running.walker import (  # they import the plan, which imports nodes
             Walker,
             first_state,
         )
 
-        graph: Graph = self._load(ctx.resources or Resources())
-        frame = ctx.path + "/"
-        run = ctx.run
-        if run is None:
-            result = await graph.arun(**inputs)
-            return result.outputs
+        plan, frame = edition.plan, ctx.path + "/"
         known = run.children.pop(frame, None)
         if known is not None:
             ledger, ready = known
         else:
-            values = check_inputs(graph.plan, inputs)
+            values = check_inputs(plan, inputs)
             data = {"inputs": values, "origins": origins}
             run.entered(frame)
             run.journal(Event("entered", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member))
-            ledger = Ledger(graph.plan)
-            ready = ledger.start(first_state(graph.plan, values, origins))
-        walker = Walker(graph.plan, run, graph.resources, frame, ledger)
+            ledger = Ledger(plan)
+            ready = ledger.start(first_state(plan, values, origins))
+        walker = Walker(plan, run, edition.resources, frame, ledger)
         try:
             outcome: Any = await walker.execute(ready)
         except Exception:

@@ -186,6 +186,21 @@ async def test_inner_graphs_are_read_again_and_keep_their_resources(tmp_path: Pa
     assert SEEN == ["open one", "close one"]
 
 
+async def test_a_graph_that_another_one_holds_is_reloaded_under_its_runs(tmp_path: Path) -> None:
+    file = write(tmp_path / "talk.yaml", "old")
+    GATES["old"] = Gate()
+    async with Graph.load(file) as inner:
+        outer = Graph(outputs=["text"], nodes={"g": inner}, edges=["start -> g -> end"])
+        running = asyncio.ensure_future(outer.arun())
+        await GATES["old"].started.wait()
+        write(file, "new", "{type: t_named, name: two}")
+        await inner.areload()
+        assert (await outer.arun())["text"] == "new two"
+        GATES["old"].open()
+        assert (await running)["text"] == "old one"
+        assert SEEN == ["open one", "open two", "close one"]
+
+
 async def test_new_inputs_and_overrides_count_from_the_reload_on(tmp_path: Path) -> None:
     file = write(tmp_path / "talk.yaml", "old")
     async with Graph.load(file) as graph:
