@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+EDGE = 1
+"""Texts on the edge between two labels: they may fall to the other side on a CPU that computes with other precision."""
 
 
 def copied(name: str, folder: Path) -> Path:
