@@ -68,7 +68,7 @@ def current(index: Path) -> tuple[Path, dict[str, Any]]:
 
 def current_name(index: Path) -> str:
     """The name of the generation that is current. Raises IndexUnusable, OSError."""
-    name = (index / _POINTER).read_text(encoding="ascii").strip()
+    name = (index / _POINTER).read_text(encoding="ascii", errors="replace").strip()
     if not name.startswith("generation-") or Path(name).name != name:
         raise damaged(index, f"{_POINTER} does not name a generation")
     return name
