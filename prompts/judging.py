@@ -134,7 +134,8 @@ def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], numb
     if absent:
         return f"the number {absent[0]} is in no document"
     for name in _NAME.findall(said):
-        if not any(related(stem(name), term) for term in everything):
+        # A title in a sentence, as in `"When to salt"`, has capitals at words that name nothing.
+        if weight(stem(name)) and not any(related(stem(name), term) for term in everything):
             return f"the name {name} is in no document"
     total = sum(terms.values())
     best, share = None, 0.0

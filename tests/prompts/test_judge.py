@@ -48,6 +48,7 @@ def using(**models: Any) -> Context:
         "A ticket costs 1250 crowns.",
         "Bicycles travel free. Captain Brandt has steered the ferry since 1998.",
         "Yes.",
+        'According to "When the Ferry Runs": The ferry takes 40 minutes. [1]',
     ],
 )
 def test_what_the_documents_say_is_founded(text: str) -> None:
