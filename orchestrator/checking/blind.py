@@ -57,30 +57,17 @@ def _doubt(blind: Blind, spec: Spec, place: Place, problem: Problem) -> None:
 
 
 def without_echoes(problems: Iterable[Problem]) -> list[Problem]:
-    """Problems without those that only follow from another: of a name that is refused or misspelt where it is
-    declared, of a resource that could not be read, of a value that is no YAML of ours."""
+    """Problems without those that only follow from another: from a name that is misspelt, or from a value that is no
+    YAML of ours."""
     problems = list(problems)
     guessed = [problem for problem in problems if problem.code == "RW114" and problem.fix is None]
     meant = {match[1] for problem in guessed if (match := re.search(r"did you mean '(\w+)'\?", problem.message))}
     unread = {(problem.line, problem.column) for problem in problems if problem.code == "RW102"}
-    faulty = {
-        (problem.code, *match.groups())
-        for problem in problems
-        if problem.code in ("RW105", "RW109") and (match := re.match(r"(\w+)\.([^\s:]+):", problem.message))
-    }
 
     def follows(problem: Problem) -> bool:
-        if problem.code != "RW102" and problem.line and (problem.line, problem.column) in unread:
-            return True
         if problem.code in ("RW115", "RW116"):
             return bool(meant & set(re.findall(r"\w+", problem.message)))
-        if problem.code == "RW114" and (named := re.search(r"there is no node '([^']+)'", problem.message)):
-            return ("RW109", "nodes", named[1]) in faulty
-        if problem.code == "RW304" and (named := re.search(r"there is no (\w+) '([^']+)'", problem.message)):
-            return any(
-                code == "RW105" and kind.startswith(named[1][:-1]) and name == named[2] for code, kind, name in faulty
-            )
-        return False
+        return problem.code != "RW102" and bool(problem.line) and (problem.line, problem.column) in unread
 
     return [problem for problem in problems if not follows(problem)]
 

@@ -215,6 +215,8 @@ def _resources(report: Report, section: str, data: Any) -> None:
         if not isinstance(entry, Mapping):
             hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
             report.wrong_kind(place, "a map", entry, hint)
+            # The name stands, so that nodes which use it are not blamed too.
+            report.spec.resources[section, str(name)] = ResourceSpec(section, str(name), "", folder=report.spec.folder)
             continue
         kind: Any = entry.get("type")
         settings = {str(key): value for key, value in entry.items() if key != "type"}
