@@ -14,8 +14,9 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName
 from ragweave.orchestrator.models.extraction.questions import content
 from ragweave.orchestrator.models.extraction.words import related
+from ragweave.orchestrator.models.replies import complete
 from ragweave.orchestrator.node import Node
-from ragweave.orchestrator.values import Document, Message, Usage, Verdict
+from ragweave.orchestrator.values import Document, Message, Verdict
 from ragweave.prompts.decomposition import next_hop, split
 
 _LONGEST_QUERY = 40
@@ -79,13 +80,9 @@ class Decomposer(Node, type="decomposer"):
         values = {"question": question, "max_queries": self.max_queries, "history": history, "verdict": verdict}
         known = getattr(prompt, "variables", values)
         messages = prompt.render(**{name: value for name, value in values.items() if name in known})
-        reply, usage, unknown = "", Usage(calls=1), False
-        async for chunk in model.stream(ChatRequest(messages=messages, question=question, temperature=0.0)):
-            reply += chunk.text
-            usage = chunk.usage or usage
-            unknown = unknown or chunk.confidence == 0.0
-        ctx.use(usage, model)
-        queries = [] if unknown else read_queries(reply, [question, *(message.text for message in history or ())])
+        reply = await complete(ctx, model, ChatRequest(messages=messages, question=question, temperature=0.0))
+        about = [question, *(message.text for message in history or ())]
+        queries = read_queries(reply.text, about) if reply.confidence != 0 else []
         if not queries and ctx.resources is not None:
             ctx.resources.say(f"model {self.model!r} wrote no queries for {question!r}: it was split by rules")
         return queries

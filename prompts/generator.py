@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from pydantic import Field, PositiveInt
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, ModelName, PromptName
+from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.reading import cut_off
+from ragweave.orchestrator.models.replies import complete
 from ragweave.orchestrator.node import Node, Read, Signature
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import parse_type
-from ragweave.orchestrator.values import Answer, Citation, Document, Usage
+from ragweave.orchestrator.values import Answer, Citation, Document
 from ragweave.prompts.marks import MarkReader
 from ragweave.prompts.template import Prompt
 
@@ -70,8 +70,11 @@ class Generator(Node, type="generator"):
         )
         # Without documents a number in brackets is no citation, so nothing is taken for one.
         reader = MarkReader(len(documents)) if documents is not None else None
-        text, last = await self._stream(ctx, model, request, reader)
-        confidence = last.confidence
+        text, _, _, finish, confidence = await complete(ctx, model, request, emit=True, reader=reader)
+        if not text.strip():
+            raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
+        if finish == "length":
+            raise cut_off(self.model, self.max_tokens, "the answer")
         if confidence is None:
             confidence = 0.0 if is_abstention(text, prompt.abstention) else 1.0
         cited: tuple[Citation, ...] = ()
@@ -80,39 +83,6 @@ class Generator(Node, type="generator"):
 
             cited = await asyncio.to_thread(citations, text, reader.marks, documents or ())
         return {"answer": Answer(text=text, citations=cited, confidence=confidence)}
-
-    async def _stream(
-        self, ctx: Context, model: ChatModel, request: ChatRequest, reader: MarkReader | None
-    ) -> tuple[str, ChatChunk]:
-        """The text as it was streamed, and the last chunk with the confidence of any."""
-        pieces: list[str] = []
-        usage: Usage | None = None
-        finish, confidence, failed = "", None, False
-        try:
-            async with _closing(model.stream(request)) as chunks:
-                async for chunk in chunks:
-                    usage = chunk.usage or usage
-                    finish = chunk.finish or finish
-                    confidence = chunk.confidence if chunk.confidence is not None else confidence
-                    piece = reader.feed(chunk.text) if reader is not None else chunk.text
-                    if piece:
-                        pieces.append(piece)
-                        await ctx.emit(piece)
-        except Exception:
-            failed = True
-            raise
-        finally:
-            ctx.use(usage or Usage(calls=1), model, answered=bool(pieces) or usage is not None or not failed)
-        rest = reader.end() if reader is not None else ""
-        if rest:
-            pieces.append(rest)
-            await ctx.emit(rest)
-        text = "".join(pieces)
-        if not text.strip():
-            raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
-        if finish == "length":
-            raise cut_off(self.model, self.max_tokens, "the answer")
-        return text, ChatChunk(finish=finish, confidence=confidence)
 
 
 def is_abstention(text: str, abstention: str) -> bool:
@@ -138,14 +108,3 @@ def _documents(prompt: Prompt, state: dict[str, Any]) -> Sequence[Document] | No
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-@asynccontextmanager
-async def _closing(stream: AsyncIterator[ChatChunk]) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-    """Ends the call of a model when it is left early, whatever kind of iterator the model gives."""
-    try:
-        yield stream
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()

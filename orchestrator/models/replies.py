@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import ChatModel, ChatRequest
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.reading import cut_off, one_line
 from ragweave.orchestrator.models.schemas import read_json, told
@@ -27,31 +27,51 @@ class Reply(NamedTuple):
     confidence: float | None = None
 
 
-async def complete(ctx: Context, model: ChatModel, request: ChatRequest, *, emit: bool = False) -> Reply:
+class TextReader(Protocol):
+    """What turns the text of a model into the text that is shown, piece by piece."""
+
+    def feed(self, piece: str, /) -> str:
+        """The text that may be shown by now, which may be none."""
+
+    def end(self) -> str:
+        """The text that was held back until the model had said all."""
+
+
+async def complete(
+    ctx: Context, model: ChatModel, request: ChatRequest, *, emit: bool = False, reader: TextReader | None = None
+) -> Reply:
     """The model's whole reply; its usage counts toward the call `ctx`. `emit` streams the text to the run's caller.
 
-    Raises ModelError as `model.stream` does.
+    With a `reader` the text of the reply, and what is streamed, is what it makes of the model's. Raises ModelError as
+    `model.stream` does.
     """
     pieces: list[str] = []
     calls: tuple[ToolCall, ...] = ()
     usage, finish, confidence, failed = None, "", None, False
-    request = replace(request, thread=request.thread or ctx.thread_id)
+    request = replace(request, user=request.user or ctx.user, thread=request.thread or ctx.thread_id)
     try:
-        async with aclosing(_iterator(model, request)) as chunks:
+        async with closing(model.stream(request)) as chunks:
             async for chunk in chunks:
-                if chunk.text:
-                    pieces.append(chunk.text)
-                    if emit:
-                        await ctx.emit(chunk.text)
+                # Before the text is streamed, which is where a run may be cancelled: what was used counts then too.
                 calls = (*calls, *chunk.tool_calls)
                 usage = chunk.usage or usage
                 finish = chunk.finish or finish
                 confidence = chunk.confidence if chunk.confidence is not None else confidence
+                piece = reader.feed(chunk.text) if reader is not None else chunk.text
+                if piece:
+                    pieces.append(piece)
+                    if emit:
+                        await ctx.emit(piece)
     except Exception:
         failed = True
         raise
     finally:
         ctx.use(usage or Usage(calls=1), model, answered=bool(pieces) or usage is not None or not failed)
+    rest = reader.end() if reader is not None else ""
+    if rest:
+        pieces.append(rest)
+        if emit:
+            await ctx.emit(rest)
     return Reply("".join(pieces), calls, usage or Usage(calls=1), finish, confidence)
 
 
@@ -91,12 +111,11 @@ async def structured(
     return value
 
 
-async def _iterator(model: ChatModel, request: ChatRequest) -> Any:
-    """The model's stream as an asynchronous generator, so that leaving early ends the call, whatever it gives."""
-    stream = model.stream(request)
+@asynccontextmanager
+async def closing(stream: AsyncIterator[ChatChunk]) -> AsyncIterator[AsyncIterator[ChatChunk]]:
+    """A model's stream; leaving early ends the call, whatever kind of iterator the model gives."""
     try:
-        async for chunk in stream:
-            yield chunk
+        yield aiter(stream)
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.contracts import ChatRequest
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.models.openai import OpenAI
@@ -54,6 +56,72 @@ async def test_a_call_that_fails_counts_as_a_call() -> None:
     with pytest.raises(ModelError, match="overloaded"):
         await complete(ctx, Scripted(replies=[{"error": "overloaded"}]), ASK)
     assert ctx.used.calls == 1
+
+
+class Halves:
+    """Shows a text up to its last full stop, and the rest at the end."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        shown, stop, self._held = (self._held + piece).rpartition(".")
+        return shown + stop
+
+    def end(self) -> str:
+        return self._held.upper()
+
+
+async def test_with_a_reader_the_reply_and_what_is_streamed_are_what_it_makes_of_the_words() -> None:
+    ctx = Listening()
+    reply = await complete(ctx, Scripted(replies=["Cloves. And mace"]), ASK, emit=True, reader=Halves())
+    assert ctx.streamed == ["Cloves.", " AND MACE"]
+    assert reply.text == "Cloves. AND MACE"
+    quiet = Listening()
+    assert (await complete(quiet, Scripted(replies=["A. b"]), ASK, reader=Halves())).text == "A. B"
+    assert quiet.streamed == []
+
+
+async def test_what_a_chunk_says_of_its_cost_counts_though_the_run_ends_while_its_text_is_streamed() -> None:
+    class Leaving(Listening):
+        async def emit(self, text: str) -> None:
+            raise asyncio.CancelledError
+
+    class Telling(ChatModel, type="telling"):
+        left: ClassVar[bool] = False
+
+        async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+            try:
+                yield ChatChunk("Cloves", usage=Usage(calls=1, input_tokens=40, output_tokens=1))
+                yield ChatChunk(" and mace")
+            finally:
+                Telling.left = True
+
+    ctx = Leaving()
+    with pytest.raises(asyncio.CancelledError):
+        await complete(ctx, Telling(), ASK, emit=True)
+    assert ctx.used == Usage(calls=1, input_tokens=40, output_tokens=1)
+    assert Telling.left
+
+
+async def test_a_stream_that_cannot_be_closed_is_read_to_its_end() -> None:
+    class Pieces(ChatModel, type="pieces"):
+        def stream(self, request: ChatRequest) -> Any:
+            return Ticking()
+
+    class Ticking:
+        def __init__(self) -> None:
+            self.left = ["Cloves", " and", " mace"]
+
+        def __aiter__(self) -> Ticking:
+            return self
+
+        async def __anext__(self) -> ChatChunk:
+            if not self.left:
+                raise StopAsyncIteration
+            return ChatChunk(self.left.pop(0))
+
+    assert (await complete(Listening(), Pieces(), ASK)).text == "Cloves and mace"
 
 
 async def test_a_model_that_cannot_be_bound_is_told_the_schema_in_words() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.resources import Resources
@@ -165,6 +166,13 @@ async def test_a_reply_without_queries_falls_back_on_the_rules_and_says_so(reply
     written = await Decomposer(model="chat")(question=question, ctx=ctx)
     assert written["queries"] == split(question)
     assert said == [f"model 'chat' wrote no queries for {question!r}: it was split by rules"]
+
+
+async def test_a_call_of_the_model_that_fails_counts_as_one() -> None:
+    ctx, _ = with_model(Scripted(replies=[{"error": "overloaded"}]))
+    with pytest.raises(ModelError, match="overloaded"):
+        await Decomposer(model="chat")(question="What is kvass?", ctx=ctx)
+    assert ctx.used.calls == 1
 
 
 async def test_a_model_that_only_quotes_falls_back_on_the_rules() -> None:

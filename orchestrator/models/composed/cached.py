@@ -23,6 +23,7 @@ from ragweave.orchestrator.models.composed.asked import (
     may_mean_the_same,
 )
 from ragweave.orchestrator.models.composed.pump import Pump
+from ragweave.orchestrator.models.replies import closing
 from ragweave.orchestrator.values import Usage
 
 if TYPE_CHECKING:
@@ -185,8 +186,6 @@ class Cached(ChatModel, type="cached"):
 
     async def _asked(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The model's own stream, with what it cost."""
-        from ragweave.orchestrator.models.composed.members import closing
-
         async with closing(self.inner.stream(request)) as chunks:
             async for chunk in chunks:
                 if chunk.usage is not None and self._resources is not None:

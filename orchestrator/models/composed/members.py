@@ -6,7 +6,7 @@ import asyncio
 import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from ragweave.orchestrator.errors import (
 )
 from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.models.composed.breaker import Breaker
+from ragweave.orchestrator.models.replies import closing
 from ragweave.orchestrator.values import Usage
 
 if TYPE_CHECKING:
@@ -291,17 +292,6 @@ class Failures:
             transient=bool(self._pauses),
             retry_after=pause or None,
         )
-
-
-@asynccontextmanager
-async def closing(stream: AsyncIterator[ChatChunk]) -> AsyncIterator[AsyncIterator[ChatChunk]]:
-    """Ends the call of a model when it is left early, whatever kind of iterator the model gives."""
-    try:
-        yield aiter(stream)
-    finally:
-        close = getattr(stream, "aclose", None)
-        if close is not None:
-            await close()
 
 
 def with_usage(chunk: ChatChunk, before: Usage) -> ChatChunk:
