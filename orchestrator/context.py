@@ -69,6 +69,11 @@ class Context:
         return self.run.thread_id if self.run is not None else ""
 
     @property
+    def user(self) -> str:
+        """For whom the run is, as its caller said; empty if nothing was said."""
+        return self.run.user if self.run is not None else ""
+
+    @property
     def key(self) -> str:
         """Names this call over attempts, workers and resumes: give it to services that accept an idempotency key."""
         return f"{self.run_id}:{self.path}"

@@ -25,7 +25,7 @@ from ragweave.orchestrator.running.inputs import (
     check_inputs,
     check_resume,
     check_rows,
-    check_thread_id,
+    check_text,
     gathered,
 )  # fmt: skip
 from ragweave.orchestrator.running.stream import Sink
@@ -124,6 +124,7 @@ class Graph(Lifecycle):
         /,
         *,
         thread_id: str = "",
+        user: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -134,7 +135,9 @@ class Graph(Lifecycle):
         """
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.arun(given, thread_id=thread_id, deadline=deadline, overrides=overrides, **inputs))
+        return wait_for(
+            self.arun(given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs)
+        )
 
     async def arun(
         self,
@@ -142,16 +145,19 @@ class Graph(Lifecycle):
         /,
         *,
         thread_id: str = "",
+        user: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
     ) -> Result:
         """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
 
-        Runs of one thread go one after the other. `deadline` (seconds, or a text such as `30s`) replaces the graph's
-        own; `overrides` replace settings of nodes for this run, by the names under which the graph allows that.
+        Runs of one thread go one after the other. `user` says for whom the run is: two users never share a thread, its
+        turns or what is remembered of it, even if their `thread_id` is the same. `deadline` (seconds, or a text such as
+        `30s`) replaces the graph's own; `overrides` replace settings of nodes for this run, by the names under which
+        the graph allows that.
         """
-        execution = self._execution(thread_id, deadline, None, overrides=overrides)
+        execution = self._execution(thread_id, deadline, None, user=user, overrides=overrides)
         return await execution.start(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream(
@@ -160,6 +166,7 @@ class Graph(Lifecycle):
         /,
         *,
         thread_id: str = "",
+        user: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -169,7 +176,7 @@ class Graph(Lifecycle):
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        execution = self._execution(thread_id, deadline, Sink(), overrides=overrides)
+        execution = self._execution(thread_id, deadline, Sink(), user=user, overrides=overrides)
         return execution.stream(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream_sync(
@@ -178,6 +185,7 @@ class Graph(Lifecycle):
         /,
         *,
         thread_id: str = "",
+        user: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -185,7 +193,9 @@ class Graph(Lifecycle):
         """`stream` for callers without an event loop."""
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
-        return iterate(self.stream(given, thread_id=thread_id, deadline=deadline, overrides=overrides, **inputs))
+        return iterate(
+            self.stream(given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs)
+        )
 
     def batch(
         self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16, overrides: Overrides = None
@@ -242,7 +252,7 @@ class Graph(Lifecycle):
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
-        execution = self._execution(record.thread_id, deadline, None, run_id)
+        execution = self._execution(record.thread_id, deadline, None, run_id, user=record.user)
         return await execution.resume(answers or {})
 
     async def cancel(self, run_id: str) -> bool:
@@ -266,11 +276,15 @@ class Graph(Lifecycle):
         sink: Sink | None,
         run_id: str | None = None,
         *,
+        user: str = "",
         overrides: Overrides = None,
     ) -> Execution:
         if thread_id.__class__ is not str:
-            check_thread_id(thread_id)
-        execution = Execution(self, run_id, thread_id, None if deadline is None else check_deadline(deadline), sink)
+            check_text("thread_id", thread_id)
+        if user.__class__ is not str:
+            check_text("user", user)
+        seconds = None if deadline is None else check_deadline(deadline)
+        execution = Execution(self, run_id, thread_id, seconds, sink, user)
         if overrides is not None:
             execution.override(overrides)
         return execution

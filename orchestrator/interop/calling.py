@@ -42,14 +42,15 @@ class Counting(BaseCallbackHandler):
 
 
 def configured(ctx: Context) -> RunnableConfig:
-    """The config of a call: of the Runnable around the run if there is one, with the run, its thread and our count."""
+    """The config of a call: of the Runnable around the run if there is one, with the run, whose it is and our count."""
     own: RunnableConfig = {
         "callbacks": [Counting(ctx)],
         "run_name": ctx.node or None,  # type: ignore[typeddict-item]
         "metadata": {"ragweave_run_id": ctx.run_id, "ragweave_path": ctx.path},
     }
-    if ctx.thread_id:
-        own["configurable"] = {"thread_id": ctx.thread_id}
+    known = {"thread_id": ctx.thread_id, "user": ctx.user}
+    if any(known.values()):
+        own["configurable"] = {name: value for name, value in known.items() if value}
     return merge_configs(ensure_config(), own)
 
 

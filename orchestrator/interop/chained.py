@@ -36,8 +36,9 @@ class GraphRunnable(Runnable[Any, Any]):
     """Runs a graph: a dict of its inputs in (or the one input that it needs), a dict of its outputs out, or `output`.
 
     Documents and messages are LangChain's on both sides, an Answer is an AIMessage with `citations` and `confidence` in
-    its `response_metadata`. Of a config, `configurable` may have `thread_id`, `deadline` and what the graph lets its
-    callers override; `max_concurrency` is that of a batch; callbacks, tags and metadata reach the Runnables inside.
+    its `response_metadata`. Of a config, `configurable` may have `thread_id`, `user`, `deadline` and what the graph
+    lets its callers override; `max_concurrency` is that of a batch; callbacks, tags and metadata reach the Runnables
+    inside.
 
     Chunks of a stream add up to what `invoke` gives. `astream_events` also has an event for each step of the graph,
     such as `ragweave.started`. Raises RunError, InputError, and RagweaveError if the run is parked.
@@ -70,6 +71,7 @@ class GraphRunnable(Runnable[Any, Any]):
             ConfigurableFieldSpec(
                 id="thread_id", annotation=str, description="The conversation that a run belongs to."
             ),
+            ConfigurableFieldSpec(id="user", annotation=str, description="For whom a run is."),
             ConfigurableFieldSpec(id="deadline", annotation=str, description="Seconds, or a text such as 30s."),
             *(ConfigurableFieldSpec(id=name, annotation=Any) for name in self.graph.overrides),
         ]
@@ -222,7 +224,8 @@ class GraphRunnable(Runnable[Any, Any]):
     def options(self, config: RunnableConfig) -> dict[str, Any]:
         """What a config says of the run."""
         known = config.get("configurable") or {}
-        options: dict[str, Any] = {"thread_id": str(known.get("thread_id") or ""), "deadline": known.get("deadline")}
+        options: dict[str, Any] = {name: str(known.get(name) or "") for name in ("thread_id", "user")}
+        options["deadline"] = known.get("deadline")
         overrides = {name: known[name] for name in self.graph.overrides if name in known}
         return {**options, "overrides": overrides} if overrides else options
 

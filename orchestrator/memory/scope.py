@@ -11,4 +11,4 @@ def scope_of(ctx: Context) -> Scope | None:
     run = ctx.run
     if run is None or not run.thread_id:
         return None
-    return Scope(getattr(run, "tenant", ""), getattr(run, "user", ""), run.thread_id)
+    return Scope(getattr(run, "tenant", ""), run.user, run.thread_id)

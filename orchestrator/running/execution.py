@@ -26,16 +26,25 @@ if TYPE_CHECKING:
 class Execution:
     """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
-    __slots__ = ("deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "thread_id", "turn", "whole")
+    __slots__ = (
+        "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "thread_id", "turn", "user", "whole",
+    )  # fmt: skip
 
     def __init__(
-        self, graph: Graph, run_id: str | None, thread_id: str, deadline: float | None, sink: Sink | None
+        self,
+        graph: Graph,
+        run_id: str | None,
+        thread_id: str,
+        deadline: float | None,
+        sink: Sink | None,
+        user: str = "",
     ) -> None:
         self.graph = graph
         self.edition = graph._edition
         self.plan = self.edition.plan
         self.run_id = run_id if run_id is not None else new_run_id()
         self.thread_id = thread_id
+        self.user = user
         self.deadline = deadline
         """Seconds from the start or the resume; None for the graph's own, or what is left of it."""
         self.whole = deadline
@@ -58,7 +67,7 @@ class Execution:
         try:
             if not self.thread_id:
                 return await self._start(inputs)
-            async with self.graph._threads.turn(self.thread_id, self.run_id) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self.user) as self.turn:
                 return await self._start(inputs)
         finally:
             if edition.leave():
@@ -72,7 +81,7 @@ class Execution:
             if not self.thread_id:
                 async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
                     return await self._resume(answers)
-            async with self.graph._threads.turn(self.thread_id, self.run_id) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self.user) as self.turn:
                 return await self._resume(answers)
         finally:
             if edition.leave():
@@ -98,7 +107,7 @@ class Execution:
         if "" not in snapshot.frames:
             raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
         check_answers(snapshot.asks, answers)
-        run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+        run = Run(self.run_id, self.thread_id, graph.store, self.sink, self.user)
         given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
         left, self.whole = self._left(snapshot)
         told = {} if self.deadline is None else {"deadline": self.deadline}
@@ -153,8 +162,9 @@ class Execution:
 
     async def _start(self, inputs: Mapping[str, Any]) -> Result:
         graph = self.graph
-        await graph.store.begin(RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", inputs))
-        run = Run(self.run_id, self.thread_id, graph.store, self.sink)
+        record = RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", inputs, self.user)
+        await graph.store.begin(record)
+        run = Run(self.run_id, self.thread_id, graph.store, self.sink, self.user)
         data: dict[str, Any] = {"inputs": inputs}
         if self.deadline is None:
             self.deadline = self.plan.spec.deadline

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.plan import Plan
 
 
-OPTIONS = ("thread_id", "deadline", "overrides")
+OPTIONS = ("thread_id", "user", "deadline", "overrides")
 """What a run takes beside its inputs."""
 
 
@@ -96,11 +96,12 @@ def check_deadline(value: Any) -> float | None:
     return float(given)
 
 
-def check_thread_id(value: Any) -> None:
-    """Raise InputError if this cannot be the id of a thread."""
+def check_text(option: str, value: Any) -> None:
+    """Raise InputError if this cannot be the `thread_id` or the `user` of a run."""
     if not isinstance(value, str):
-        such = f"write thread_id={str(value)!r}" if isinstance(value, int) else "leave it out where there is no thread"
-        raise InputError(f"thread_id is a text, not {value!r}", hint=such)
+        none = f"leave it out where there is no {option.removesuffix('_id')}"
+        such = f"write {option}={str(value)!r}" if isinstance(value, int) else none
+        raise InputError(f"{option} is a text, not {value!r}", hint=such)
 
 
 def check_resume(run_id: Any, answers: Any) -> None:

@@ -49,12 +49,13 @@ class Run:
 
     __slots__ = (
         "answers", "append", "asked", "children", "effects", "finished_items", "grace", "lost", "origins", "pending",
-        "run_id", "sink", "store", "texts", "thread_id", "usage",
+        "run_id", "sink", "store", "texts", "thread_id", "usage", "user",
     )  # fmt: skip
 
-    def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None) -> None:
+    def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None, user: str = "") -> None:
         self.run_id = run_id
         self.thread_id = thread_id
+        self.user = user
         self.store = store
         self.append: Callable[[Record], None] = store.writer(run_id)
         self.sink = sink

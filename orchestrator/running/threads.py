@@ -71,85 +71,92 @@ class Turn:
             return
 
 
+_Whose = tuple[str, str]
+"""A user and the id of a thread: equal ids of two users are two threads."""
+
+
 class ThreadQueues:
-    """First come, first served, for each thread id. Waiting costs nothing but a future."""
+    """First come, first served, for each thread of each user. Waiting costs nothing but a future."""
 
     def __init__(self, turns: Turns = "queue") -> None:
         self.turns = turns
         self._lock = threading.Lock()
-        self._holding: dict[str, Turn] = {}
-        self._waiting: dict[str, deque[Turn]] = {}
+        self._holding: dict[_Whose, Turn] = {}
+        self._waiting: dict[_Whose, deque[Turn]] = {}
 
     @asynccontextmanager
-    async def turn(self, thread_id: str, run_id: str = "", turns: Turns | None = None) -> AsyncIterator[Turn]:
-        """Inside, no other run of this thread goes on. `turns` replaces the choice of the graph.
+    async def turn(
+        self, thread_id: str, run_id: str = "", turns: Turns | None = None, *, user: str = ""
+    ) -> AsyncIterator[Turn]:
+        """Inside, no other run of this user's thread goes on. `turns` replaces the choice of the graph.
 
         Raises ThreadBusy where runs are refused, RunError if a newer run took the turn away.
         """
+        whose = user, thread_id
         mine = Turn(run_id, asyncio.get_running_loop())
-        if not self._enter(thread_id, mine, turns or self.turns):
+        if not self._enter(whose, mine, turns or self.turns):
             try:
                 await mine.ready
             except asyncio.CancelledError:
-                self._give_up(thread_id, mine)
+                self._give_up(whose, mine)
                 raise
-            if self._holding.get(thread_id) is not mine:
+            if self._holding.get(whose) is not mine:
                 mine.keep()
         try:
             mine.keep()
             yield mine
         finally:
-            self._next(thread_id)
+            self._next(whose)
 
     def interrupt_all(self, reason: str) -> None:
         """Take every turn away."""
         with self._lock:
-            for thread_id in list(self._waiting):
-                self._interrupt(thread_id, reason)
+            for whose in list(self._waiting):
+                self._interrupt(whose, reason)
 
-    def _enter(self, thread_id: str, mine: Turn, turns: Turns) -> bool:
+    def _enter(self, whose: _Whose, mine: Turn, turns: Turns) -> bool:
         """Join the queue; True if it is one's turn already."""
         with self._lock:
-            holder = self._holding.get(thread_id)
+            holder = self._holding.get(whose)
             if holder is None:
-                self._holding[thread_id] = mine
-                self._waiting[thread_id] = deque()
+                self._holding[whose] = mine
+                self._waiting[whose] = deque()
                 return True
             if turns == "reject":
-                raise ThreadBusy(thread_id, holder.run_id)
+                raise ThreadBusy(whose[1], holder.run_id)
             if turns == "interrupt":
-                self._interrupt(thread_id, f"run {mine.run_id} of the same thread took its place")
-            self._waiting[thread_id].append(mine)
+                self._interrupt(whose, f"run {mine.run_id} of the same thread took its place")
+            self._waiting[whose].append(mine)
             return False
 
-    def _interrupt(self, thread_id: str, reason: str) -> None:
+    def _interrupt(self, whose: _Whose, reason: str) -> None:
         """Take their turns away from all who hold and wait; the lock is held."""
-        self._holding[thread_id].interrupt(reason)
-        queue = self._waiting[thread_id]
+        self._holding[whose].interrupt(reason)
+        queue = self._waiting[whose]
         while queue:
             turn = queue.popleft()
             turn.interrupt(reason)
             turn.wake()
 
-    def _give_up(self, thread_id: str, mine: Turn) -> None:
+    def _give_up(self, whose: _Whose, mine: Turn) -> None:
         """A waiting turn was cancelled: leave the queue, or hand on the turn that came at the same moment."""
         with self._lock:
-            queue = self._waiting.get(thread_id)
+            queue = self._waiting.get(whose)
             if queue is not None and mine in queue:
                 queue.remove(mine)
-            holds = self._holding.get(thread_id) is mine
+            holds = self._holding.get(whose) is mine
         if holds:
-            self._next(thread_id)
+            self._next(whose)
 
-    def _next(self, thread_id: str) -> None:
+    def _next(self, whose: _Whose) -> None:
         with self._lock:
-            queue = self._waiting[thread_id]
+            queue = self._waiting[whose]
             while queue:
                 turn = queue.popleft()
-                self._holding[thread_id] = turn
+                self._holding[whose] = turn
                 if turn.wake():  # else its event loop is gone, and nobody takes it
                     return
-            del self._waiting[thread_id], self._holding[thread_id]
+            del self._waiting[whose], self._holding[whose]
 
 
 def _wake(future: asyncio.Future[None]) -> None:

@@ -21,6 +21,8 @@ class RunRecord:
     """The graph's name."""
     status: Status = "running"
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    user: str = ""
+    """For whom it was started; empty if that was not said."""
 
 
 class Store(Protocol):
