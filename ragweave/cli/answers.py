@@ -83,6 +83,14 @@ def _holds_answers(value: Any) -> bool:
     return isinstance(value, Answer) or (isinstance(value, (list, tuple)) and any(map(_holds_answers, value)))
 
 
+def write_result(result: Result, folders: Sequence[Path], *, as_json: bool, already: bool) -> None:
+    """Write what a run gave for programs, or for people as `write_outputs` does."""
+    if as_json:
+        say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
+    else:
+        write_outputs(result.outputs, folders, already=already)
+
+
 def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, already: bool) -> None:
     """Write the answer, unless it is to be read already, and where it stands in the sources; then what else there is.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragweave.cli.answers import as_data, write_outputs
+from ragweave.cli.answers import write_result
 from ragweave.cli.files import near
 from ragweave.cli.graphs import load_plugins, open_graph
 from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of, say_if_stale
+from ragweave.cli.inputs import add_input, check_missing, with_files
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
 from ragweave.cli.prompting import answers_to
-from ragweave.cli.terminal import confirm, is_terminal, note, say
+from ragweave.cli.terminal import confirm, is_terminal, note
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
     from ragweave.orchestrator.running.events import Event
-    from ragweave.orchestrator.types import Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,34 +142,19 @@ def inputs_of(graph: Graph, asked: Asked, command: str) -> dict[str, Any]:
         name, sign, value = text.partition("=")
         if not sign:
             raise InputError(f"--input is KEY=VALUE, found {text!r}")
-        if name in values:
-            raise InputError(f"the input {name!r} is given twice")
-        values[name] = _value(value, declared[name].type if name in declared else None)
+        add_input(values, name, value, declared[name].type if name in declared else None)
     if asked.question is not None:
         texts = [name for name, key in declared.items() if str(key.type) == "str"]
         name = "question" if "question" in declared or len(texts) != 1 else texts[0]
         if name in values:
             raise InputError(f"the input {name!r} is given twice: as the question and by --input")
         values[name] = asked.question
-    missing = [name for name, key in declared.items() if not key.has_default and name not in values]
-    if missing and not values.keys() - declared.keys():
-        needed = ", ".join(f"{name!r} ({declared[name].type})" for name in missing)
-        rest = " ".join(
-            ['"QUESTION"'] * ("question" in missing) + [f"--input {n}=…" for n in missing if n != "question"]
-        )
-        raise InputError(
-            f"{graph.name!r} needs the input{'s' if len(missing) > 1 else ''} {needed}", hint=f"{command} {rest}"
-        )
-    return values
+    check_missing(graph, values, command, _option)
+    return with_files(graph, values)
 
 
-def _value(text: str, kind: Type | None) -> Any:
-    """A value as its type wants it: text as it is, all else as JSON where it is JSON."""
-    if kind is None or str(kind) == "str":
-        return text
-    with contextlib.suppress(ValueError):
-        return json.loads(text)
-    return text
+def _option(name: str, value: str) -> str:
+    return '"QUESTION"' if name == "question" else f"--input {name}={value}"
 
 
 def _offer(job: Job, command: str, *, agreed: bool) -> None:
@@ -186,10 +170,7 @@ def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequenc
     result, shown = play(graph, inputs, asked.thread, quiet=asked.as_json)
     if result is None:
         return 1
-    if asked.as_json:
-        say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
-    else:
-        write_outputs(result.outputs, folders, already=shown)
+    write_result(result, folders, as_json=asked.as_json, already=shown)
     return 0
 
 

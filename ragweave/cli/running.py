@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragweave.cli.answers import as_data, write_outputs
+from ragweave.cli.answers import write_result
 from ragweave.cli.asking import play, prepare
 from ragweave.cli.explaining import Trace
 from ragweave.cli.graphs import open_graph
-from ragweave.cli.terminal import say
+from ragweave.cli.inputs import add_input, check_missing, with_files
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
@@ -35,7 +34,8 @@ def run_graph(
     given = _from_flags(graph, flags)
     # With inputs on the command line nobody means to pipe some in: a pipe that stays open must not be waited for.
     inputs = {**(_from_text(graph, text) if text is not None or not flags else {}), **given}
-    _check_missing(graph, inputs, path)
+    check_missing(graph, inputs, f"ragweave run {path}", lambda name, value: f"--{name} {value}")
+    inputs = with_files(graph, inputs)
     folders = prepare(graph, path, agreed=yes)
     trace = Trace() if explain else None
     try:
@@ -45,10 +45,7 @@ def run_graph(
             trace.write(sys.stderr)
     if result is None:
         return 1
-    if as_json:
-        say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
-    else:
-        write_outputs(result.outputs, folders, already=shown)
+    write_result(result, folders, as_json=as_json, already=shown)
     return 0
 
 
@@ -67,23 +64,15 @@ def _from_flags(graph: Graph, flags: Sequence[str]) -> dict[str, Any]:
         name = name.replace("-", "_")
         if name not in declared:
             raise InputError(f"{graph.name!r} has no input {name!r}{did_you_mean(name, declared)}", hint=_usage(graph))
-        if name in inputs:
-            raise InputError(f"the input {name!r} is given twice")
-        kind = str(declared[name].type)
-        if not sign and kind == "bool" and (not left or left[0].startswith("--")):
-            inputs[name] = True
-            continue
-        if not sign and not left:
+        kind = declared[name].type
+        if not sign and str(kind) == "bool" and (not left or left[0].startswith("--")):
+            value = "true"
+        elif not sign and not left:
             raise InputError(f"--{name} needs a value ({kind})")
-        given = value if sign else left.pop(0)
-        inputs[name] = given if kind == "str" else _json(given)
+        elif not sign:
+            value = left.pop(0)
+        add_input(inputs, name, value, kind)
     return inputs
-
-
-def _json(text: str) -> Any:
-    with contextlib.suppress(ValueError):
-        return json.loads(text)
-    return text
 
 
 def _from_text(graph: Graph, text: str | None) -> dict[str, Any]:
@@ -108,20 +97,6 @@ def _from_text(graph: Graph, text: str | None) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InputError(f"{where} holds no JSON object with the inputs as keys", hint=_usage(graph))
     return data
-
-
-def _check_missing(graph: Graph, inputs: Mapping[str, Any], path: Path) -> None:
-    from ragweave.orchestrator.errors import InputError
-
-    declared = graph.plan.spec.inputs
-    missing = [name for name, key in declared.items() if not key.has_default and name not in inputs]
-    if missing and not inputs.keys() - declared.keys():
-        needed = ", ".join(f"{name!r} ({declared[name].type})" for name in missing)
-        rest = " ".join(f"--{name} …" for name in missing)
-        raise InputError(
-            f"{graph.name!r} needs the input{'s' if len(missing) > 1 else ''} {needed}",
-            hint=f"ragweave run {path} {rest}",
-        )
 
 
 def _usage(graph: Graph) -> str:
