@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.answers import write_result
+from ragweave.cli.documents import open_docs
 from ragweave.cli.files import near
-from ragweave.cli.graphs import load_plugins, open_graph
-from ragweave.cli.indexing import Job, build, default_index, is_missing, jobs_of, say_if_stale
+from ragweave.cli.graphs import open_graph
+from ragweave.cli.indexing import Job, build, is_missing, jobs_of, say_if_stale
 from ragweave.cli.inputs import add_input, check_missing, with_files
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
@@ -82,10 +82,7 @@ def ask_docs(documents: Path, question: str | None, asked: Asked) -> int:
     if question is None:
         raise InputError("the question is missing", hint=f'ragweave ask --docs {documents} "QUESTION"')
     _refuse_blank(question, f'ragweave ask --docs {documents} "QUESTION"')
-    load_plugins(asked.plugins)
-    graph = graph_of_docs(documents)
-    index = default_index(documents)
-    build(Job("documents", documents, index, "minilm", graph.resources), quiet=True)
+    graph = open_docs(documents, asked.plugins)
     return _run(graph, {"question": question}, asked, [documents])
 
 
@@ -94,42 +91,6 @@ def _refuse_blank(question: str, command: str) -> None:
 
     if not question.strip():
         raise InputError("the question is empty", hint=command)
-
-
-def graph_of_docs(documents: Path, *, conversing: bool = False) -> Graph:
-    """The graph behind `--docs`: retrieve, rerank, answer; if `conversing`, with the turns before in mind."""
-    from ragweave.orchestrator.graph import Graph
-    from ragweave.orchestrator.language.environment import read_dotenv
-
-    endpoint = {name: f"${{env:CHAT_{name.upper()}:-}}" for name in ("model", "base_url", "api_key")}
-    index = default_index(documents)
-    nodes: dict[str, Any] = {
-        "retrieve": {"type": "retriever", "retriever": "documents", "top_k": 20},
-        "rerank": {"type": "reranker", "top_k": 5},
-        "answer": {"type": "generator", "model": "chat", "prompt": "answer_with_citations", "retry": 2},
-    }
-    memories: dict[str, Any] = {}
-    if conversing:
-        memories = {"history": {"type": "window", "file": str((index.parent / "memory.sqlite").absolute())}}
-        nodes["retrieve"]["map"] = {"over": "queries", "as": "query", "merge": "rrf"}
-        nodes = {
-            "recall": {"type": "recall", "memory": "history"},
-            "decompose": {"type": "decomposer"},
-            **nodes,
-            "remember": {"type": "remember", "memory": "history"},
-        }
-    graph = Graph(
-        name="documents",
-        inputs={"question": "str"},
-        outputs=["answer"],
-        models={"chat": {"type": "auto", **endpoint}},
-        memories=memories,
-        retrievers={"documents": {"type": "hybrid", "index": str(index), "documents": str(documents)}},
-        nodes=nodes,
-        edges=[" -> ".join(["start", *nodes, "end"])],
-    )
-    graph.resources.environ = {**read_dotenv(Path()), **os.environ}
-    return graph
 
 
 def inputs_of(graph: Graph, asked: Asked, command: str) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragweave.cli.answers import write_outputs
-from ragweave.cli.asking import Asked, graph_of_docs, inputs_of, prepare, turn
+from ragweave.cli.asking import Asked, inputs_of, prepare, turn
+from ragweave.cli.documents import open_docs
 from ragweave.cli.failures import status_of
-from ragweave.cli.graphs import load_plugins, open_graph
-from ragweave.cli.indexing import Job, build, default_index
+from ragweave.cli.graphs import open_graph
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
 from ragweave.cli.terminal import is_terminal, note, say
@@ -76,9 +76,7 @@ def _opened(asked: Chat) -> tuple[Graph, Sequence[Path], str]:
             "there is nothing to talk with" if asked.docs is None else "a graph or --docs, not both", hint=hint
         )
     if asked.docs is not None:
-        load_plugins(asked.plugins)
-        graph = graph_of_docs(asked.docs, conversing=True)
-        build(Job("documents", asked.docs, default_index(asked.docs), "minilm", graph.resources), quiet=True)
+        graph = open_docs(asked.docs, asked.plugins, conversing=True)
         return graph, [asked.docs], f"ragweave chat --docs {shlex.quote(str(asked.docs))}"
     assert asked.graph is not None
     graph = open_graph(asked.graph, asked.plugins)
