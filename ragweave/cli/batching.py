@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.answers import as_data
+from ragweave.cli.asking import prepare
 from ragweave.cli.graphs import open_graph
-from ragweave.cli.indexing import is_missing, jobs_of
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.rowfile import RowFile, column_of
 from ragweave.cli.terminal import is_terminal, note, one_line, plural
@@ -58,7 +58,7 @@ class _Stopped(Exception):
 def batch_file(batch: Batch) -> int:
     """Run every row that is not done yet. 0 if all rows of the file went well. Raises RagweaveError."""
     from ragweave.evals.datasets import count_rows, read_rows
-    from ragweave.orchestrator.errors import IndexUnusable, InputError, RagweaveError
+    from ragweave.orchestrator.errors import InputError, RagweaveError
     from ragweave.orchestrator.stores.memory import MemoryStore
 
     if batch.source.resolve() == batch.target.resolve():
@@ -66,12 +66,8 @@ def batch_file(batch: Batch) -> int:
     graph = open_graph(batch.graph, batch.plugins)
     graph.store = MemoryStore(keep=0, keep_open=0)  # the output is the record: memory must not grow with the rows
     graph.resources.notice = note
-    for job in jobs_of(graph.plan.spec):
-        if is_missing(job):
-            raise IndexUnusable(
-                f"there is no index for the retriever {job.name!r} yet", hint=f"run `ragweave index {batch.graph}`"
-            )
     columns = _columns(graph, batch.columns)
+    prepare(graph, batch.graph, agreed=False)
     rows = read_rows(batch.source)
     total = batch.limit if batch.limit is not None else count_rows(batch.source)
     file = RowFile(batch.target, _identity(batch), overwrite=batch.overwrite)
