@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ragweave.cli.files import near
 from ragweave.cli.graphs import check_file, open_graph
-from ragweave.cli.indexing import is_missing, jobs_of
+from ragweave.cli.indexing import is_missing, jobs_of, staleness
 from ragweave.cli.terminal import one_line, paint, plural, say
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ def _graph(path: Path, plugins: Sequence[str]) -> Iterator[Finding]:
 
 def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
     from ragweave.orchestrator.errors import RagweaveError
-    from ragweave.retrievers.freshness import changes
 
     for job in jobs_of(graph.plan.spec):
         about = f"index {job.name}"
@@ -164,14 +163,12 @@ def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
             yield Finding("fail", about, f"there is none yet: run `ragweave index {path}`")
             continue
         try:
-            parts = [
-                f"{count:,} {word}" for word, count in changes(job.documents, job.index)._asdict().items() if count
-            ]
+            changed = staleness(job)
         except RagweaveError as error:
             yield Finding("fail", about, str(error))
             continue
-        if parts:
-            yield Finding("warn", about, f"stale ({', '.join(parts)}): run `ragweave index {path}`")
+        if changed:
+            yield Finding("warn", about, f"stale ({changed}): run `ragweave index {path}`")
         else:
             yield Finding("ok", about, f"{near(job.index)} is up to date with {near(job.documents)}")
 

@@ -116,15 +116,22 @@ def is_missing(job: Job) -> bool:
     return not generations.exists(job.index)
 
 
-def say_if_stale(job: Job, command: str) -> None:
-    """Say in a line beside the output if documents have changed since they were indexed."""
+def staleness(job: Job) -> str:
+    """How documents have changed since they were indexed, as `1 added, 2 deleted`; empty if they have not.
+
+    Raises IndexUnusable.
+    """
     from ragweave.retrievers.freshness import changes
 
-    found = changes(job.documents, job.index)
-    parts = [f"{count:,} {word}" for word, count in found._asdict().items() if count]
-    if parts:
+    found = changes(job.documents, job.index)._asdict()
+    return ", ".join(f"{count:,} {word}" for word, count in found.items() if count)
+
+
+def say_if_stale(job: Job, command: str) -> None:
+    """Say in a line beside the output if documents have changed since they were indexed."""
+    if changed := staleness(job):
         what = near(job.documents)
-        note(f"{what} has changed since it was indexed ({', '.join(parts)}); `{command}` brings the index up to date")
+        note(f"{what} has changed since it was indexed ({changed}); `{command}` brings the index up to date")
 
 
 def default_index(documents: Path) -> Path:
