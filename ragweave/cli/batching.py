@@ -16,7 +16,7 @@ from ragweave.cli.answers import as_data
 from ragweave.cli.asking import prepare
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.interrupts import unwinding
-from ragweave.cli.rowfile import RowFile, column_of
+from ragweave.cli.rowfile import RowFile
 from ragweave.cli.terminal import is_terminal, note, one_line, plural
 
 if TYPE_CHECKING:
@@ -159,18 +159,19 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
 
 
 def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    from ragweave.orchestrator.errors import InputError
+    from ragweave.orchestrator.errors import InputError, did_you_mean
 
     inputs = {}
     for name, key in graph.plan.spec.inputs.items():
         column = columns.get(name, name)
         if column not in values and key.has_default and name not in columns:
             continue
-        try:
-            inputs[name] = column_of(values, name, column)
-        except KeyError as error:
-            hint = f"--column {name}=… says which column it is"
-            raise InputError(error.args[0], hint=hint) from None
+        if column not in values:
+            raise InputError(
+                f"no column {column!r} for the input {name!r}{did_you_mean(column, values)}",
+                hint=f"--column {name}=… says which column it is",
+            )
+        inputs[name] = values[column]
     return inputs
 
 

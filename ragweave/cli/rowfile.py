@@ -113,12 +113,3 @@ class RowFile:
             self._done.extend(bytes(max(row + 1 - len(self._done), len(self._done))))
         self._count += not self._done[row]
         self._done[row] = 1
-
-
-def column_of(row: Mapping[str, Any], name: str, column: str) -> Any:
-    """The value of the column for an input. Raises KeyError with candidates."""
-    from ragweave.orchestrator.errors import did_you_mean
-
-    if column in row:
-        return row[column]
-    raise KeyError(f"no column {column!r} for the input {name!r}{did_you_mean(column, row)}")
