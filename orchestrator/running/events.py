@@ -9,6 +9,7 @@ in the stream only    started, token, reset, retry, fallback, skipped
 from __future__ import annotations
 
 from collections.abc import Mapping
+from time import time as clock
 from typing import Any
 
 JOURNALED = frozenset(
@@ -22,7 +23,7 @@ JOURNALED = frozenset(
 _NOTHING: Mapping[str, Any] = {}
 
 
-Record = tuple[str, str, str, int, Mapping[str, Any], int | None, int, int, int]
+Record = tuple[str, str, str, int, Mapping[str, Any], int | None, int, int, int, float]
 """An event as a plain tuple, the fields of Event in order: what the engine writes, for it costs next to nothing."""
 
 
@@ -32,9 +33,10 @@ class Event:
     `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of
     `finished`, `item` and `effect_finished` are the writes by state key; `finished` also has the index of the `route`
     taken and the `origin` mask of what was written. An effect that `effect_ended` did not happen; `used` counts tokens.
+    `at` is when it was journaled, in seconds since 1970; events are equal whatever the time.
     """
 
-    __slots__ = ("data", "frame", "item", "kind", "member", "node", "origin", "route", "visit")
+    __slots__ = ("at", "data", "frame", "item", "kind", "member", "node", "origin", "route", "visit")
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class Event:
         member: int = 0,
         route: int = -1,
         origin: int = 0,
+        at: float = 0.0,
     ) -> None:
         self.kind = kind
         self.frame = frame
@@ -57,11 +60,15 @@ class Event:
         self.member = member
         self.route = route
         self.origin = origin
+        self.at = at
 
     def record(self) -> Record:
-        """The event as a tuple; `Event(*record)` is the event again."""
+        """The event as a tuple, with the time if it has none yet; `Event(*record)` is the event again."""
+        if not self.at:
+            self.at = clock()
         return (
             self.kind, self.frame, self.node, self.visit, self.data, self.item, self.member, self.route, self.origin,
+            self.at,
         )  # fmt: skip
 
     @property
@@ -76,7 +83,9 @@ class Event:
         return text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Event) and all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+        return isinstance(other, Event) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "at"
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -13,7 +13,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.accepting import accept
-from ragweave.orchestrator.running.events import Event, Record, call_path
+from ragweave.orchestrator.running.events import Event, Record, call_path, clock
 from ragweave.orchestrator.running.failures import CallFailed, words_of
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
@@ -217,7 +217,7 @@ class Walker:
                         state[key] = Write(value, node, origin)
             except BaseException as raised:
                 way, writes, origin = self._failed(step, visit, state, failure_of(step.name, raised))
-            record = ("finished", frame, step.name, visit, writes, None, 0, way.index, origin)
+            record = ("finished", frame, step.name, visit, writes, None, 0, way.index, origin, clock())
             if self._stopping:
                 self._keep(record)
                 return
