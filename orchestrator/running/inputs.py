@@ -35,7 +35,9 @@ def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str]
     for name, key in declared.items():
         if name not in given:
             if not key.has_default:
-                raise InputError(f"{plan.spec.name!r} needs the input {name!r} ({key.type})")
+                taken = f"`{name}=` says something else of a run: give it in a dict, run({{{name!r}: …}})"
+                hint = taken if name in options else ""
+                raise InputError(f"{plan.spec.name!r} needs the input {name!r} ({key.type})", hint=hint)
             values[name] = key.default
             continue
         value = given[name]

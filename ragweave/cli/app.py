@@ -112,6 +112,7 @@ def ask(
         typer.Option("--input", metavar="KEY=VALUE", help="An input of the graph; may be repeated."),
     ] = None,
     thread: Annotated[str, typer.Option(metavar="ID", help="The conversation that the question belongs to.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="For whom it is asked.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
@@ -119,7 +120,7 @@ def ask(
     """Ask a question; see the answer and its sources."""
     from ragweave.cli.asking import Asked, ask_docs, ask_graph
 
-    asked = Asked(question, tuple(inputs or ()), thread, yes, tuple(plugin or ()), format is Report.json)
+    asked = Asked(question, tuple(inputs or ()), thread, yes, tuple(plugin or ()), format is Report.json, user)
     if docs is not None:
         return ask_docs(docs, graph, asked)
     return ask_graph(graph, asked)
@@ -139,6 +140,7 @@ def chat(
         typer.Option("--input", metavar="KEY=VALUE", help="An input that is the same in each turn; may be repeated."),
     ] = None,
     thread: Annotated[str, typer.Option(metavar="ID", help="A conversation to go on with.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="Who talks.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
     plugin: Plugins = None,
 ) -> int:
@@ -146,7 +148,7 @@ def chat(
     from ragweave.cli.chatting import Chat
     from ragweave.cli.chatting import chat as talk
 
-    return talk(Chat(graph, docs, tuple(inputs or ()), thread, yes, tuple(plugin or ())))
+    return talk(Chat(graph, docs, tuple(inputs or ()), thread, yes, tuple(plugin or ()), user))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -159,17 +161,26 @@ def run(
         typer.Option("--json", metavar="JSON", help="The inputs as a JSON object; `-` reads it from the input."),
     ] = None,
     thread: Annotated[str, typer.Option("--thread-id", metavar="ID", help="The conversation it belongs to.")] = "",
+    user: Annotated[str, typer.Option("--user-id", metavar="ID", help="For whom it runs.")] = "",
     explain: Annotated[bool, typer.Option("--explain", help="Show each node with its time and tokens.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Build a missing index without asking.")] = False,
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
 ) -> int:
     """Run a graph once. Each of its inputs is an option of its own, such as --question "…"."""
+    from ragweave.cli.asking import Whose
     from ragweave.cli.running import run_graph
 
     as_json = format is Report.json
     return run_graph(
-        graph, context.args, inputs, thread=thread, yes=yes, plugins=plugin or [], as_json=as_json, explain=explain
+        graph,
+        context.args,
+        inputs,
+        whose=Whose(thread, user),
+        yes=yes,
+        plugins=plugin or [],
+        as_json=as_json,
+        explain=explain,
     )
 
 

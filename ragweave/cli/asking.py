@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragweave.cli.answers import write_result
 from ragweave.cli.documents import open_docs
@@ -26,6 +26,16 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.events import Event
 
 
+class Whose(NamedTuple):
+    """The conversation and the user that a run belongs to."""
+
+    thread_id: str = ""
+    user: str = ""
+
+
+NOBODY = Whose()
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the command line says: the question, `KEY=VALUE` inputs and how to go about them."""
@@ -36,6 +46,7 @@ class Asked:
     yes: bool = False
     plugins: tuple[str, ...] = ()
     as_json: bool = False
+    user: str = ""
 
 
 def ask_graph(graph: str | None, asked: Asked) -> int:
@@ -128,7 +139,7 @@ def _offer(job: Job, command: str, *, agreed: bool) -> None:
 
 
 def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequence[Path]) -> int:
-    result, shown = play(graph, inputs, asked.thread, quiet=asked.as_json)
+    result, shown = play(graph, inputs, Whose(asked.thread, asked.user), quiet=asked.as_json)
     if result is None:
         return 1
     write_result(result, folders, as_json=asked.as_json, already=shown)
@@ -138,7 +149,7 @@ def _run(graph: Graph, inputs: Mapping[str, Any], asked: Asked, folders: Sequenc
 def play(
     graph: Graph,
     inputs: Mapping[str, Any],
-    thread: str = "",
+    whose: Whose = NOBODY,
     *,
     quiet: bool = False,
     watch: Callable[[Event], None] | None = None,
@@ -150,31 +161,31 @@ def play(
     live = LiveText() if is_terminal(sys.stdout) and not quiet else None
     graph.resources.notice = live.notice if live is not None else note
     with unwinding():
-        result = asyncio.run(_ask(graph, inputs, thread, live, watch))
+        result = asyncio.run(_ask(graph, inputs, whose, live, watch))
     return result, live is not None
 
 
 async def _ask(
     graph: Graph,
     inputs: Mapping[str, Any],
-    thread: str,
+    whose: Whose,
     live: LiveText | None,
     watch: Callable[[Event], None] | None,
 ) -> Result | None:
     async with graph:
-        return await turn(graph, inputs, thread, live, watch)
+        return await turn(graph, inputs, whose, live, watch)
 
 
 async def turn(
     graph: Graph,
     inputs: Mapping[str, Any],
-    thread: str,
+    whose: Whose,
     live: LiveText | None,
     watch: Callable[[Event], None] | None = None,
 ) -> Result | None:
     """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
     try:
-        result = await _streamed(graph, inputs, thread, live, watch)
+        result = await _streamed(graph, inputs, whose, live, watch)
         while result.status == "parked":
             if live is not None:
                 live.change("")
@@ -198,15 +209,15 @@ async def turn(
 async def _streamed(
     graph: Graph,
     inputs: Mapping[str, Any],
-    thread: str,
+    whose: Whose,
     live: LiveText | None,
     watch: Callable[[Event], None] | None,
 ) -> Result:
     if live is None and watch is None:
-        return await graph.arun(thread_id=thread, **inputs)
+        return await graph.arun(inputs, **whose._asdict())
     speaking = ""
     result: Result | None = None
-    async with contextlib.aclosing(graph.stream(thread_id=thread, **inputs)) as events:
+    async with contextlib.aclosing(graph.stream(inputs, **whose._asdict())) as events:
         async for event in events:
             if watch is not None:
                 watch(event)

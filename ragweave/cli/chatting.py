@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragweave.cli.answers import write_outputs
-from ragweave.cli.asking import Asked, inputs_of, prepare, turn
+from ragweave.cli.asking import Asked, Whose, inputs_of, prepare, turn
 from ragweave.cli.documents import open_docs
 from ragweave.cli.failures import status_of
 from ragweave.cli.graphs import open_graph
@@ -42,6 +42,7 @@ class Chat:
     thread: str = ""
     yes: bool = False
     plugins: tuple[str, ...] = ()
+    user: str = ""
 
 
 def chat(asked: Chat) -> int:
@@ -62,7 +63,8 @@ def chat(asked: Chat) -> int:
         finally:
             runner.run(graph.__aexit__(None, None, None))
     if is_person and remembers:
-        note(f"to go on: {again} --thread {shlex.quote(thread)}")
+        who = f" --user {shlex.quote(asked.user)}" if asked.user else ""
+        note(f"to go on: {again} --thread {shlex.quote(thread)}{who}")
     return 0
 
 
@@ -146,7 +148,7 @@ def _answer(
     inputs = inputs_of(graph, Asked(question, asked.inputs), "ragweave chat")
     live = LiveText() if is_terminal(sys.stdout) else None
     graph.resources.notice = live.notice if live is not None else note
-    result = runner.run(turn(graph, inputs, thread, live))
+    result = runner.run(turn(graph, inputs, Whose(thread, asked.user), live))
     if result is not None:
         write_outputs(result.outputs, folders, already=live is not None)
         say()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.answers import write_result
-from ragweave.cli.asking import play, prepare
+from ragweave.cli.asking import NOBODY, Whose, play, prepare
 from ragweave.cli.explaining import Trace
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.inputs import add_input, check_missing, with_files
@@ -23,7 +23,7 @@ def run_graph(
     flags: Sequence[str],
     text: str | None,
     *,
-    thread: str = "",
+    whose: Whose = NOBODY,
     yes: bool = False,
     plugins: Sequence[str] = (),
     as_json: bool = False,
@@ -39,7 +39,7 @@ def run_graph(
     folders = prepare(graph, path, agreed=yes)
     trace = Trace() if explain else None
     try:
-        result, shown = play(graph, inputs, thread, quiet=as_json, watch=trace.see if trace is not None else None)
+        result, shown = play(graph, inputs, whose, quiet=as_json, watch=trace.see if trace is not None else None)
     finally:
         if trace is not None:
             trace.write(sys.stderr)

@@ -79,11 +79,18 @@ def test_a_thread_is_gone_on_with_in_another_process(folder: Path) -> None:
 
     for question in ("first", "second"):
         assert piped(folder, f"{question}\n", "graph.yaml", "--thread", "42").returncode == 0
-    assert piped(folder, "first\n", "graph.yaml", "--thread", "43").returncode == 0
+    for other in (("--thread", "43"), ("--thread", "42", "--user", "ada")):
+        assert piped(folder, "first\n", "graph.yaml", *other).returncode == 0
     graph = Graph.load(folder / "graph.yaml")
-    seen = [event for event in graph.stream_sync(question="first", thread_id="42") if event.kind == "finished"]
-    history = next(event.data["history"] for event in seen if event.node == "recall")
-    assert [message.text for message in history] == ["first", "One.", "second", "Two, after what came before."]
+
+    def remembered(user: str) -> list[str]:
+        for event in graph.stream_sync(question="line", thread_id="42", user=user):
+            if (event.kind, event.node) == ("finished", "recall"):
+                return [message.text for message in event.data["history"]]
+        raise AssertionError
+
+    assert remembered("") == ["first", "One.", "second", "Two, after what came before."]
+    assert remembered("ada") == ["first", "One."]
 
 
 def test_an_error_ends_a_pipe_and_not_a_terminal(folder: Path) -> None:
@@ -99,11 +106,11 @@ def test_an_error_ends_a_pipe_and_not_a_terminal(folder: Path) -> None:
 
 def test_a_terminal_is_told_how_to_leave_and_how_to_go_on(folder: Path) -> None:
     typed = [("you> ", "/help\n"), ("you> ", "/nothing\n"), ("you> ", "first\n"), ("you> ", "\x04")]
-    seen = on_terminal("chat", "graph.yaml", "--thread", "t 1", cwd=folder, typed=typed)
+    seen = on_terminal("chat", "graph.yaml", "--thread", "t 1", "--user", "ada", cwd=folder, typed=typed)
     assert seen.status == 0
     assert "graph.yaml: ask away" in seen.raw
     assert "there is no /nothing" in seen.raw
-    assert "to go on: ragweave chat graph.yaml --thread 't 1'" in seen.raw
+    assert "to go on: ragweave chat graph.yaml --thread 't 1' --user ada" in seen.raw
 
 
 def test_ctrl_c_ends_the_answer_and_not_the_chat(folder: Path) -> None:

@@ -186,8 +186,9 @@ def test_a_function_sees_the_run_in_its_config() -> None:
         seen.append(config)
         return text
 
-    result = alone(RunnableLambda(look), ["output"], input="str").run(input="a", thread_id="ann")
-    assert seen[0]["configurable"]["thread_id"] == "ann"
+    result = alone(RunnableLambda(look), ["output"], input="str").run(input="a", thread_id="t1", user="ann")
+    known = seen[0]["configurable"]
+    assert (known["thread_id"], known["user"]) == ("t1", "ann")
     assert seen[0]["metadata"]["ragweave_run_id"] == result.run_id
     assert seen[0]["metadata"]["ragweave_path"] == "x#1"
 

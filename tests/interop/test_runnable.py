@@ -242,7 +242,7 @@ def test_a_config_reaches_the_graph_and_the_runnables_inside(way: str) -> None:
         "callbacks": [heard],
         "tags": ["t"],
         "metadata": {"who": "ann"},
-        "configurable": {"thread_id": "42"},
+        "configurable": {"thread_id": "42", "user": "ann"},
     }
     if way == "invoke":
         graph.invoke("a", config)
@@ -253,7 +253,8 @@ def test_a_config_reaches_the_graph_and_the_runnables_inside(way: str) -> None:
     assert ("plain", ("t",), "ann") in heard.told
     assert ("x", ("t",), "ann") in heard.told
     assert heard.told[-1] == {"text": "a"}
-    assert seen[0]["configurable"]["thread_id"] == "42"
+    known = seen[0]["configurable"]
+    assert (known["thread_id"], known["user"]) == ("42", "ann")
 
 
 def test_what_a_graph_lets_callers_override_is_configurable() -> None:
@@ -266,7 +267,7 @@ def test_what_a_graph_lets_callers_override_is_configurable() -> None:
         edges=["start -> find -> end"],
     )
     runnable = graph.as_runnable(output="documents")
-    assert [spec.id for spec in runnable.config_specs] == ["thread_id", "deadline", "how_many"]
+    assert [spec.id for spec in runnable.config_specs] == ["thread_id", "user", "deadline", "how_many"]
     assert len(runnable.invoke("key")) == 3
     assert len(runnable.invoke("key", {"configurable": {"how_many": 1}})) == 1
     assert len(runnable.with_config(configurable={"how_many": 2}).invoke("key")) == 2

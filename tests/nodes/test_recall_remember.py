@@ -68,6 +68,15 @@ async def test_a_run_sees_the_turns_of_its_thread_and_of_no_other(tmp_path: Path
     assert [message.text for message in history] == ["b", "Two.", "c", "Three."]
 
 
+async def test_equal_thread_ids_of_two_users_are_two_conversations(tmp_path: Path) -> None:
+    async with loaded(tmp_path) as graph:
+        for user in ("ada", "bob"):
+            await graph.arun(question=f"{user} asks", thread_id="t1", user=user)
+        history = (await graph.arun(question="x", thread_id="t1", user="bob"))["history"]
+        assert [message.text for message in history] == ["bob asks", "Two."]
+        assert (await graph.arun(question="y", thread_id="t1"))["history"] == []
+
+
 async def test_without_a_thread_nothing_is_kept_and_that_is_said_once(tmp_path: Path) -> None:
     async with loaded(tmp_path) as graph:
         said: list[str] = []

@@ -196,13 +196,12 @@ class Cached(ChatModel, type="cached"):
         """Among whom a reply may be shared; None if that is not known, so that nothing may be."""
         if self.share == "tenant":
             return [request.tenant]
-        one = request.user if self.share == "user" else request.thread
-        if not one:
+        if not (request.user if self.share == "user" else request.thread):
             self._resources.say_once(
                 f"the model 'cached' shares replies by {self.share}, and a call has no {self.share}: it is not kept"
             )
             return None
-        return [request.tenant, self.share, one]
+        return [request.tenant, request.user, *([request.thread] if self.share == "thread" else [])]
 
     async def _find(self, key: str, request: ChatRequest, who: Sequence[str]) -> Kept | None:
         """A kept reply to this request, or to one whose question means the same."""

@@ -166,8 +166,9 @@ async def test_replies_are_shared_within_a_tenant_unless_a_person_or_a_conversat
     assert [await told(by_tenant, of(*one)) for one in ["AXs", "AYt", "BXs"]] == ["a", "a", "b"]
     by_user = cached(says("a", "b", "c"), share="user")
     assert [await told(by_user, of(*one)) for one in ["AXs", "AXt", "AYs", "BXs"]] == ["a", "a", "b", "c"]
-    by_thread = cached(says("a", "b", "c"), share="thread")
-    assert [await told(by_thread, of(*one)) for one in ["AXs", "AYs", "AXt", "BXs"]] == ["a", "a", "b", "c"]
+    by_thread = cached(says("a", "b", "c", "d"), share="thread")
+    asked = ["AXs", "AXs", "AYs", "AXt", "BXs"]  # equal ids of two people's conversations mean nothing
+    assert [await told(by_thread, of(*one)) for one in asked] == ["a", "a", "b", "c", "d"]
 
 
 async def test_where_it_is_not_known_whose_a_reply_is_nothing_is_kept() -> None:
@@ -296,6 +297,12 @@ def test_in_a_graph_a_second_run_of_the_conversation_is_quick_and_free() -> None
         third = graph.run(question="Where?", thread_id="2")
     assert str(first["answer"]) == str(second["answer"]) == "On the left."
     assert (first.usage.calls, second.usage.calls, third.usage.calls) == (2, 0, 1)
+
+
+def test_in_a_graph_replies_are_kept_for_the_user_of_the_run() -> None:
+    with Graph.parse(GRAPH.replace("share: thread", "share: user")) as graph:
+        used = [graph.run(question="Where?", user=user).usage.calls for user in ("ada", "ada", "bob")]
+    assert used == [2, 0, 1]
 
 
 async def test_two_event_loops_may_ask_at_the_same_time() -> None:
