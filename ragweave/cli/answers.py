@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,10 +21,14 @@ _WIDEST = 100
 
 
 def as_data(result: Result) -> dict[str, Any]:
-    """A result as JSON data."""
+    """A result as data for `json_text`. Raises ValueError if an output holds itself."""
+    try:
+        outputs = plain(result.outputs)
+    except RecursionError:
+        raise ValueError("outputs is nested too deeply for JSON") from None
     return {
         "status": result.status,
-        "outputs": _plain(result.outputs),
+        "outputs": outputs,
         "run_id": result.run_id,
         "thread_id": result.thread_id,
         "usage": _used(result.usage),
@@ -40,16 +45,51 @@ def _used(usage: Usage) -> dict[str, Any]:
     return {**counts, "cost": float(usage.cost) if usage.cost is not None else None, "currency": usage.currency}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Values as dicts, lists and texts; dates in ISO 8601, decimals as texts. What JSON has no form for stays."""
+    from datetime import date, time
+    from decimal import Decimal
+
     from pydantic import BaseModel
 
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        try:
+            return value.model_dump(mode="json")
+        except ValueError:  # something inside has no form in JSON
+            return plain(value.model_dump())
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
+        return [plain(item) for item in value]
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
+    """Data as JSON that every program reads. Raises ValueError that names key and value of what is none, as NaN."""
+    try:
+        return json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
+    except RecursionError:
+        raise ValueError("it is nested too deeply for JSON") from None
+    except (TypeError, ValueError) as error:
+        place, value = next(_faults(data, ""), ("", error))
+        raise ValueError(f"{place} is {reprlib.repr(value)}, which JSON has no form for") from None
+
+
+def _faults(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """What inside a value has no form in JSON, with its place, as `outputs.scores[2]`."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _faults(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for at, item in enumerate(value):
+            yield from _faults(item, f"{place}[{at}]")
+    else:
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError):
+            yield place, value
 
 
 def main_text(outputs: Mapping[str, Any]) -> str:
@@ -65,7 +105,7 @@ def main_text(outputs: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(_plain(value), indent=2, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(plain(value), indent=2, ensure_ascii=False, default=str)
 
 
 def _answer_in(outputs: Mapping[str, Any]) -> Answer | None:
@@ -86,7 +126,12 @@ def _holds_answers(value: Any) -> bool:
 def write_result(result: Result, folders: Sequence[Path], *, as_json: bool, already: bool) -> None:
     """Write what a run gave for programs, or for people as `write_outputs` does."""
     if as_json:
-        say(json.dumps(as_data(result), indent=2, ensure_ascii=False))
+        from ragweave.orchestrator.errors import RagweaveError
+
+        try:
+            say(json_text(as_data(result), indent=2))
+        except ValueError as error:
+            raise RagweaveError(str(error), hint="leave --format json out to see it as text") from None
     else:
         write_outputs(result.outputs, folders, already=already)
 

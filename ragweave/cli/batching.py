@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragweave.cli.answers import as_data
+from ragweave.cli.answers import as_data, json_text, plain
 from ragweave.cli.asking import prepare
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.interrupts import unwinding
@@ -106,6 +106,11 @@ async def _run(
     async def work() -> None:
         for row in rows:
             line = await _line(graph, row, columns, batch.keep)
+            try:
+                if "error" not in line:
+                    file.write(row.number, line)
+            except ValueError as error:
+                line = _failed(row, error)
             if "error" in line:
                 reason = str(line["error"]["message"])
                 if batch.stop:
@@ -113,7 +118,7 @@ async def _run(
                 progress.failures += 1
                 if len(progress.failed) < _SHOWN:
                     progress.failed.append((row.place, reason))
-            file.write(row.number, line)
+                file.write(row.number, line)
             progress.done += 1
             show(progress.done, progress.failures)
 
@@ -138,9 +143,13 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
     """What is written about a row: its outputs, or its error first; then the columns that are kept."""
     from ragweave.orchestrator.errors import InputError, RunError
 
-    kept = {"kept": {name: row.values.get(name) for name in keep}} if keep and not row.error else {}
     if row.error:
         return {"error": {"type": "DatasetError", "message": row.error, "place": row.place}}
+    kept = {"kept": plain({name: row.values.get(name) for name in keep})} if keep else {}
+    try:
+        json_text(kept)  # before the run is paid for
+    except ValueError as error:
+        return _failed(row, error)
     try:
         inputs = _inputs(graph, row.values, columns)
         result = await graph.arun(**inputs)
@@ -154,8 +163,12 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
         cause = error.__cause__ or error
         said = {"type": type(cause).__name__, "message": str(cause), "place": row.place, "node": error.path}
         return {"error": said, **kept}
-    except InputError as error:
-        return {"error": {"type": "InputError", "message": str(error), "place": row.place}, **kept}
+    except (InputError, ValueError) as error:
+        return {**_failed(row, error), **kept}
+
+
+def _failed(row: Row, error: Exception) -> dict[str, Any]:
+    return {"error": {"type": type(error).__name__, "message": str(error), "place": row.place}}
 
 
 def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ragweave.cli.answers import json_text
+
 _ROW = re.compile(rb'\{"row": (\d+)([,}])')
 _ERROR = re.compile(rb'\{"row": \d+, "error": ')
 
@@ -54,8 +56,11 @@ class RowFile:
         return row < len(self._done) and bool(self._done[row])
 
     def write(self, row: int, line: Mapping[str, Any]) -> None:
-        """Add what came of a row, in one write that a kill cannot split from its line's end unnoticed."""
-        text = json.dumps({"row": row, **line}, ensure_ascii=False, allow_nan=False) + "\n"
+        """Add what came of a row, in one write that a kill cannot split from its line's end unnoticed.
+
+        Raises ValueError that names it, and writes nothing, if the line holds what JSON has no form for.
+        """
+        text = json_text({"row": row, **line}) + "\n"
         data = memoryview(text.encode("utf-8", "backslashreplace"))
         while data:
             data = data[os.write(self._file, data) :]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import functools
 import json
 import os
@@ -249,3 +251,80 @@ def test_memory_does_not_grow_with_the_rows(folder: Path) -> None:
             process.returncode = os.waitstatus_to_exitcode(status)
         peaks.append(usage.ru_maxrss / 1024)
     assert peaks[1] - peaks[0] < 20, peaks
+
+
+SCORES = """\
+schema: ragweave/v1
+name: scoring
+inputs: {text: str}
+outputs: [found]
+nodes:
+  score: {type: score_row}
+edges: [start -> score -> end]
+"""
+SCORER = """\
+from typing import Any, TypedDict
+from ragweave import Document, node
+
+class Scored(TypedDict):
+    found: Any
+
+@node(name="score_row")
+def score(text: str) -> Scored:
+    if text == "loop":
+        loop = []
+        loop.append(loop)
+        return {"found": loop}
+    odd = {"nan": float("nan"), "set": {1}, "document": Document(id="a", text="a", metadata={"seen": object})}
+    return {"found": {"scores": [0.5, odd.get(text, 1.0)]}}
+"""
+
+
+def scored(folder: Path, *arguments: str) -> Any:
+    """A finished batch over `in.jsonl` with a node that gives what JSON has no form for."""
+    (folder / "graph.yaml").write_text(SCORES)
+    (folder / "plugin.py").write_text(SCORER)
+    return batch(folder, *arguments)
+
+
+def test_a_row_that_gives_no_json_is_an_error_and_the_others_go_on(folder: Path) -> None:
+    rows(folder, "a", "nan", "set", "b", "loop", "document", "c")
+    done = scored(folder)
+    assert done.returncode == 1, done.stderr
+    assert [line["row"] for line in output(folder)] == [1, 2, 3, 4, 5, 6, 7]
+    assert [line["row"] for line in output(folder) if "outputs" in line] == [1, 4, 7]
+    said = {line["row"]: line["error"] for line in output(folder) if "error" in line}
+    assert said[2] == {
+        "type": "ValueError",
+        "message": "outputs.found.scores[1] is nan, which JSON has no form for",
+        "place": "in.jsonl:2",
+    }
+    assert said[3]["message"] == "outputs.found.scores[1] is {1}, which JSON has no form for"
+    assert said[5]["message"] == "outputs is nested too deeply for JSON"
+    assert said[6]["message"].startswith("outputs.found.scores[1].metadata.seen is <class 'object'>")
+    assert "7 rows, 4 failed" in done.stderr
+    assert "in.jsonl:2: outputs.found.scores[1] is nan" in done.stderr
+
+
+def test_a_row_that_gives_no_json_can_end_the_batch(folder: Path) -> None:
+    rows(folder, "a", "nan", "b")
+    done = scored(folder, "--on-error", "stop", "--concurrency", "1")
+    assert done.returncode == 1
+    assert "stopped at in.jsonl:2: outputs.found.scores[1] is nan" in done.stderr
+    assert [line["row"] for line in output(folder)] == [1]
+
+
+def test_a_kept_column_that_is_no_json_is_told_before_its_row_runs(folder: Path) -> None:
+    (folder / "in.jsonl").write_text('{"text": "a", "id": 1}\n{"text": "b", "id": NaN}\n')
+    assert batch(folder, "--keep", "id").returncode == 1
+    assert output(folder)[1]["error"]["message"] == "kept.id is nan, which JSON has no form for"
+    assert (folder / "calls").read_text() == "a\n"
+
+
+def test_dates_and_decimals_of_a_table_are_kept_as_texts(folder: Path) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    day, price = datetime.date(2026, 3, 1), decimal.Decimal("1.50")
+    parquet.write_table(arrow.table({"text": ["a"], "day": [day], "price": [price]}), folder / "in.parquet")
+    done = batch(folder, "--keep", "day", "--keep", "price", source="in.parquet")
+    assert done.returncode == 0, done.stderr
+    assert output(folder)[0]["kept"] == {"day": "2026-03-01", "price": "1.50"}
