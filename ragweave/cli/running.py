@@ -17,6 +17,9 @@ from ragweave.cli.inputs import add_input, check_missing, with_files
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
 
+_OWN = ("json", "thread", "user", "explain", "yes", "plugin", "format")
+"""Options of the command, which an input of such a name cannot have."""
+
 
 def run_graph(
     path: Path,
@@ -34,7 +37,7 @@ def run_graph(
     given = _from_flags(graph, flags)
     # With inputs on the command line nobody means to pipe some in: a pipe that stays open must not be waited for.
     inputs = {**(_from_text(graph, text) if text is not None or not flags else {}), **given}
-    check_missing(graph, inputs, f"ragweave run {path}", lambda name, value: f"--{name} {value}")
+    check_missing(graph, inputs, f"ragweave run {path}", _option)
     inputs = with_files(graph, inputs)
     folders = prepare(graph, path, agreed=yes)
     trace = Trace() if explain else None
@@ -47,6 +50,10 @@ def run_graph(
         return 1
     write_result(result, folders, as_json=as_json, already=shown)
     return 0
+
+
+def _option(name: str, value: str) -> str:
+    return f"""--json '{{"{name}": "{value}"}}'""" if name in _OWN else f"--{name} {value}"
 
 
 def _from_flags(graph: Graph, flags: Sequence[str]) -> dict[str, Any]:

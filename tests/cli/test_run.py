@@ -113,6 +113,14 @@ def test_wrong_inputs_are_told_with_those_there_are(folder: Path, arguments: tup
     assert done.stderr.count("\n") == 1
 
 
+def test_an_input_with_the_name_of_an_option_is_given_as_json(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(GRAPH.replace("{text: str,", "{text: str, user: str,"))
+    done = ragweave("run", "graph.yaml", "--text", "a", "--user", "ada", cwd=folder)
+    assert done.stderr.endswith("""needs the input 'user' (str); ragweave run graph.yaml --json '{"user": "…"}'\n""")
+    done = ragweave("run", "graph.yaml", "--text", "a", "--json", '{"user": "ada"}', cwd=folder)
+    assert done.returncode == 0
+
+
 def test_explain_shows_each_node_with_time_and_tokens(folder: Path) -> None:
     done = ragweave("run", "graph.yaml", "--text", "hello", "--explain", cwd=folder)
     assert done.stdout == "hello x1 false: I see.\n"
@@ -136,7 +144,7 @@ def test_explain_also_shows_a_run_that_fails(folder: Path) -> None:
 
 
 def test_results_are_json_for_programs(folder: Path) -> None:
-    done = ragweave("run", "graph.yaml", "--text", "hello", "--format", "json", "--thread-id", "7", cwd=folder)
+    done = ragweave("run", "graph.yaml", "--text", "hello", "--format", "json", "--thread", "7", cwd=folder)
     data = json.loads(done.stdout)
     assert (data["status"], data["thread_id"]) == ("done", "7")
     assert data["outputs"]["answer"]["text"] == "hello x1 false: I see."
