@@ -70,14 +70,15 @@ demo: $(VENV)/.local ## Index the cookbook and ask it a question, offline and wi
 	@echo "  ragweave draw $(COOKBOOK)      see the graph"
 	@echo "  less $(COOKBOOK)               read it: the whole program is this file"
 
-check: install ## Lint, check formatting and types, and test the conventions
+check: install ## Lint, check formatting and types, and test the conventions and the documentation
 	@$(BIN)/ruff check -q $(FOLDERS)
 	@$(BIN)/ruff format -q --check $(FOLDERS)
 	@$(BIN)/mypy $(MYPY_FOLDERS)
 	@$(BIN)/python -m pytest -q tests/conventions
 
-test: install ## Run the tests
-	@$(BIN)/python -m pytest -q
+# The conventions are tested by `make check`; CI runs both, so that each test runs once.
+test: install ## Run the tests, but for those of `make check`
+	@$(BIN)/python -m pytest -q --ignore=tests/conventions
 
 test-long: install ## Run the long tests: kill -9, fuzzing, browsers
 	@$(BIN)/python -m pytest -q -m long
