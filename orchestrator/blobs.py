@@ -104,9 +104,12 @@ class Blobs:
                     raise InputError(
                         f"{str(path)!r} has {path.stat().st_size:,} bytes; at most {self.max_blob:,} can be attached"
                     )
-                data = path.read_bytes()
+                with path.open("rb") as file:
+                    data = file.read(self.max_blob + 1)  # a pipe or a device has no size, and perhaps no end
             except OSError as error:
                 raise InputError(f"{str(path)!r} cannot be attached: {error.strerror}") from None
+            if not data:
+                raise InputError(f"{str(path)!r} cannot be attached: it is empty")
         kind = media_type or media_type_of(data, name)
         general = kind.partition("/")[0]
         return BlobPart(
@@ -115,6 +118,11 @@ class Blobs:
             media_type=kind,
             name=name,
         )
+
+    def forget(self, digest: str) -> None:
+        """Let go of the bytes of one hash in memory, if they are held."""
+        with self._lock:
+            self._size -= len(self._held.pop(digest, b""))
 
     def clear(self) -> None:
         """Let go of what is held in memory."""

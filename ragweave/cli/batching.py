@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ragweave.cli.answers import as_data, json_text, plain
 from ragweave.cli.asking import prepare
 from ragweave.cli.graphs import open_graph
+from ragweave.cli.inputs import with_files
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.rowfile import RowFile
 from ragweave.cli.terminal import is_terminal, note, one_line, plural
@@ -22,6 +24,7 @@ from ragweave.cli.terminal import is_terminal, note, one_line, plural
 if TYPE_CHECKING:
     from ragweave.evals.datasets import Row
     from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.values import BlobPart
 
 _SHOWN = 5
 _HEAD = 1 << 20
@@ -102,10 +105,11 @@ async def _run(
 ) -> None:
     """Some workers that take row after row; what is finished is written before the next row is taken."""
     rows = _due(rows, file, batch.limit)
+    files = _Files(graph, batch.source.parent)
 
     async def work() -> None:
         for row in rows:
-            line = await _line(graph, row, columns, batch.keep)
+            line = await _line(graph, row, columns, batch.keep, files)
             try:
                 if "error" not in line:
                     file.write(row.number, line)
@@ -139,7 +143,9 @@ def _due(rows: Iterator[Row], file: RowFile, limit: int | None) -> Iterator[Row]
             yield row
 
 
-async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[str, ...]) -> dict[str, Any]:
+async def _line(
+    graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[str, ...], files: _Files
+) -> dict[str, Any]:
     """What is written about a row: its outputs, or its error first; then the columns that are kept."""
     from ragweave.orchestrator.errors import InputError, RunError
 
@@ -151,8 +157,8 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
     except ValueError as error:
         return _failed(row, error)
     try:
-        inputs = _inputs(graph, row.values, columns)
-        result = await graph.arun(**inputs)
+        with files.attached(_inputs(graph, row.values, columns)) as inputs:
+            result = await graph.arun(inputs)
         if result.status == "parked":
             asked = next(iter(result.asks.values())).question
             return {"error": {"type": "Parked", "message": f"it asks a person: {asked}", "place": row.place}, **kept}
@@ -169,6 +175,36 @@ async def _line(graph: Graph, row: Row, columns: Mapping[str, str], keep: tuple[
 
 def _failed(row: Row, error: Exception) -> dict[str, Any]:
     return {"error": {"type": type(error).__name__, "message": str(error), "place": row.place}}
+
+
+class _Files:
+    """The files of the rows that run; memory is freed of their bytes with the last of these rows that has them."""
+
+    def __init__(self, graph: Graph, folder: Path) -> None:
+        self._graph = graph
+        self._folder = folder
+        self._users: Counter[str] = Counter()
+        graph.blobs.max_memory = sys.maxsize  # what is held here is in use
+
+    @contextlib.contextmanager
+    def attached(self, inputs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """The inputs of a row with its files. Raises InputError."""
+        mine: list[str] = []
+
+        def attach(path: Path) -> BlobPart:
+            part = self._graph.attach(path)
+            mine.append(part.blob)
+            self._users[part.blob] += 1
+            return part
+
+        try:
+            yield with_files(self._graph, inputs, self._folder, attach)
+        finally:
+            for digest in mine:
+                self._users[digest] -= 1
+                if not self._users[digest]:
+                    del self._users[digest]
+                    self._graph.blobs.forget(digest)
 
 
 def _inputs(graph: Graph, values: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:

@@ -63,11 +63,16 @@ def check_missing(graph: Graph, inputs: Mapping[str, Any], command: str, option:
     )
 
 
-def with_files(graph: Graph, inputs: Mapping[str, Any], folder: Path | None = None) -> dict[str, Any]:
-    """The inputs with the bytes that `@path` stands for, where the type is `Part` or `Message`, or has one inside.
+def with_files(
+    graph: Graph,
+    inputs: Mapping[str, Any],
+    folder: Path | None = None,
+    attach: Callable[[Path], BlobPart] | None = None,
+) -> dict[str, Any]:
+    """The inputs with parts of the files that `@path` stands for, where the type is `Part` or `Message`, or holds one.
 
-    Paths are relative to `folder`, by default the working directory. Raises InputError for a file that cannot be read,
-    is too large or empty, and for a text in the place of a part.
+    Paths are relative to `folder`, by default the working directory; `attach` is by default the graph's. Raises
+    InputError for a file that cannot be read, is too large or empty, and for a text in the place of a part.
     """
     from ragweave.orchestrator.errors import InputError
 
@@ -76,7 +81,7 @@ def with_files(graph: Graph, inputs: Mapping[str, Any], folder: Path | None = No
     def attached(text: str) -> BlobPart:
         if not _is_file(text):
             raise InputError(f"the input {name!r} takes a file, not {text!r}", hint=f"a file is {_MARK}PATH")
-        return graph.attach((folder or Path()) / Path(text[1:]).expanduser())
+        return (attach or graph.attach)((folder or Path()) / Path(text.removeprefix(_MARK)).expanduser())
 
     values = {}
     for name, value in inputs.items():
