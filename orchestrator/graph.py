@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.interop.chained import GraphRunnable
     from ragweave.orchestrator.nodes.graph import GivenGraph
+    from ragweave.orchestrator.running.speech import Piece
 
 __all__ = ["Deadline", "Graph", "Overrides", "Plugins", "Result", "read_file"]
 
@@ -195,6 +196,31 @@ class Graph(Lifecycle):
 
         return iterate(
             self.stream(given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs)
+        )
+
+    def chat(
+        self,
+        given: Mapping[str, Any] | None = None,
+        /,
+        *,
+        thread_id: str = "",
+        user: str = "",
+        deadline: Deadline = None,
+        overrides: Overrides = None,
+        **inputs: Any,
+    ) -> AsyncGenerator[Piece, None]:
+        """One run as a chat window shows it: the answer as it comes, at last the whole of it with its sources.
+
+        Each Piece is plain data, to be sent as JSON or as a server-sent event. Nothing of this library is raised: that
+        inputs are wrong or the run failed is the last piece. Leaving early cancels the run.
+        """
+        from ragweave.orchestrator.running.speech import pieces  # for those who chat
+
+        return pieces(
+            self,
+            lambda: self.stream(
+                given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs
+            ),
         )
 
     def batch(

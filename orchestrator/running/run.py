@@ -112,14 +112,14 @@ class Run:
 
     def withdraw(self, path: str) -> None:
         """What the call at `path`, its items and what runs inside it have streamed does not count."""
-        for other in [other for other in self.texts if _inside(other, path)]:
+        for other in [other for other in self.texts if inside(other, path)]:
             self.lost[other] = self.texts.pop(other)
 
     def partial(self, failed: str = "") -> dict[str, str]:
         """By call path, the text that was streamed; also what the call at `failed` streamed in its last try."""
         pieces = {**self.texts}
         if failed:
-            pieces |= {path: lost for path, lost in self.lost.items() if path not in pieces and _inside(path, failed)}
+            pieces |= {path: lost for path, lost in self.lost.items() if path not in pieces and inside(path, failed)}
         return {path: "".join(texts) for path, texts in pieces.items()}
 
     async def flush(self) -> None:
@@ -148,7 +148,7 @@ def _within(path: str, call: str) -> bool:
     return path.startswith(call) and (not rest or rest[0] == "!" or (rest[0] == "/" and not rest[1:2].isdigit()))
 
 
-def _inside(path: str, call: str) -> bool:
+def inside(path: str, call: str) -> bool:
     """True for the path of a call, of its items and members, and of all calls in them."""
     return path.startswith(call) and path[len(call) : len(call) + 1] in ("", "/", "[")
 

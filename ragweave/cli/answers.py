@@ -22,6 +22,8 @@ _WIDEST = 100
 
 def as_data(result: Result) -> dict[str, Any]:
     """A result as data for `json_text`. Raises ValueError if an output holds itself."""
+    from ragweave.orchestrator.result import plain
+
     try:
         outputs = plain(result.outputs)
     except RecursionError:
@@ -43,27 +45,6 @@ def _used(usage: Usage) -> dict[str, Any]:
     if not usage.currency:
         return counts
     return {**counts, "cost": float(usage.cost) if usage.cost is not None else None, "currency": usage.currency}
-
-
-def plain(value: Any) -> Any:
-    """Values as dicts, lists and texts; dates in ISO 8601, decimals as texts. What JSON has no form for stays."""
-    from datetime import date, time
-    from decimal import Decimal
-
-    from pydantic import BaseModel
-
-    if isinstance(value, BaseModel):
-        try:
-            return value.model_dump(mode="json")
-        except ValueError:  # something inside has no form in JSON
-            return plain(value.model_dump())
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value
 
 
 def json_text(data: Mapping[str, Any], indent: int | None = None) -> str:
@@ -92,37 +73,6 @@ def _faults(value: Any, place: str) -> Iterator[tuple[str, Any]]:
             yield place, value
 
 
-def main_text(outputs: Mapping[str, Any]) -> str:
-    """What is to be read first: the answer; without one all outputs by name, but nothing if answers are inside them."""
-    answer = _answer_in(outputs)
-    if answer is not None:
-        return answer.text.strip()
-    if any(_holds_answers(value) for value in outputs.values()):
-        return ""
-    if len(outputs) == 1:
-        return _shown(next(iter(outputs.values())))
-    return "\n".join(f"{name}: {_shown(value)}" for name, value in outputs.items())
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(plain(value), indent=2, ensure_ascii=False, default=str)
-
-
-def _answer_in(outputs: Mapping[str, Any]) -> Answer | None:
-    from ragweave.orchestrator.values import Answer
-
-    return next((value for value in outputs.values() if isinstance(value, Answer)), None)
-
-
-def _holds_answers(value: Any) -> bool:
-    """True of an answer, and of lists and maps with one in them."""
-    from ragweave.orchestrator.values import Answer
-
-    if isinstance(value, Mapping):
-        return any(map(_holds_answers, value.values()))
-    return isinstance(value, Answer) or (isinstance(value, (list, tuple)) and any(map(_holds_answers, value)))
-
-
 def write_result(result: Result, folders: Sequence[Path], *, as_json: bool, already: bool) -> None:
     """Write what a run gave for programs, or for people as `write_outputs` does."""
     if as_json:
@@ -141,7 +91,9 @@ def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, alread
 
     `folders` are those that the sources were read from.
     """
-    answer, main = _answer_in(outputs), main_text(outputs)
+    from ragweave.orchestrator.result import answer_in, main_text
+
+    answer, main = answer_in(outputs), main_text(outputs)
     if main and not already:
         say(clean(main))
     if answer is not None:
@@ -160,9 +112,10 @@ def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, alread
 
 def _pieces(place: str, value: Any) -> Iterator[tuple[str, Any]]:
     """What is written by itself: `answers[0]`, `answers[1]` of a list of answers, a list of words as a whole."""
+    from ragweave.orchestrator.result import holds_answers
     from ragweave.orchestrator.values import Answer
 
-    if isinstance(value, Answer) or not _holds_answers(value):
+    if isinstance(value, Answer) or not holds_answers(value):
         yield place, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
@@ -173,10 +126,11 @@ def _pieces(place: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _write_piece(place: str, piece: Any, folders: Sequence[Path]) -> None:
+    from ragweave.orchestrator.result import shown
     from ragweave.orchestrator.values import Answer
 
     if not isinstance(piece, Answer):
-        say(f"{one_line(place)}: {clean(_shown(piece))}")
+        say(f"{one_line(place)}: {clean(shown(piece))}")
         return
     say(paint(one_line(place), "bold"))
     say(clean(piece.text.strip()))

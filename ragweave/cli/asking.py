@@ -199,7 +199,7 @@ async def turn(
             live.change("")
         raise
     if live is not None:
-        from ragweave.cli.answers import main_text
+        from ragweave.orchestrator.result import main_text
 
         live.change(main_text(result.outputs))
         live.finish()
@@ -215,7 +215,9 @@ async def _streamed(
 ) -> Result:
     if live is None and watch is None:
         return await graph.arun(inputs, **whose._asdict())
-    speaking = ""
+    from ragweave.orchestrator.running.speech import Speech
+
+    speech = Speech(graph)
     result: Result | None = None
     async with contextlib.aclosing(graph.stream(inputs, **whose._asdict())) as events:
         async for event in events:
@@ -225,21 +227,13 @@ async def _streamed(
                 result = event.data["result"]
             elif live is None:
                 pass
-            elif event.kind == "token" and _is_output(graph, event):
-                if event.path != speaking:
-                    speaking = event.path
-                    live.change("")
-                live.add(event.text)
-            elif event.kind == "reset" and event.path == speaking:
-                live.change("")
             elif event.kind == "started":
                 live.status(event.node)
+            else:
+                for piece in speech.heard(event):
+                    if piece.kind == "token":
+                        live.add(piece.text)
+                    else:
+                        live.change("")
     assert result is not None
     return result
-
-
-def _is_output(graph: Graph, event: Event) -> bool:
-    """True if what a node says is (part of) what the graph gives: not a draft, not a note to itself."""
-    node = event.frame.partition("#")[0] or event.node
-    bound = graph.checked.nodes.get(node)
-    return bound is not None and bool(bound.written.keys() & set(graph.plan.spec.outputs))

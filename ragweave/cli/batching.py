@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragweave.cli.answers import as_data, json_text, plain
+from ragweave.cli.answers import as_data, json_text
 from ragweave.cli.asking import prepare
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.inputs import with_files
@@ -148,6 +148,7 @@ async def _line(
 ) -> dict[str, Any]:
     """What is written about a row: its outputs, or its error first; then the columns that are kept."""
     from ragweave.orchestrator.errors import InputError, RunError
+    from ragweave.orchestrator.result import plain
 
     if row.error:
         return {"error": {"type": "DatasetError", "message": row.error, "place": row.place}}
