@@ -281,9 +281,14 @@ class Graph(Lifecycle):
         execution = self._execution(record.thread_id, deadline, None, run_id, user=record.user)
         return await execution.resume(answers or {})
 
-    async def cancel(self, run_id: str) -> bool:
+    async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "") -> bool:
         """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError. False
-        if there is none of this id."""
+        if there is none of this id.
+
+        With a `thread_id` instead: the runs that go on or wait in this thread of the `user`.
+        """
+        if thread_id:
+            return self._threads.interrupt(thread_id, "its thread was told to stop", user=user)
         active = self._active.get(run_id)
         if active is None:
             return False

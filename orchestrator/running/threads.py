@@ -108,6 +108,15 @@ class ThreadQueues:
         finally:
             self._next(whose)
 
+    def interrupt(self, thread_id: str, reason: str, *, user: str = "") -> bool:
+        """Take their turns away from all runs of this user's thread; False if there are none."""
+        with self._lock:
+            whose = user, thread_id
+            if whose not in self._holding:
+                return False
+            self._interrupt(whose, reason)
+            return True
+
     def interrupt_all(self, reason: str) -> None:
         """Take every turn away."""
         with self._lock:

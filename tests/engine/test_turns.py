@@ -63,6 +63,26 @@ async def test_the_newest_run_takes_over_and_the_text_of_the_older_one_is_kept()
     assert graph._threads._waiting == graph._threads._holding == {}
 
 
+async def test_a_thread_is_told_to_stop() -> None:
+    gates = {at: Gate() for at in range(3)}
+    graph = spoken(gates)
+    first, second, other = (
+        asyncio.ensure_future(graph.arun(n=at, thread_id="t", user=user)) for at, user in enumerate(["", "", "bob"])
+    )
+    for at in (0, 2):
+        await gates[at].started.wait()
+    assert not await graph.cancel(thread_id="u")
+    assert await graph.cancel(thread_id="t")
+    with pytest.raises(RunError, match="was cancelled: its thread was told to stop") as one:
+        await first
+    with pytest.raises(RunError, match="told to stop") as two:
+        await second
+    assert (dict(one.value.partial), two.value.status) == ({"a#1": "number 0"}, "cancelled")
+    assert not await graph.cancel(thread_id="t")
+    gates[2].open()
+    assert (await other)["n"] == 2  # it is another user's thread
+
+
 async def test_a_run_that_takes_over_starts_when_the_older_one_has_ended() -> None:
     gates = {0: Gate(), 1: Gate()}
     order: list[str] = []
