@@ -16,6 +16,7 @@ from typing import Any
 from ragweave.orchestrator.models.extraction.questions import content
 from ragweave.orchestrator.models.extraction.segments import segments, sentences
 from ragweave.orchestrator.models.extraction.words import fold, related, stem, stems, weight, words
+from ragweave.orchestrator.texts.numerals import numbers
 from ragweave.orchestrator.values import Document
 
 HELD = 0.6
@@ -24,7 +25,8 @@ ANSWERED = 0.3
 """The share of the question's words, by weight, that the answer or what it quotes must hold."""
 
 _MARK = re.compile(r"\s*\[\d{1,3}(?:[,;–-]\s?\d{1,3})*\]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_ITEM = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s|$)", re.MULTILINE)
+"""The number of an item of a list."""
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-ZÀ-Þ][\w’'-]*[a-zß-ÿ][\w’'-]*", re.MULTILINE)
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|nobody|nothing|neither|nor|without|cannot|unable|hardly)\b|n['’]t\b", re.IGNORECASE
@@ -44,11 +46,14 @@ def unfounded(text: str, documents: Sequence[Document]) -> list[Finding]:
     """Sentences of an answer that the documents do not hold: a number, a name, a "not" or most words are missing."""
     places = [place for document in documents for place in _places(document)]
     everything = frozenset().union(*(place.stems for place in places)) if places else frozenset()
-    numbers = frozenset().union(*(place.numbers for place in places)) if places else frozenset()
+    known = frozenset().union(*(place.numbers for place in places)) if places else frozenset()
     found = []
-    for start, end in sentences(text):
+    spans = list(sentences(text))
+    for start, end in spans:
         said = _MARK.sub("", text[start:end])
-        reason = _fault(said, places, everything, numbers)
+        if len(spans) > 1:
+            said = _ITEM.sub("", said)
+        reason = _fault(said, places, everything, known)
         if reason:
             found.append(Finding(f"{reason}: {_short(said)!r}", spans=[(start, end)]))
     return found
@@ -120,19 +125,22 @@ def _places(document: Document) -> list[_Place]:
         around = frozenset().union(*own[max(0, place - 1) : place + 2])
         above = frozenset().union(*(stems(heading) for heading in part.headings))
         near = " ".join(other.text for other in parts[max(0, place - 1) : place + 2])
-        numbers = _numbers(f"{near} {document.title} {part.lead} {' '.join(part.headings)}")
-        found.append(_Place(own[place], around | title | above | stems(part.lead), numbers, _negated(part.text)))
+        figures = numbers(f"{near} {document.title} {part.lead} {' '.join(part.headings)}", loosely=True)
+        found.append(
+            _Place(own[place], around | title | above | stems(part.lead), frozenset(figures), _negated(part.text))
+        )
     return found
 
 
-def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], numbers: frozenset[str]) -> str:
+def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], known: frozenset[str]) -> str:
     """Why a sentence is unfounded; empty if it is not."""
+    figures = numbers(said)
+    for value, written in figures.items():
+        if value not in known:
+            return f"the number {written} is in no document"
     terms = {term: weight(term) for term in _stems(said)}
     if not terms:
         return ""
-    absent = sorted(_numbers(said) - numbers)
-    if absent:
-        return f"the number {absent[0]} is in no document"
     for name in _NAME.findall(said):
         # A title in a sentence, as in `"When to salt"`, has capitals at words that name nothing.
         if weight(stem(name)) and not any(related(stem(name), term) for term in everything):
@@ -148,8 +156,9 @@ def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], numb
             best, share = place, (held + 0.01 * own) / total
     if best is None or share < HELD:
         return "no document says most of it"
-    if not _numbers(said) <= best.numbers:
-        return f"the number {min(_numbers(said) - best.numbers)} stands elsewhere in the documents"
+    for value, written in figures.items():
+        if value not in best.numbers:
+            return f"the number {written} stands elsewhere in the documents"
     if _negated(said) != best.negated and len(terms.keys() & best.own) / len(terms) >= HELD:
         return "the documents say it with a negation" if best.negated else "the documents say it without the negation"
     return ""
@@ -157,17 +166,6 @@ def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], numb
 
 def _stems(text: str) -> frozenset[str]:
     return frozenset(word.stem for word in words(text) if weight(word.stem) > 0.0 and not word.stem[0].isdigit())
-
-
-def _numbers(text: str) -> frozenset[str]:
-    """Numbers, also those written as words, in one form: `1,000` and `1000`, `2.50` and `2.5`."""
-    found = {_one_form(match) for match in _NUMBER.findall(text)}
-    return frozenset(found | {word.stem for word in words(text) if word.stem.isdigit()})
-
-
-def _one_form(number: str) -> str:
-    plain = re.sub(r"[.,](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _negated(text: str) -> bool:

@@ -43,7 +43,8 @@ def using(**models: Any) -> Context:
     "text",
     [
         "The ferry takes 40 minutes. [1]",
-        "It takes forty minutes from Lisk to Dorn.".replace("forty", "40"),
+        "It takes forty minutes from Lisk to Dorn.",
+        "1. The ferry takes 40 minutes.\n2. A ticket costs 1,250.00 crowns.",
         "On Sundays, the ferry does not run [1].",
         "A ticket costs 1250 crowns.",
         "Bicycles travel free. Captain Brandt has steered the ferry since 1998.",
@@ -60,6 +61,9 @@ def test_what_the_documents_say_is_founded(text: str) -> None:
     [
         ("The ferry takes 45 minutes.", "the number 45 is in no document"),
         ("The ferry takes 1998 minutes.", "the number 1998 stands elsewhere"),
+        ("The ferry takes fifty minutes.", "the number fifty is in no document"),
+        ("The ferry takes ¾ minutes.", "the number ¾ is in no document"),
+        ("It is 41.", "the number 41 is in no document"),
         ("The ferry from Lisk to Kelm takes 40 minutes.", "the name Kelm is in no document"),
         ("The ferry runs on Sundays.", "the documents say it with a negation"),
         ("Bicycles do not travel free of charge.", "the documents say it without the negation"),
