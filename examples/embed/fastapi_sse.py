@@ -4,7 +4,6 @@ uvicorn fastapi_sse:app
 """
 
 import gc
-import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
-from ragweave import Graph, RagweaveError
+from ragweave import Graph
 
-graph = Graph.load(Path(__file__).parent / "help.yaml", turns="interrupt")
+graph = Graph.load(Path(__file__).with_name("help.yaml"), turns="interrupt")
 
 
 @asynccontextmanager
@@ -37,23 +36,9 @@ class Turn(BaseModel):
 
 
 async def answered(turn: Turn) -> AsyncIterator[str]:
-    try:
-        events = graph.stream(question=turn.question, thread_id=turn.thread_id, overrides=turn.overrides)
-        async with aclosing(events):  # a client that goes away ends its run
-            async for event in events:
-                if event.kind == "token":
-                    yield told("token", text=event.text)
-                elif event.kind == "reset":  # what was streamed is tried again: clear it
-                    yield told("reset")
-                elif event.kind == "run_done":
-                    answer = event.data["result"]["answer"]
-                    yield told("answer", text=str(answer), sources=[one.source for one in answer.citations])
-    except RagweaveError as error:
-        yield told("error", message=str(error))
-
-
-def told(kind: str, **data: Any) -> str:
-    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"
+    async with aclosing(graph.chat(**turn.model_dump())) as pieces:  # a client that goes away ends its run
+        async for piece in pieces:
+            yield piece.sse()
 
 
 @app.post("/chat")

@@ -1,10 +1,9 @@
-"""A chat over a plain WebSocket: questions come as text, events go as JSON; each connection is a conversation.
+"""A chat over a plain WebSocket: questions come as text, pieces of answers go as JSON; a connection is a conversation.
 
 python websocket.py [PORT]
 """
 
 import asyncio
-import json
 import sys
 from contextlib import aclosing
 from pathlib import Path
@@ -12,36 +11,25 @@ from pathlib import Path
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from ragweave import Graph, RagweaveError
+from ragweave import Graph
 
-graph = Graph.load(Path(__file__).parent / "help.yaml", turns="interrupt")
+graph = Graph.load(Path(__file__).with_name("help.yaml"), turns="interrupt")
 
 
 async def answer(socket: ServerConnection, question: str) -> None:
-    try:
-        async with aclosing(graph.stream(question=question, thread_id=str(socket.id))) as events:
-            async for event in events:
-                if event.kind == "token":
-                    await socket.send(json.dumps({"kind": "token", "text": event.text}))
-                elif event.kind == "reset":  # what was streamed is tried again: clear it
-                    await socket.send(json.dumps({"kind": "reset"}))
-                elif event.kind == "run_done":
-                    await socket.send(json.dumps({"kind": "answer", "text": str(event.data["result"]["answer"])}))
-    except RagweaveError as error:  # also that a newer question took over
-        await socket.send(json.dumps({"kind": "error", "message": str(error)}))
+    async with aclosing(graph.chat(question=question, thread_id=str(socket.id))) as pieces:
+        async for piece in pieces:
+            await socket.send(piece.json())
 
 
 async def talk(socket: ServerConnection) -> None:
-    turns: set[asyncio.Task[None]] = set()
     try:
-        async for question in socket:
-            turns.add(turn := asyncio.create_task(answer(socket, str(question))))
-            turn.add_done_callback(turns.discard)
-    except ConnectionClosed:
-        pass  # without a goodbye
-    finally:
-        for turn in turns:  # a client that goes away ends its runs
-            turn.cancel()
+        async with asyncio.TaskGroup() as answers:
+            while True:
+                question = str(await socket.recv())
+                answers.create_task(answer(socket, question))
+    except* ConnectionClosed:  # a client that goes away ends its runs
+        pass
 
 
 async def main(port: int) -> None:
