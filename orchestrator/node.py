@@ -17,7 +17,7 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import PluginError
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.types import Type, type_of
+from ragweave.orchestrator.types import Type, texts_of, type_of
 from ragweave.orchestrator.values import Ask
 
 POLICIES = (
@@ -53,6 +53,17 @@ class Write(NamedTuple):
 
     type: Type
     certain: bool = True
+    values: frozenset[str] | None = None
+    """The only texts that it can be, or of a list the only ones that can be in it; None if it can be any. A return
+    type says so with `Literal`. The checker warns of a condition that compares the key with another text."""
+
+
+class Remark(NamedTuple):
+    """What is doubtful about the settings of a node, though it can run. `place` is the way to it from the settings:
+    `("labels", "refund", 2)`."""
+
+    message: str
+    place: tuple[str | int, ...] = ()
 
 
 class Signature(NamedTuple):
@@ -60,6 +71,8 @@ class Signature(NamedTuple):
 
     reads: Mapping[str, Read] = MappingProxyType({})
     writes: Mapping[str, Write] = MappingProxyType({})
+    remarks: tuple[Remark, ...] = ()
+    """Each becomes a warning of the graph."""
 
 
 class Node(BaseModel):
@@ -241,7 +254,7 @@ def _writes(returned: Any, owner: str) -> dict[str, Write]:
             certain = typing.get_origin(annotation) is typing.Required
             annotation = typing.get_args(annotation)[0]
         try:
-            writes[key] = Write(type_of(annotation), certain)
+            writes[key] = Write(type_of(annotation), certain, texts_of(annotation))
         except TypeError as error:
             raise TypeError(f"{owner}: return key {key!r}: {error}") from None
     return writes

@@ -82,6 +82,20 @@ def type_of(annotation: Any) -> Type:
     raise TypeError(f"{name!r} cannot be the type of a state key{did_you_mean(name, [*SCALARS, 'json', *_models])}")
 
 
+def texts_of(annotation: Any) -> frozenset[str] | None:
+    """The only texts that an annotation allows: `Literal["a", "b"]`, or a list of it. None if it allows any."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return frozenset(args) if all(isinstance(arg, str) for arg in args) else None
+    if origin in (typing.Annotated, list, Sequence):
+        return texts_of(args[0])
+    if origin in (tuple, typing.Union, types.UnionType):
+        parts = [texts_of(arg) for arg in args if arg not in (type(None), ...)]
+        known = [part for part in parts if part is not None]
+        return frozenset().union(*known) if known and len(known) == len(parts) else None
+    return None
+
+
 def assignable(reader: Type, writer: Type) -> bool:
     """True if what `writer` describes may be read as `reader`."""
     if reader == writer or reader.word == "json":

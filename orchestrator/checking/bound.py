@@ -46,6 +46,8 @@ class BoundNode(NamedTuple):
     """State keys that every successful call writes."""
     written: Mapping[str, Type] = MappingProxyType({})
     """Every state key that it may write, with the type that state then has (with `map`, the list or its merge)."""
+    values: Mapping[str, frozenset[str]] = MappingProxyType({})
+    """Of those keys, the ones that can only be certain texts, or lists of certain texts."""
 
     @property
     def policies(self) -> NodePolicies:
@@ -63,6 +65,8 @@ class Checked:
     nodes: dict[str, BoundNode] = field(default_factory=dict)
     keys: dict[str, Type] = field(default_factory=dict)
     """Every state key with its type; an `accumulate` key has the type of its list."""
+    values: dict[str, frozenset[str]] = field(default_factory=dict)
+    """State keys that can only be certain texts, or lists of certain texts, whoever writes them."""
     conditions: dict[tuple[int, int], Condition] = field(default_factory=dict)
     """Compiled `when`s by node number and route index."""
     problems: list[Problem] = field(default_factory=list)

@@ -10,6 +10,7 @@ import re
 
 from ragweave.orchestrator.checking.blind import blind_spots, known_nodes, without_echoes
 from ragweave.orchestrator.checking.bound import Checked
+from ragweave.orchestrator.checking.closed import closed_keys, strange_texts
 from ragweave.orchestrator.checking.dataflow import Flow
 from ragweave.orchestrator.checking.declarations import Ways, check_loops, check_parallel, key_sets
 from ragweave.orchestrator.checking.definite import check_definite
@@ -49,6 +50,8 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
     checked = Checked(spec, shape, structure, bound, dict(table.types))
     if ERROR in table.writers:
         checked.keys.setdefault(ERROR, FAILURE)
+    if table.whole:
+        checked.values = closed_keys(spec, nodes)
     check_conditions(findings, checked, table, silent)
     if sound:
         sets = key_sets(checked, nodes, shape, table)
@@ -75,6 +78,7 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
         return
     from ragweave.orchestrator.checking.conditions import Conditions, Trouble, place_in  # not for a graph without any
 
+    closed = {key: values for key, values in checked.values.items() if key not in silent}
     number = {name: position for position, name in enumerate(shape.names)}
     conditions = Conditions({**dict.fromkeys(table.writers, JSON), **checked.keys})
     for source, exits in spec.exits.items():
@@ -85,6 +89,9 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
             if not isinstance(result, Trouble):
                 if source in number:
                     checked.conditions[number[source], index] = result
+                for message, offset, old, new in strange_texts(route.when, closed):
+                    mark = place_in(spec.text, spec.value_mark(*route.place, "when"), route.when, offset)
+                    findings.add("RW425", message, mark, "warning", fix=(old, new) if new else None)
                 continue
             mark = place_in(spec.text, spec.value_mark(*route.place, "when"), route.when, result.offset)
             root = re.match(r"\w*", route.when[result.offset :])

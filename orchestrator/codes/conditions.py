@@ -1,4 +1,4 @@
-"""Codes RW421 to RW424: conditions."""
+"""Codes RW421 to RW425: conditions."""
 
 from __future__ import annotations
 
@@ -123,6 +123,38 @@ edges:
       - {when: answer.confidence > 0.0, to: again}
       - {to: end}
   - again -> end
+""",
+    ),
+    Code(
+        "RW425",
+        "a condition expects a text that never comes",
+        "Some keys can only be certain texts: the label of a classifier is one of its labels or `other`. Compared with "
+        "another text, such a key is never equal. This is only a warning; but the route would never be taken.",
+        """\
+nodes:
+  mood: {type: classifier, reads: {text: question}, labels: {good: [It is fine], bad: [It is bad]}}
+  greet: {type: reply, text: Hello.}
+  console: {type: reply, text: Oh dear.}
+edges:
+  - start -> mood
+  - from: mood
+    routes:
+      - {when: label == 'baad', to: console}
+      - {to: greet}
+  - greet, console -> end
+""",
+        """\
+nodes:
+  mood: {type: classifier, reads: {text: question}, labels: {good: [It is fine], bad: [It is bad]}}
+  greet: {type: reply, text: Hello.}
+  console: {type: reply, text: Oh dear.}
+edges:
+  - start -> mood
+  - from: mood
+    routes:
+      - {when: label == 'bad', to: console}
+      - {to: greet}
+  - greet, console -> end
 """,
     ),
 )

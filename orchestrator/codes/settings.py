@@ -1,4 +1,4 @@
-"""Codes RW123 to RW131 and RW3xx: policies, prompts, resources and the environment."""
+"""Codes RW123 to RW132 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -123,6 +123,26 @@ overrides: {text: greet.txet}
 """,
         """\
 overrides: {text: greet.text}
+""",
+    ),
+    Code(
+        "RW132",
+        "a doubtful setting",
+        "The node can run, but hardly means what its settings say: the same text is an example of two labels, say. "
+        "This is only a warning.",
+        """\
+nodes:
+  mood: {type: classifier, reads: {text: question}, labels: {good: [Not bad, Well], bad: [not bad, Awful]}}
+  greet: {type: reply, text: "{label}"}
+edges:
+  - start -> mood -> greet -> end
+""",
+        """\
+nodes:
+  mood: {type: classifier, reads: {text: question}, labels: {good: [Not bad, Well], bad: [Awful]}}
+  greet: {type: reply, text: "{label}"}
+edges:
+  - start -> mood -> greet -> end
 """,
     ),
     Code(

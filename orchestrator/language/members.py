@@ -7,6 +7,7 @@ from typing import Any
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode, Member
+from ragweave.orchestrator.checking.closed import values_of
 from ragweave.orchestrator.errors import GraphError, RagweaveError
 from ragweave.orchestrator.language.keys import is_id
 from ragweave.orchestrator.language.policies import NodePolicies
@@ -59,7 +60,7 @@ def bind_node(builder: Builder, entry: NodeSpec, node: Node, *, partial: bool = 
 
 def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
     try:
-        return node.signature(builder.resources)
+        signature = node.signature(builder.resources)
     except GraphError as error:  # of a graph inside this one
         from ragweave.orchestrator.language.inner import tell_inner_graph  # for an inner graph with problems
 
@@ -71,6 +72,11 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
         builder.report.key(place, "RW128", f"{path(place)}: {error}")
     except Exception as error:  # a plugin may raise anything
         builder.report.key(place, "RW128", f"{path(place)}: {told(error)}")
+    else:
+        for remark in signature.remarks:
+            message = f"{path(place)}: {remark.message}"
+            builder.report.value((*place, *remark.place), "RW132", message, severity="warning")
+        return signature
     return None
 
 
@@ -287,4 +293,5 @@ def _bound(name: str, members: Sequence[Member], racing: bool, mapped: str | Non
         optional=frozenset(optional - required),
         certain=frozenset(certain or ()),
         written=written,
+        values=values_of(members),
     )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypedDict
 
 from pydantic import Field, model_validator
 
-from ragweave.orchestrator.classifying.examples import Examples, of_file, of_map, of_names
+from ragweave.orchestrator.classifying.examples import Columns, Examples, of_file, of_map, of_names
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatRequest, EmbedderName, ModelName, PromptName
 from ragweave.orchestrator.errors import InputError, MissingExtra, ResourceError
-from ragweave.orchestrator.node import Node, Signature
+from ragweave.orchestrator.node import Node, Remark, Signature
 from ragweave.orchestrator.resources import Resources
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SHOWN = 4
 """Examples of each label that a chat model is told."""
+TOLD = 5
+"""Texts under two labels that are named; of more only the number is said."""
 _lock = threading.Lock()
 
 
@@ -55,6 +57,14 @@ class Classifier(Node, type="classifier"):
     labels_file: str | None = Field(
         None, min_length=1, description="Examples in a .jsonl, .csv or .yaml file: a text and a label a row."
     )
+    text_column: str | None = Field(
+        None,
+        min_length=1,
+        description="The column of labels_file with the text; else text, question, query, utterance or example.",
+    )
+    label_column: str | None = Field(
+        None, min_length=1, description="The column with the label; else label, intent, category or class."
+    )
     head: Literal["linear", "nearest"] = Field(
         "linear", description="linear is trained on the examples; nearest compares with each of them."
     )
@@ -75,6 +85,11 @@ class Classifier(Node, type="classifier"):
         if len(given) != 1:
             found = " and ".join(given) if given else "none of them"
             raise ValueError(f"a classifier takes labels, labels_file or transformer; it was given {found}")
+        columns = [name for name in ("text_column", "label_column") if getattr(self, name) is not None]
+        if columns and self.labels_file is None:
+            raise ValueError(f"{columns[0]} goes with labels_file, which is not given")
+        if len(columns) == 2 and self.text_column == self.label_column:
+            raise ValueError(f"text_column and label_column are both {self.text_column!r}")
         if self.transformer is not None and self.model is not None:
             raise ValueError("a classifier takes model or transformer, not both")
         decider = "model" if self.model is not None else "transformer" if self.transformer is not None else ""
@@ -86,14 +101,29 @@ class Classifier(Node, type="classifier"):
         return self
 
     def signature(self, resources: Resources) -> Signature:
-        """Reads `text`. Raises ResourceError for examples or a folder that cannot be used."""
+        """Reads `text`; writes one of its labels. Raises ResourceError for examples or a folder that cannot be used."""
+        remarks: tuple[Remark, ...] = ()
         if self.transformer is not None:
             from ragweave.orchestrator.models.local.files import look  # only this way needs it
 
-            look(self._path(self.transformer, resources), task="text-classification")
+            named = look(self._path(self.transformer, resources), task="text-classification").get("id2label")
+            labels = list(named.values()) if isinstance(named, Mapping) else []
         else:
-            self._examples(resources)
-        return self.declared
+            examples = self._examples(resources)
+            labels, remarks = list(examples.labels), self._remarks(examples)
+        writes = dict(self.declared.writes)
+        if labels:
+            names = frozenset(map(str, labels))
+            writes["label"] = writes["label"]._replace(values=names | {self.other})
+            writes["candidates"] = writes["candidates"]._replace(values=names - {self.other})
+        return self.declared._replace(writes=writes, remarks=remarks)
+
+    def _remarks(self, examples: Examples) -> tuple[Remark, ...]:
+        """What is doubtful about the examples, and how much more of it there is."""
+        where = ("labels_file",) if self.labels_file is not None else ()
+        told = tuple(Remark(one.message, where or one.place) for one in examples.remarks[:TOLD])
+        more = len(examples.remarks) - TOLD
+        return (*told, Remark(f"{more} more texts stand under two labels", where or ("labels",))) if more > 0 else told
 
     def warm_up(self, resources: Resources) -> None:
         """Train it, or read what was trained before."""
@@ -142,8 +172,8 @@ class Classifier(Node, type="classifier"):
             names_only = isinstance(self.labels, list)
             source = self._source(resources, names_only)
             made = trained(examples, source, self.head, resources.folder / FOLDER, names_only=names_only)
-            for warning in examples.warnings:
-                resources.say(f"classifier: {warning}")
+            for remark in self._remarks(examples):
+                resources.say(f"classifier: {remark.message}")
             if made.seconds:
                 resources.say(_summary(examples, made, self.threshold == "auto"))
             resources.put("classifiers", self._name, made)
@@ -210,12 +240,15 @@ class Classifier(Node, type="classifier"):
         if self.labels is not None:
             return of_map(self.labels)
         assert self.labels_file is not None
-        return of_file(self._path(self.labels_file, resources), self.labels_file)
+        columns = Columns(self.text_column, self.label_column)
+        return of_file(self._path(self.labels_file, resources), self.labels_file, columns)
 
     @property
     def _name(self) -> str:
         """Equal settings share what was trained; the threshold and the name of the rest do not matter to it."""
-        return self.model_dump_json(include={"labels", "labels_file", "head", "embedder"})
+        return self.model_dump_json(
+            include={"labels", "labels_file", "text_column", "label_column", "head", "embedder"}
+        )
 
     @staticmethod
     def _path(name: str, resources: Resources) -> Path:

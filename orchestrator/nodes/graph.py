@@ -40,7 +40,8 @@ class GraphNode(Node, type="graph"):
         graph = self._load(resources)
         spec, keys = graph.plan.spec, graph.plan.keys
         reads = {name: Read(key.type or JSON, not key.has_default) for name, key in spec.inputs.items()}
-        return Signature(reads, {name: Write(keys.get(name, JSON)) for name in spec.outputs})
+        values = graph.checked.values
+        return Signature(reads, {name: Write(keys.get(name, JSON), values=values.get(name)) for name in spec.outputs})
 
     @property
     def plan(self) -> Plan:

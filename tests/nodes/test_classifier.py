@@ -234,6 +234,20 @@ async def test_what_is_no_text_is_refused() -> None:
         ("labels_file: wide.csv", "wide.csv:3: more fields than the header has; put a text with commas in"),
         ("labels_file: bad.yaml", "bad.yaml:2:"),
         ("labels_file: rows.yaml", "rows.yaml:2: 'label' is 3, not a text"),
+        (
+            "labels_file: names.csv",
+            "names.csv:2: the row has no 'text' (nor question, query, utterance, example); it has:",
+        ),
+        ("labels_file: names.csv", "it has: msg, intents; say which it is, as in text_column: msg"),
+        ("labels_file: names.csv, text_column: msg", "say which it is, as in label_column: intents"),
+        (
+            "labels_file: names.csv, text_column: body, label_column: intents",
+            "names.csv:2: the row has no 'body', which text_column names; there is: intents, msg",
+        ),
+        ("labels_file: names.csv, text_column: msgs", "which text_column names; did you mean 'msg'?"),
+        ("labels_file: names.csv, text_column: msg, label_column: msg", "text_column and label_column are both 'msg'"),
+        ("labels: [a, b], label_column: x", "label_column goes with labels_file, which is not given"),
+        ("labels_file: map.yaml, text_column: x", "is a map of labels to texts and has no columns; delete text_column"),
         ("labels_file: latin.csv", "labels_file 'latin.csv' is not UTF-8"),
         ("head: linear", "takes labels, labels_file or transformer; it was given none of them"),
         ("labels: [a, b], labels_file: x.csv", "it was given labels and labels_file"),
@@ -247,6 +261,8 @@ def test_what_cannot_be_taught_is_said_when_the_graph_is_loaded(tmp_path: Path, 
     (tmp_path / "intents.jsonl").write_text('{"text": "x", "label": "a"}\n{"text": "y", "tag": "b"}\n')
     (tmp_path / "torn.jsonl").write_text('{"text": "x", "label": "a"}\n\n{"text": "y", "la\n')
     (tmp_path / "wide.csv").write_text("text,label\nx,a\ny, z,b\n")
+    (tmp_path / "names.csv").write_text("msg,intents\nx,a\ny,b\n")
+    (tmp_path / "map.yaml").write_text("a: [x]\nb: [y]\n")
     (tmp_path / "bad.yaml").write_text("a: [x]\nb: [y\n")
     (tmp_path / "rows.yaml").write_text("- {text: x, label: a}\n- {text: y, label: 3}\n")
     (tmp_path / "latin.csv").write_bytes("text,label\né,a\n".encode("latin-1"))
@@ -274,10 +290,39 @@ def test_what_cannot_be_taught_is_said_when_the_graph_is_loaded(tmp_path: Path, 
 async def test_examples_come_from_files(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     node = Classifier(labels_file=name, embedder=None)
-    assert node.signature(Resources(folder=tmp_path)) == Classifier.declared
+    assert node.signature(Resources(folder=tmp_path)).writes["label"].values == {"refund", "hours", "other"}
     found = await node(text="my money", ctx=here(tmp_path))
     assert found["label"] == "refund"
     assert found["candidates"] == ["refund", "hours"]
+
+
+async def test_columns_can_have_any_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,message,topic,label\n1,money back,refund,x\n2,open?,hours,x\n")
+    node = Classifier(labels_file="a.csv", text_column="message", label_column="topic", embedder=None)
+    assert (await node(text="my money", ctx=here(tmp_path)))["candidates"] == ["refund", "hours"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "line", "column", "place"),
+    [
+        ("labels: {a: [x, y], b: [z, X, Y]}", 5, 57, "labels.b[1]: 'X' is an example of 'b', and at labels.a[0] of"),
+        ("labels: {a: x, b: X}", 5, 48, "labels.b: 'X' is an example of 'b', and at labels.a of 'a'"),
+        ("labels_file: a.csv", 5, 43, "a.csv:3: 'X' is an example of 'b', and at a.csv:2 of 'a'; delete one of them"),
+        ("labels_file: many.csv", 5, 43, "3 more texts stand under two labels"),
+    ],
+)
+def test_a_text_under_two_labels_is_a_warning_of_the_graph(
+    tmp_path: Path, settings: str, line: int, column: int, place: str
+) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nx,a\nX,b\n")
+    rows = [f"{text},{label}\n" for label in "ab" for text in "stuvwxyz"]
+    (tmp_path / "many.csv").write_text("text,label\n" + "".join(rows))
+    (tmp_path / "graph.yaml").write_text(
+        "schema: ragweave/v1\ninputs: {text: str}\noutputs: [label]\nnodes:\n"
+        f"  intent: {{type: classifier, {settings}}}\nedges: [start -> intent -> end]\n"
+    )
+    told = [problem for problem in Graph.load(tmp_path / "graph.yaml").check() if place in problem.message]
+    assert [(one.code, one.severity, one.line, one.column) for one in told] == [("RW132", "warning", line, column)]
 
 
 async def test_a_text_under_two_labels_is_told_with_both_places(tmp_path: Path) -> None:
@@ -305,7 +350,8 @@ async def test_a_model_in_a_folder_decides_with_its_own_labels(tmp_path: Path) -
     ctx, folder = here(tmp_path), str(kept("bert", head="SequenceClassification", labels=("good", "bad", "odd")))
     node = Classifier(transformer=folder)
     assert ctx.resources is not None
-    assert node.signature(ctx.resources) == Classifier.declared
+    assert node.signature(ctx.resources).writes["label"].values == {"good", "bad", "odd", "other"}
+    assert node.signature(ctx.resources).writes["candidates"].values == {"good", "bad", "odd"}
     try:
         found = await asyncio.gather(*(node(text=f"tea {number}", ctx=ctx) for number in range(20)))
         pipeline = ctx.resources.built("pipelines", f"classifier {folder}")
