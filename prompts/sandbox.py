@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import BaseModel
@@ -48,8 +48,15 @@ def names(text: str) -> list[str]:
     """The variables that a template takes from outside, in alphabetical order; none for a text that is no template."""
     from jinja2.meta import find_undeclared_variables  # only what infers its variables needs it
 
+    environment = _environment()
     try:
-        return sorted(find_undeclared_variables(_environment().parse(text)))
+        tree = environment.parse(text)
+        # An unknown filter or test is a fault of its own, and takes no variable away.
+        for used in tree.find_all(nodes.Filter):
+            used.name = used.name if used.name in environment.filters else "default"
+        for tested in tree.find_all(nodes.Test):
+            tested.name = tested.name if tested.name in environment.tests else "defined"
+        return sorted(find_undeclared_variables(tree))
     except (TemplateSyntaxError, ValueError, OverflowError, RecursionError):
         return []
 

@@ -139,3 +139,18 @@ def test_faults_are_found_when_the_graph_is_loaded(old: str, new: str, place: st
         Graph.parse(GRAPH.replace(old, new))
     assert message in str(caught.value)
     assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ name | shout }} and {{ age }}", ["unknown filter 'shout'"]),
+        ("{% if name is big %}{{ age }}{% endif %}", ["unknown test 'big'"]),
+        ("{{ name | shout(age, first=1) }} {{ name | loud }}", ["unknown filter 'shout'", "unknown filter 'loud'"]),
+    ],
+)
+def test_an_unknown_filter_is_one_fault_and_takes_no_variable_away(template: str, said: list[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Transform(text={"greeting": template})
+    message = caught.value.errors()[0]["msg"].removeprefix("Value error, ")
+    assert [fault for fault in message.split("; ") if fault.startswith("unknown")] == said
