@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import textwrap
@@ -15,6 +16,8 @@ from ragweave.cli.terminal import paint, say, width
 if TYPE_CHECKING:
     from ragweave.orchestrator.language.catalogue import Setting, TypeEntry
 
+_LAST = 28
+"""Characters that the last column of a table has at least."""
 _LOOK_ALIKES = str.maketrans("OIL", "011")
 
 
@@ -133,20 +136,36 @@ def _write_text(text: str) -> None:
 
 
 def _write_rows(rows: Iterable[Sequence[str]], indent: str = "") -> None:
-    """Columns; what is too long in the last goes on below itself."""
+    """Columns; what is too long in one, but for the first, goes on below itself."""
     rows = list(rows)
     if not rows:
         return
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    widths = _widths(rows, width(sys.stdout) - len(indent))
     for row in rows:
-        cells = [paint(row[0], "cyan") + " " * (widths[0] - len(row[0]))]
-        cells += [text.ljust(size) for text, size in zip(row[1:-1], widths[1:], strict=True)]
-        start = indent + "".join(f"{cell}  " for cell in cells)
-        taken = len(indent) + sum(widths) + 2 * len(widths)
-        lines = textwrap.wrap(row[-1], max(width(sys.stdout) - taken, 30)) or [""]
-        say((start + lines[0]).rstrip())
-        for line in lines[1:]:
-            say(" " * taken + line)
+        wrapped = [
+            textwrap.wrap(text, size, break_long_words=False, break_on_hyphens=False)
+            for text, size in zip(row[:-1], widths[:-1], strict=True)
+        ]
+        wrapped += [textwrap.wrap(row[-1], widths[-1])]
+        for number, parts in enumerate(itertools.zip_longest(*wrapped, fillvalue="")):
+            cells = [text.ljust(size) for text, size in zip(parts, widths, strict=True)]
+            if not number:
+                cells[0] = paint(row[0], "cyan") + cells[0][len(row[0]) :]
+            say((indent + "  ".join(cells)).rstrip())
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is; the widest but the first give way, never within a word, until the last has room."""
+    columns = [[row[column] for row in rows] for column in range(len(rows[0]) - 1)]
+    widths = [max(map(len, column)) for column in columns]
+    words = [max(len(word) for text in column for word in (text.split() or [""])) for column in columns]
+    gaps = 2 * len(widths)
+    while sum(widths) + gaps + _LAST > room:
+        slack = [number for number in range(1, len(widths)) if widths[number] > max(words[number], 8)]
+        if not slack:
+            break
+        widths[max(slack, key=widths.__getitem__)] -= 1
+    return [*widths, max(room - sum(widths) - gaps, _LAST)]
 
 
 def explain_code(code: str | None) -> int:

@@ -143,3 +143,13 @@ def test_a_graph_with_mistakes_is_not_drawn(folder: Path) -> None:
     done = ragweave("draw", "graph.yaml", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
     assert "did you mean 'model'?" in done.stderr
+
+
+def test_a_table_fits_the_terminal_and_splits_no_word_of_a_setting() -> None:
+    seen = on_terminal("nodes", "transformers", columns=90, env={"NO_COLOR": "1"})
+    lines = seen.raw.splitlines()
+    assert max(map(len, lines)) <= 90
+    assert all(word in seen.raw for word in ("zero-shot-classification |", "text2text-generation\n", "cuda:1"))
+    settings = lines[lines.index("Settings") :]
+    (column,) = {line.index("required") for line in settings if "required  " in line}
+    assert column < 60
