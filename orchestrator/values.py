@@ -89,11 +89,10 @@ Part = Annotated[TextPart | BlobPart, Field(discriminator="type")]
 class ToolCall(Value):
     """A model's wish to call a tool."""
 
-    id: str
-    name: str
-    arguments: Mapping[str, Any] = Field(default_factory=dict)
-    memo: str = ""
-    """What the server wants back with this call when the conversation goes on, as it came; most want nothing."""
+    id: str = Field(description="By which its result is told from those of other calls.")
+    name: str = Field(description="Of the tool.")
+    arguments: Mapping[str, Any] = Field(default_factory=dict, description="Of the call, by name.")
+    memo: str = Field("", description="What the server wants back with this call when the conversation goes on.")
 
 
 class ToolResult(Value):
@@ -137,17 +136,13 @@ class Verdict(Value):
 class Usage(Value):
     """Calls, tokens and money that a run, a node or a call has used; values add up with `+`."""
 
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    """Of the input tokens, those that the endpoint had in its cache."""
-    priced: int = 0
-    """Of the calls, those whose cost is known."""
-    spent: Decimal = Decimal(0)
-    """What those calls cost together, exactly."""
-    currency: str = ""
-    """Of `spent`."""
+    calls: int = Field(0, description="Calls of models.")
+    input_tokens: int = Field(0, description="Tokens that models read.")
+    output_tokens: int = Field(0, description="Tokens that models wrote.")
+    cached_tokens: int = Field(0, description="Of the input tokens, those that the endpoint had in its cache.")
+    priced: int = Field(0, description="Of the calls, those whose cost is known.")
+    spent: Decimal = Field(Decimal(0), description="What those calls cost together, exactly.")
+    currency: str = Field("", description="Of `spent`.")
 
     @property
     def cost(self) -> Decimal | None:

@@ -34,13 +34,13 @@ class ScriptedReply(BaseModel):
     text: str = Field("", description="What the model says; it is streamed word by word.")
     chunks: tuple[str, ...] = Field((), description="The text in the pieces in which to stream it, instead of `text`.")
     when: str = Field("", description="Answer each request whose last user message holds this text or /pattern/.")
-    tool_calls: tuple[ToolCall, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = Field((), description="Tools that the model wants to be called.")
     usage: Usage | None = Field(None, description="Without it, words are counted as tokens.")
-    confidence: float | None = Field(None, ge=0, le=1)
-    finish: str = ""
+    confidence: float | None = Field(None, ge=0, le=1, description="How sure the model is of its answer, from 0 to 1.")
+    finish: str = Field("", description="Why the reply ends, such as length; by default stop or tool_calls.")
     error: str = Field("", description="Fail with a ModelError of this message, after the text if there is one.")
     transient: bool = Field(False, description="Whether a retry of that error may help.")
-    retry_after: Pause | None = None
+    retry_after: Pause | None = Field(None, description="How long to wait before that retry.")
     delay: Pause = Field(0.0, description="The pause before the first piece.")
     pace: Pause = Field(0.0, description="The pause before each further piece.")
 

@@ -144,4 +144,8 @@ def test_every_setting_and_policy_is_explained() -> None:
     assert say["properties"]["text"]["description"] == "What is said."
     assert say["properties"]["times"]["description"] == "How often it is said."
     assert all(definitions[name].get("description") for name in definitions if name.startswith("policy."))
+    scripted = [name for name in definitions if name.startswith("models.scripted")]
+    keys = [(name, key, rule) for name in scripted for key, rule in definitions[name].get("properties", {}).items()]
+    assert len(keys) > 15
+    assert [(name, key) for name, key, rule in keys if not (rule.get("description") or rule.get("$ref"))] == []
     assert {"const": "say", "description": "Say a text."} in definitions["nodes"]["properties"]["type"]["anyOf"]
