@@ -182,13 +182,14 @@ class _Reader:
         text = entry.get("when")
         if "when" not in entry:
             return None
-        if isinstance(text, str) and text.strip():
+        word = text.strip() if isinstance(text, str) else text
+        if isinstance(text, str) and word not in ("", "true", "false"):
             return text
-        hint = (
-            "leave 'when' out for a route that is always taken"
-            if text in (True, None, "")
-            else "such as verdict.passed"
-        )
+        hint = "such as verdict.passed"
+        if word in (True, "true", None, ""):
+            hint = "leave 'when' out for a route that is always taken"
+        elif word in (False, "false"):
+            hint = "leave a route out that is never taken"
         self.report.wrong_kind((*place, "when"), "a condition", text, hint)
         return "true"
 
