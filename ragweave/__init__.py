@@ -6,6 +6,7 @@ The names below are what a program needs; each loads what stands behind it when 
 
 import importlib
 import os
+import sys
 
 __version__ = "0.1.0"
 
@@ -77,18 +78,28 @@ def __dir__() -> list[str]:
 
 
 def _check_links(folder: str) -> None:
-    """Raise an ImportError if the links to the five sub-packages were checked out as text files."""
+    """Raise an ImportError if the links to the five sub-packages were checked out as text files.
+
+    The command ends with the message instead: this is imported before anything of the command that could catch it.
+    """
     for name in ("orchestrator", "tools", "retrievers", "prompts", "evals"):
         path = os.path.join(folder, name)
         if os.path.isfile(path):
-            raise ImportError(
+            message = (
                 f"{path} should be a symbolic link to the folder '../{name}', but it is a text file: this copy of "
                 "ragweave was made where symbolic links are off (git on Windows, or a zip file unpacked without them). "
                 "In a git clone, run `git config core.symlinks true` and then `git checkout -- ragweave` (on Windows "
-                "with Developer Mode on). From a zip file, clone with git instead, or `pip install ragweave`.",
-                name=f"{__name__}.{name}",
-                path=path,
+                "with Developer Mode on). From a zip file, clone with git instead, or `pip install ragweave`."
             )
+            if _is_the_command():
+                sys.exit(f"error: {message}")
+            raise ImportError(message, name=f"{__name__}.{name}", path=path)
+
+
+def _is_the_command() -> bool:
+    """True of `ragweave` and of `python -m ragweave`, which has no path yet while its package is imported."""
+    program = sys.argv[0] if sys.argv else ""
+    return os.path.basename(program) in ("ragweave", "ragweave.exe") or (program == "-m" and __name__ in sys.orig_argv)
 
 
 _check_links(os.path.dirname(os.path.abspath(__file__)))

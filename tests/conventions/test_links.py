@@ -46,6 +46,25 @@ def test_links_that_became_text_files_are_recognised(tmp_path: Path, module: str
     assert "`git checkout -- ragweave`" in message
 
 
+@pytest.mark.parametrize("how", [("-m", "ragweave", "--version"), ("bin/ragweave", "--version")])
+def test_the_command_says_it_in_one_line(tmp_path: Path, how: tuple[str, ...]) -> None:
+    copy_with_text_files_for_links(tmp_path)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ragweave").write_text("from ragweave.cli import main\nmain()\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, *how],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert "it is a text file" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_git_makes_such_text_files_and_the_way_out_is_one(tmp_path: Path) -> None:
     def git(*arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=tmp_path, capture_output=True, check=True)
