@@ -7,10 +7,7 @@ import hashlib
 import hmac
 import importlib.util
 import json
-import os
 import re
-import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -28,8 +25,7 @@ from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.graph import Graph
 from tests.conventions.documents import blocks
 from tests.conventions.sources import ROOT
-
-WARRANTY, FOUR = "How long is the warranty of a lamp?", "warranty of four years"
+from tests.examples.servers import FOUR, WARRANTY, free_port, indexed, started
 
 
 class Said(TypedDict):
@@ -39,38 +35,7 @@ class Said(TypedDict):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the example, indexed."""
-    copy = tmp_path_factory.mktemp("embed") / "embed"
-    shutil.copytree(ROOT / "examples/embed", copy, ignore=shutil.ignore_patterns(".ragweave", "__pycache__"))
-    subprocess.run([sys.executable, "-m", "ragweave", "index", "help.yaml"], cwd=copy, check=True, capture_output=True)
-    return copy
-
-
-@contextmanager
-def started(folder: Path, command: list[str], ready: str, **environ: str) -> Iterator[str]:
-    """A server process; what `ready` matches in what it prints."""
-    process = subprocess.Popen(
-        [sys.executable, *command],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "CHAT_MODEL": "", **environ},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        said = ""
-        for line in process.stdout:
-            said += line
-            found = re.search(ready, line)
-            if found:
-                yield found[1]
-                break
-        else:
-            pytest.fail(f"the server did not start: {said}")
-    finally:
-        process.terminate()
-        rest = process.communicate(timeout=20)[0]
-    assert "Traceback" not in rest, rest
+    return indexed(tmp_path_factory.mktemp("embed"))
 
 
 @contextmanager
@@ -117,9 +82,7 @@ async def test_fastapi_streams_tokens_and_the_answer_with_its_sources(folder: Pa
 
 
 async def test_a_websocket_is_a_conversation(folder: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with started(folder, ["websocket.py", str(port)], r"(listening)"):
         async with connect(f"ws://127.0.0.1:{port}") as client:
             await client.send(WARRANTY)
