@@ -70,9 +70,9 @@ def batch_file(batch: Batch) -> int:
     graph.store = MemoryStore(keep=0, keep_open=0)  # the output is the record: memory must not grow with the rows
     graph.resources.notice = note
     columns = _columns(graph, batch.columns)
-    prepare(graph, batch.graph, agreed=False)
     rows = read_rows(batch.source)
     total = batch.limit if batch.limit is not None else count_rows(batch.source)
+    prepare(graph, batch.graph, agreed=False)
     file = RowFile(batch.target, _identity(batch), overwrite=batch.overwrite)
     before, begun, progress = len(file), time.monotonic(), _Progress()
     if before:

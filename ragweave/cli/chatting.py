@@ -70,7 +70,7 @@ def chat(asked: Chat) -> int:
 
 def _opened(asked: Chat) -> tuple[Graph, Sequence[Path], str]:
     """The graph, where its documents lie, and the command that opens it again."""
-    from ragweave.orchestrator.errors import InputError, did_you_mean
+    from ragweave.orchestrator.errors import InputError
 
     hint = "ragweave chat GRAPH, or ragweave chat --docs FOLDER"
     if (asked.graph is None) == (asked.docs is None):
@@ -82,9 +82,7 @@ def _opened(asked: Chat) -> tuple[Graph, Sequence[Path], str]:
         return graph, [asked.docs], f"ragweave chat --docs {shlex.quote(str(asked.docs))}"
     assert asked.graph is not None
     graph = open_graph(asked.graph, asked.plugins)
-    given = inputs_of(graph, Asked("", asked.inputs), f"ragweave chat {asked.graph}")
-    for name in given.keys() - graph.plan.spec.inputs.keys():
-        raise InputError(f"{graph.name!r} has no input {name!r}{did_you_mean(name, graph.plan.spec.inputs)}")
+    inputs_of(graph, Asked("", asked.inputs), f"ragweave chat {asked.graph}")
     folders = prepare(graph, asked.graph, agreed=asked.yes)
     return graph, folders, f"ragweave chat {shlex.quote(str(asked.graph))}"
 

@@ -104,13 +104,21 @@ def status_of(error: BaseException) -> int:
 
 
 def _not_understood(error: Any) -> int:
-    """Show how the command goes, and what of it was not understood."""
-    said = error.message.replace("Value error, ", "")
-    if said.startswith("Got unexpected extra argument") and error.ctx is not None and error.ctx.info_name == "ask":
-        said += "; put the question in quotes"
-    error.message = said
+    """Say what of the command line was not understood, and where it is explained."""
+    command = error.ctx.command_path if error.ctx is not None else "ragweave"
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    if near := getattr(error, "possibilities", None):
+        from ragweave.orchestrator.errors import did_you_mean
+
+        said = f"no such option: {error.option_name}{did_you_mean(error.option_name, near)}"
     with contextlib.suppress(BrokenPipeError):
-        error.show()
+        if type(error).__name__ == "NoArgsIsHelpError":  # nothing was asked for: the help is all there is to say
+            error.show()
+            return int(error.exit_code)
+        said = said[:1].lower() + said[1:].replace(". Did you mean", "; did you mean")
+        if said.startswith("got unexpected extra argument") and command == "ragweave ask":
+            said += "; put the question in quotes"
+        complain(f"{said}; `{command} -h` explains it")
     return int(error.exit_code)
 
 

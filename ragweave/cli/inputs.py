@@ -69,12 +69,14 @@ def with_files(
     folder: Path | None = None,
     attach: Callable[[Path], BlobPart] | None = None,
 ) -> dict[str, Any]:
-    """The inputs with parts of the files that `@path` stands for, where the type is `Part` or `Message`, or holds one.
+    """The inputs of a run, checked, with parts of the files that `@path` stands for where a part or message belongs.
 
     Paths are relative to `folder`, by default the working directory; `attach` is by default the graph's. Raises
-    InputError for a file that cannot be read, is too large or empty, and for a text in the place of a part.
+    InputError for a file that cannot be read, is too large or empty, for a text in the place of a part, and for what is
+    not of its type.
     """
     from ragweave.orchestrator.errors import InputError
+    from ragweave.orchestrator.running.inputs import check_inputs
 
     declared = graph.plan.spec.inputs
 
@@ -87,7 +89,7 @@ def with_files(
     for name, value in inputs.items():
         kind = declared[name].type if name in declared else None
         values[name] = _attached(value, kind, attached) if _takes_files(kind) else value
-    return values
+    return check_inputs(graph.plan, values)
 
 
 def _takes_files(kind: Type | None) -> bool:

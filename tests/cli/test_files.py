@@ -168,9 +168,9 @@ def test_bytes_are_held_while_a_row_has_them_and_no_longer(folder: Path) -> None
 
     graph = Graph.parse(VISION.replace("MODEL", "type: extractive"))
     files = _Files(graph, folder)
-    cat, both = {"picture": "@files/cat.png"}, {"picture": "@files/cat.png", "question": "@files/dog.png"}
-    with files.attached(cat) as first:
-        with files.attached(both) as second:
+    row = {"picture": "@files/cat.png", "question": "@files/dog.png"}
+    with files.attached(row) as first:
+        with files.attached(row) as second:
             assert second["question"] == "@files/dog.png"
             assert first["picture"].blob == second["picture"].blob
         assert first["picture"].blob in graph.blobs

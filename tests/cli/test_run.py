@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import COMMAND, environment, ragweave
+from tests.cli.running import GRAPH as NOTES
 
 GRAPH = """\
 schema: ragweave/v1
@@ -111,6 +112,15 @@ def test_wrong_inputs_are_told_with_those_there_are(folder: Path, arguments: tup
     assert done.returncode == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_inputs_are_looked_at_before_an_index_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "graph.yaml").write_text(
+        NOTES.replace("{question: str}", "{question: str, n: {type: int, default: 1}}")
+    )
+    for command in (["run", "graph.yaml", "--question", "a", "--n", "x"], ["ask", "graph.yaml", "a", "--input", "n=x"]):
+        done = ragweave(*command, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (1, "error: input 'n' must be int, not 'x'\n")
 
 
 def test_an_input_with_the_name_of_an_option_is_given_as_json(folder: Path) -> None:
