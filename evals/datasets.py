@@ -6,6 +6,7 @@ rest of the file.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +51,8 @@ def count_rows(path: Path) -> int | None:
             lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
         return max(lines - (reader is _comma_separated), 0)
     if reader is _parquet:
-        return int(_arrow("pyarrow.parquet").ParquetFile(path).metadata.num_rows)
+        with _parquet_faults(path):
+            return int(_arrow("pyarrow.parquet").ParquetFile(path).metadata.num_rows)
     return None
 
 
@@ -145,11 +147,19 @@ def _columns(number: int, place: str, values: dict[str | None, Any], columns: in
 
 
 def _parquet(path: Path) -> Iterator[Row]:
-    arrow = _arrow("pyarrow")
-    try:
+    with _parquet_faults(path):
         batches = _arrow("pyarrow.parquet").ParquetFile(path).iter_batches(_BATCH)
         yield from _batched(path, batches)
-    except arrow.ArrowInvalid as error:
+
+
+@contextlib.contextmanager
+def _parquet_faults(path: Path) -> Iterator[None]:
+    arrow = _arrow("pyarrow")
+    try:
+        yield
+    except (arrow.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         raise DatasetError(f"{str(path)!r} is not Parquet: {error}") from None
 
 

@@ -52,6 +52,8 @@ class _Progress:
     failed: list[tuple[str, str]] = field(default_factory=list)
     """Place and reason of the first rows that failed."""
     failures: int = 0
+    columns: set[str] = field(default_factory=set)
+    """Of all rows."""
 
 
 class _Stopped(Exception):
@@ -109,6 +111,7 @@ async def _run(
 
     async def work() -> None:
         for row in rows:
+            progress.columns |= row.values.keys()
             line = await _line(graph, row, columns, batch.keep, files)
             try:
                 if "error" not in line:
@@ -131,8 +134,14 @@ async def _run(
             async with asyncio.TaskGroup() as group:
                 for _ in range(batch.concurrency):
                     group.create_task(work())
-        except* _Stopped as stops:
-            raise stops.exceptions[0] from None
+        except BaseExceptionGroup as group:  # of a row that ends the batch, or of the file of rows
+            raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _due(rows: Iterator[Row], file: RowFile, limit: int | None) -> Iterator[Row]:
@@ -257,12 +266,17 @@ def _identity(batch: Batch) -> dict[str, Any]:
 
 
 def _summarise(batch: Batch, file: RowFile, progress: _Progress, seconds: float) -> None:
+    from ragweave.orchestrator.errors import did_you_mean
+
     if not progress.done:
         note(f"{batch.source} -> {batch.target}: all {plural(len(file), 'row')} were done before")
     else:
         failed = f", {file.failed:,} failed" if file.failed else ""
         rate = f", {progress.done / seconds:,.0f} a second" if seconds >= 1 else ""
         note(f"{batch.source} -> {batch.target}: {plural(len(file), 'row')}{failed}{rate}, {seconds:.1f} s")
+    for name in batch.keep:
+        if progress.columns and name not in progress.columns:
+            note(f"  --keep {name}: no row has this column{did_you_mean(name, sorted(progress.columns))}")
     for place, reason in progress.failed:
         note(f"  {place}: {one_line(reason)}")
     if progress.failures > len(progress.failed):

@@ -134,10 +134,13 @@ async def _local_servers() -> list[Finding]:
 
 
 def _graph(path: Path, plugins: Sequence[str]) -> Iterator[Finding]:
-    from ragweave.orchestrator.errors import RagweaveError
+    from ragweave.orchestrator.errors import GraphError, RagweaveError
 
     try:
         checked = check_file(path, plugins)
+    except GraphError as error:
+        yield Finding("fail", "graph", f"{path}: {'; '.join(problem.message for problem in error.problems)}")
+        return
     except RagweaveError as error:
         yield Finding("fail", "graph", str(error))
         return

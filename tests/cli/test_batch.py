@@ -328,3 +328,22 @@ def test_dates_and_decimals_of_a_table_are_kept_as_texts(folder: Path) -> None:
     done = batch(folder, "--keep", "day", "--keep", "price", source="in.parquet")
     assert done.returncode == 0, done.stderr
     assert output(folder)[0]["kept"] == {"day": "2026-03-01", "price": "1.50"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("in.csv", "error: 'in.csv' is not UTF-8: "), ("in.parquet", "error: 'in.parquet' is not Parquet: ")],
+)
+def test_a_file_of_rows_that_is_none_is_one_line(folder: Path, name: str, said: str) -> None:
+    (folder / name).write_bytes(b"text\n" + bytes(range(256)))
+    done = batch(folder, source=name)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_kept_column_that_no_row_has_is_said(folder: Path) -> None:
+    rows(folder, "a", "b")
+    done = batch(folder, "--keep", "idd", "--keep", "id")
+    assert "--keep idd: no row has this column; did you mean 'id'?" in done.stderr
+    assert "--keep id:" not in done.stderr
