@@ -162,12 +162,12 @@ def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
 
     for job in jobs_of(graph.plan.spec):
         about = f"index {job.name}"
-        if is_missing(job):
-            yield Finding("fail", about, f"there is none yet: run `ragweave index {path}`")
-            continue
         try:
+            if is_missing(job):
+                yield Finding("fail", about, f"there is none yet: run `ragweave index {path}`")
+                continue
             changed = staleness(job)
-        except RagweaveError as error:
+        except (RagweaveError, OSError) as error:
             yield Finding("fail", about, str(error))
             continue
         if changed:
