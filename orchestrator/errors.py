@@ -87,6 +87,10 @@ class JournalError(RagweaveError):
     """A stored run cannot be read: it is damaged, of another version, or not there."""
 
 
+class RunTaken(JournalError):
+    """A run cannot be written by this worker: another one goes on with it, or has taken it over."""
+
+
 class OutputError(RagweaveError, KeyError):
     """A Result has no output of this name."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies
 from ragweave.orchestrator.naming import ResourceSpec
@@ -108,7 +108,7 @@ class Spec:
     defaults: NodePolicies = NO_POLICIES
     """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
-    durability: str = "async"
+    durability: Literal["sync", "async", "exit"] = "async"
     overrides: dict[str, tuple[Target, ...]] = field(default_factory=dict)
     """The settings that a call may give anew, by the name under which it gives them."""
     prices: str = ""

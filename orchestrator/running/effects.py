@@ -64,7 +64,7 @@ def question(path: str, choices: tuple[str, ...]) -> Parked:
 async def _journaled(call: Runner, values: Mapping[str, Any], ctx: Context, run: Run, seconds: float | None) -> Any:
     _tell(run, ctx, "effect_started", {})
     try:
-        await run.flush()
+        await run.flush(safe=True)
     except BaseException:
         _tell(run, ctx, "effect_ended", {"error": "it was not begun"})
         raise
@@ -81,7 +81,7 @@ async def _journaled(call: Runner, values: Mapping[str, Any], ctx: Context, run:
             raise
     if not task.cancelled():
         _outcome(task, run, ctx)
-        await run.flush()
+        await run.flush(safe=True)
     return task.result()
 
 

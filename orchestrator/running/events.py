@@ -9,7 +9,7 @@ in the stream only    started, token, reset, retry, fallback, skipped
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import time as clock
+from time import time
 from typing import Any
 
 JOURNALED = frozenset(
@@ -19,6 +19,9 @@ JOURNALED = frozenset(
         "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
     )
 )  # fmt: skip
+
+clock = time
+"""The clock of journals: seconds since 1970."""
 
 _NOTHING: Mapping[str, Any] = {}
 

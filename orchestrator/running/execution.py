@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,8 @@ class Execution:
     """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
     __slots__ = (
-        "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "thread_id", "turn", "user", "whole",
+        "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "tenant", "thread_id", "turn", "user",
+        "whole",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +41,7 @@ class Execution:
         deadline: float | None,
         sink: Sink | None,
         user: str = "",
+        tenant: str = "",
     ) -> None:
         self.graph = graph
         self.edition = graph._edition
@@ -45,6 +49,7 @@ class Execution:
         self.run_id = run_id if run_id is not None else new_run_id()
         self.thread_id = thread_id
         self.user = user
+        self.tenant = tenant
         self.deadline = deadline
         """Seconds from the start or the resume; None for the graph's own, or what is left of it."""
         self.whole = deadline
@@ -52,6 +57,11 @@ class Execution:
         self.sink = sink
         self.turn: Turn | None = None
         self.overrides: Mapping[str, Any] = {}
+
+    @property
+    def _whose(self) -> str:
+        """Two tenants never share a thread, nor do two users of one."""
+        return f"{self.tenant}\0{self.user}" if self.tenant else self.user
 
     def override(self, given: Any) -> None:
         """Go by a plan with other settings. Raises InputError."""
@@ -67,7 +77,7 @@ class Execution:
         try:
             if not self.thread_id:
                 return await self._start(inputs)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self.user) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self._whose) as self.turn:
                 return await self._start(inputs)
         finally:
             if edition.leave():
@@ -81,7 +91,7 @@ class Execution:
             if not self.thread_id:
                 async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
                     return await self._resume(answers)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self.user) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self._whose) as self.turn:
                 return await self._resume(answers)
         finally:
             if edition.leave():
@@ -89,37 +99,55 @@ class Execution:
 
     async def _resume(self, answers: Mapping[str, Any]) -> Result:
         from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither
-        from ragweave.orchestrator.running.fold import fold, fold_all, standing
+        from ragweave.orchestrator.running.fold import fold, standing
 
-        graph = self.graph
-        record = await graph.store.record(self.run_id)
+        graph, store = self.graph, self.graph.store
+        record = await store.record(self.run_id)
         if self.run_id in graph._active:
             hint = "wait for it, or cancel it first: await graph.cancel(run_id)"
             raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
         if record is None or record.status == "done":
             status = "gone" if record is None else record.status
             raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
-        events = await graph.store.events(self.run_id)
-        overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
-        if overrides:
-            self.override(overrides)
-        snapshot = fold_all(self.plan, events)
-        if "" not in snapshot.frames:
-            raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
-        check_answers(snapshot.asks, answers)
-        run = Run(self.run_id, self.thread_id, graph.store, self.sink, self.user)
+        before = record.status
+        await store.take(self.run_id, self.plan.spec.durability)
+        try:
+            snapshot = await self._snapshot()
+            check_answers(snapshot.asks, answers)
+            left, self.whole = self._left(snapshot)
+        except BaseException:
+            await uninterrupted(store.end(self.run_id, before))
+            raise
+        run = self._run()
         given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
-        left, self.whole = self._left(snapshot)
         told = {} if self.deadline is None else {"deadline": self.deadline}
         self.deadline = left
         for event in (Event("run_resumed", data=told), *given):
             run.journal(event)
             snapshot = fold(snapshot, event)
-        await graph.store.end(self.run_id, "running")
         frames = standing(snapshot)
         ledger, ready = frames.pop("")
         run.restore(snapshot, frames)
         return await self._execute(run, ledger, ready)
+
+    async def _snapshot(self) -> Snapshot:
+        """Where the run stands, by its journal."""
+        from ragweave.orchestrator.running.fold import fold_all  # a run that starts anew needs it not
+
+        store = self.graph.store
+        events = await store.events(self.run_id)
+        overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
+        if overrides:
+            self.override(overrides)
+        snapshot = fold_all(self.plan, events, live=store.live)
+        if "" not in snapshot.frames:
+            raise JournalError(f"the journal of run {self.run_id!r} does not say how it started")
+        return snapshot
+
+    def _run(self) -> Run:
+        run = Run(self.run_id, self.thread_id, self.graph.store, self.sink, self.user, self.tenant)
+        run.unhurried = self.plan.spec.durability == "sync"
+        return run
 
     def _left(self, snapshot: Snapshot) -> tuple[float | None, float | None]:
         """The seconds that a resumed run has, and of how many in all: what it was given now, else what is left."""
@@ -162,9 +190,10 @@ class Execution:
 
     async def _start(self, inputs: Mapping[str, Any]) -> Result:
         graph = self.graph
-        record = RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", inputs, self.user)
-        await graph.store.begin(record)
-        run = Run(self.run_id, self.thread_id, graph.store, self.sink, self.user)
+        spec = self.plan.spec
+        record = RunRecord(self.run_id, self.thread_id, spec.name, "running", self.user, self.tenant)
+        await graph.store.begin(record, "", spec.durability)
+        run = self._run()
         data: dict[str, Any] = {"inputs": inputs}
         if self.deadline is None:
             self.deadline = self.plan.spec.deadline
@@ -186,6 +215,8 @@ class Execution:
         graph._active[self.run_id] = (loop, walker)
         if self.turn is not None:
             self.turn.begun(walker.cancel)
+        if not graph.store.immediate:
+            graph.store.watch(self.run_id, functools.partial(_tell, loop, walker))
         began = loop.time()
         try:
             outcome = await walker.execute(ready, self.deadline, self.whole)
@@ -217,20 +248,25 @@ class Execution:
         return result
 
     async def _end(self, run: Run, event: Event, status: Status, result: Result | None = None) -> None:
-        """Journal how the run ended, and show it to whoever listens, with the Result."""
+        """Journal how the run ended, and then show it to whoever listens, with the Result."""
         run.append(event.record())
-        if run.sink is not None:
-            shown = {**event.data, "result": result} if result is not None else event.data
-            run.sink.push(Event(event.kind, data=shown))
         if self.graph.store.immediate:
             await self._settle(run, status)  # nothing in it waits, so no cancel can break it off
         else:
             await uninterrupted(self._settle(run, status))
+        if run.sink is not None:
+            shown = {**event.data, "result": result} if result is not None else event.data
+            run.sink.push(Event(event.kind, data=shown))
 
     async def _settle(self, run: Run, status: Status) -> None:
-        await run.flush()
         run.close()
         await self.graph.store.end(self.run_id, status)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, walker: Walker, reason: str) -> None:
+    """End a run that can be written no more, from whichever thread says so."""
+    with contextlib.suppress(RuntimeError):  # its event loop is closed
+        loop.call_soon_threadsafe(walker.cancel, reason)
 
 
 def _cancelled(run: Run, seconds: float) -> Event:

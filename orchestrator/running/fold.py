@@ -13,6 +13,7 @@ from ragweave.orchestrator.running.events import Event, asking, call_path
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.state import Log, State
+from ragweave.orchestrator.running.typed import typed_ask, typed_inputs, typed_outputs, typed_writes
 from ragweave.orchestrator.running.walker import first_state, written
 from ragweave.orchestrator.values import Usage
 
@@ -57,12 +58,48 @@ def due(snapshot: Snapshot) -> list[str]:
     )
 
 
-def fold_all(plan: Plan, events: Iterable[Event]) -> Snapshot:
-    """The snapshot after all of these events. Raises JournalError where they do not fit the graph."""
+def fold_all(plan: Plan, events: Iterable[Event], *, live: bool = True) -> Snapshot:
+    """The snapshot after all of these events. Raises JournalError where they do not fit the graph.
+
+    Those that are not `live` hold plain JSON, which gets the types that the graph declares.
+    """
     snapshot = Snapshot(plan)
     for event in events:
-        snapshot = fold(snapshot, event)
+        snapshot = fold(snapshot, event if live else restored(snapshot, event))
     return snapshot
+
+
+def restored(snapshot: Snapshot, event: Event) -> Event:
+    """An event that was read from a store, with the types that the graph declares. Raises JournalError."""
+    data = _restored(snapshot, event)
+    if data is event.data:
+        return event
+    copy = Event(*event.record())
+    copy.data = data
+    return copy
+
+
+def _restored(snapshot: Snapshot, event: Event) -> Mapping[str, Any]:
+    kind, data = event.kind, event.data
+    try:
+        if kind == "run_started":
+            return {**data, "inputs": typed_inputs(snapshot.plan, data["inputs"], "its start")}
+        if kind == "run_done":
+            return {**data, "outputs": typed_outputs(snapshot.plan, data["outputs"])}
+        if kind == "entered":
+            inputs = typed_inputs(_nested_plan(snapshot, event), data["inputs"], event.path)
+            origins = {str(key): int(mask) for key, mask in data["origins"].items()}
+            return {**data, "inputs": inputs, "origins": origins}
+        if kind in ("finished", "item", "effect_finished"):
+            plan = _frame(snapshot, event).plan
+            return typed_writes(plan, _step(plan, event), event)
+        if kind == "asked":
+            return {**data, "ask": typed_ask(data["ask"], str(data["path"]))}
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        raise JournalError(
+            f"the journal is damaged at {event.path or kind!r}: {type(error).__name__}: {error}"
+        ) from None
+    return data
 
 
 def fold(snapshot: Snapshot, event: Event) -> Snapshot:

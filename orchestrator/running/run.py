@@ -49,13 +49,18 @@ class Run:
 
     __slots__ = (
         "answers", "append", "asked", "children", "effects", "finished_items", "grace", "lost", "origins", "pending",
-        "run_id", "sink", "store", "texts", "thread_id", "usage", "user",
+        "run_id", "sink", "store", "tenant", "texts", "thread_id", "unhurried", "usage", "user",
     )  # fmt: skip
 
-    def __init__(self, run_id: str, thread_id: str, store: Store, sink: Sink | None, user: str = "") -> None:
+    def __init__(
+        self, run_id: str, thread_id: str, store: Store, sink: Sink | None, user: str = "", tenant: str = ""
+    ) -> None:
         self.run_id = run_id
         self.thread_id = thread_id
         self.user = user
+        self.tenant = tenant
+        self.unhurried = False
+        """True if a step has to be on the disk before the next one starts."""
         self.store = store
         self.append: Callable[[Record], None] = store.writer(run_id)
         self.sink = sink
@@ -122,9 +127,10 @@ class Run:
             pieces |= {path: lost for path, lost in self.lost.items() if path not in pieces and inside(path, failed)}
         return {path: "".join(texts) for path, texts in pieces.items()}
 
-    async def flush(self) -> None:
-        """Return when everything journaled so far is as durable as the store makes it."""
-        await self.store.flush(self.run_id)
+    async def flush(self, *, safe: bool = False) -> None:
+        """Return when everything journaled so far is as durable as the store makes it; if `safe`, also against a power
+        cut."""
+        await self.store.flush(self.run_id, safe=safe)
 
     def extend_grace(self, seconds: float) -> None:
         """Let a cancelled run wait this long for an effect that has started."""

@@ -179,7 +179,7 @@ class Walker:
         """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for
         others."""
         steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
-        sink, frame = self.run.sink, self.frame
+        sink, frame, unhurried = self.run.sink, self.frame, self.run.unhurried
         breath = 0
         while node != 1:
             step = steps[node]
@@ -222,6 +222,8 @@ class Walker:
                 self._keep(record)
                 return
             append(record)
+            if unhurried:
+                await self.run.flush()
             if sink is not None:
                 await sink.put(Event(*record))
             if step.next >= 0 and way is step.only:

@@ -111,13 +111,19 @@ def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
         from ragweave.orchestrator.running.cache import cache_key  # few graphs cache
 
         key = cache_key(member, values, ctx.item_value, ctx.resources)
-        hit = await ctx.run.store.cached(key)
+        store, tenant = ctx.run.store, ctx.run.tenant
+        hit = await store.cached(key, tenant)
+        if hit is not None and not store.live:
+            from ragweave.orchestrator.running.typed import member_types, typed  # what is read from a disk is JSON
+
+            kinds = member_types([member])
+            hit = {name: typed(value, kinds[name], f"the cache: {name!r}") for name, value in hit.items()}
         if hit is not None:
             ctx.run.journal(Event("cached", ctx.frame, ctx.node, ctx.visit, {}, ctx.item, ctx.member))
             return hit
         result = await call(values, ctx)
         if isinstance(result, Mapping):
-            await ctx.run.store.cache(key, result, policy.ttl)
+            await store.cache(key, result, policy.ttl, run_id=ctx.run.run_id, tenant=tenant)
         return result
 
     return run

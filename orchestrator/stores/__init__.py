@@ -1,14 +1,21 @@
-"""Stores: where journals and cached results live. `Store` is the contract; `memory` is the one that needs no file."""
+"""Stores: where journals and cached results live.
+
+`Store` is the contract; `memory` needs no file, `sqlite` (the default of a graph that has a file) and `postgres` are
+durable. A third party implements the contract, or the few methods of `Database` under `DurableStore`, and holds it
+against the conformance suite in `evals/kit`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ragweave.orchestrator.running.events import Event, Record
 
 Status = Literal["running", "done", "parked", "failed", "cancelled"]
+Durability = Literal["sync", "async", "exit"]
+"""When a step is on the disk: before the next one starts, while the next one runs, or when the run ends or asks."""
 
 
 @dataclass(slots=True)
@@ -20,44 +27,108 @@ class RunRecord:
     graph: str = ""
     """The graph's name."""
     status: Status = "running"
-    inputs: Mapping[str, Any] = field(default_factory=dict)
     user: str = ""
-    """For whom it was started; empty if that was not said."""
+    """Who it was started for; empty if nobody said."""
+    tenant: str = ""
+    """Whose data it is: runs, values and cached results of one tenant are never seen by another."""
+    version: str = ""
+    """The hash of the graph with which it was begun."""
+    parent: str = ""
+    """Of a fork, the run and the call from which it goes on, as `run@path`."""
+    begun: float = 0.0
+    """When it was begun, in seconds since 1970."""
+    changed: float = 0.0
+    """When its status was last set."""
+
+
+class Removed(NamedTuple):
+    """What a deletion has removed."""
+
+    runs: int = 0
+    values: int = 0
+    """Stored texts, documents and other values that no run uses any longer."""
+    cached: int = 0
+    """Cached results."""
+    bytes: int = 0
+    """By which the files became smaller; 0 where a store cannot tell."""
 
 
 class Store(Protocol):
-    """Keeps runs. Everything but `writer`'s function may wait for a disk or a network; none may block the event
-    loop."""
+    """Keeps runs. Everything but what `writer` gives may wait for a disk or a network; none may block the event loop.
+
+    Only one worker at a time may write a run: `begin` and `take` give it a lease, which the store renews while the run
+    goes on. Who has lost it, because it stood still for longer than the lease, is told by `watch`, and what it still
+    writes is refused.
+    """
 
     immediate: bool
     """True if no method of this store ever waits."""
+    live: bool
+    """True if events come back with the objects that were written; else with plain JSON, which the reader gives the
+    types that the graph declares."""
 
-    async def begin(self, record: RunRecord) -> None:
-        """Make a new run known. Its events follow through `writer`."""
+    async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
+        """Make a new run known, with the files of its graph as one text. Its events follow through `writer`."""
+
+    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+        """Make this worker the one that goes on with a run; its status is then `running`. Raises RunTaken if another
+        worker is still at it, JournalError if there is no such run."""
 
     def writer(self, run_id: str) -> Callable[[Record], None]:
-        """A function that appends a record to this run's journal, in order, at once and without waiting."""
+        """A function that appends a record to this run's journal, in order, at once and without waiting. It raises
+        JournalError for a value that cannot be kept."""
 
-    async def flush(self, run_id: str) -> None:
-        """Return when everything written so far is as durable as this store makes it."""
+    def watch(self, run_id: str, lost: Callable[[str], None]) -> None:
+        """Call `lost`, from any thread, with the reason why this run can be written no more."""
+
+    async def flush(self, run_id: str, *, safe: bool = False) -> None:
+        """Return when everything written so far is durable; if `safe`, also against a power cut. Raises RunTaken,
+        JournalError."""
 
     async def end(self, run_id: str, status: Status) -> None:
-        """Set the status of a run, after a flush."""
+        """Set the status of a run and give up its lease, after a flush."""
 
     async def record(self, run_id: str) -> RunRecord | None:
         """What is known of a run, or None."""
 
     async def events(self, run_id: str) -> Sequence[Event]:
-        """The journal of a run in order; empty for an unknown one."""
+        """The journal of a run in order; empty for an unknown one. Raises JournalError for a damaged one."""
 
-    async def runs(self, *, thread_id: str | None = None, status: Status | None = None) -> Sequence[RunRecord]:
-        """Known runs, oldest first, of one thread or in one status if asked."""
+    async def bundle(self, run_id: str) -> str:
+        """The files of the graph with which a run was begun; empty if it was not made of files."""
 
-    async def cached(self, key: str) -> Mapping[str, Any] | None:
+    async def adopt(self, run_id: str, version: str, bundle: str) -> None:
+        """Let a run that does not go on belong to another version of its graph."""
+
+    async def runs(
+        self,
+        *,
+        thread_id: str | None = None,
+        status: Status | None = None,
+        tenant: str | None = None,
+        graph: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRecord]:
+        """Known runs that fit, oldest first; of more than `limit` the newest."""
+
+    async def crashed(self) -> Sequence[RunRecord]:
+        """Runs that are called running although their worker is gone."""
+
+    async def cached(self, key: str, tenant: str = "") -> Mapping[str, Any] | None:
         """A cached result that is still fresh, or None."""
 
-    async def cache(self, key: str, writes: Mapping[str, Any], ttl: float) -> None:
-        """Keep a result for `ttl` seconds."""
+    async def cache(self, key: str, writes: Mapping[str, Any], ttl: float, *, run_id: str, tenant: str = "") -> None:
+        """Keep a result of this run for `ttl` seconds."""
+
+    async def delete(
+        self, *, run_id: str | None = None, thread_id: str | None = None, tenant: str | None = None
+    ) -> Removed:
+        """Remove a run, a thread (of one tenant, the empty one unless given) or all of a tenant: its rows, the values
+        that no other run uses, what was cached, and the bytes that they took. Raises RunTaken if one of them goes
+        on."""
+
+    async def gc(self) -> Removed:
+        """Remove what is older than the store keeps, and what nothing refers to."""
 
     async def close(self) -> None:
         """Flush and let go of everything."""

@@ -26,7 +26,7 @@ def effect(function: Callable[..., Any], *, idempotent: bool = False) -> Any:
 async def crashed(graph: Graph, count: int, run_id: str = "crashed", **inputs: Any) -> str:
     """A run of which only the first events of the newest run's journal are known, as after a kill."""
     known = (await events(graph))[:count]
-    await graph.store.begin(RunRecord(run_id, "", graph.name, "running", inputs))
+    await graph.store.begin(RunRecord(run_id, "", graph.name, "running"))
     write = graph.store.writer(run_id)
     for event in known:
         write(event.record())
@@ -43,7 +43,7 @@ async def test_an_effect_is_journaled_before_and_after_and_both_are_flushed() ->
     class Flushing(MemoryStore):
         immediate = False
 
-        async def flush(self, run_id: str) -> None:
+        async def flush(self, run_id: str, *, safe: bool = False) -> None:
             flushed.append(kinds(list(await self.events(run_id))))
 
     async def pay(n: int) -> N:
@@ -161,7 +161,7 @@ async def test_a_decision_to_repeat_holds_once() -> None:
     await graph.aresume(run_id, answers={"pay#1!": "repeat"})
     journal = await events(graph, run_id)
     again = kinds(journal).index("effect_started", kinds(journal).index("answered"))
-    await graph.store.begin(RunRecord("twice", "", graph.name, "running", {}))
+    await graph.store.begin(RunRecord("twice", "", graph.name, "running"))
     for event in journal[: again + 1]:
         graph.store.writer("twice")(event.record())
     assert (await graph.aresume("twice")).status == "parked"

@@ -130,7 +130,7 @@ async def test_an_effect_that_was_cancelled_before_it_began_is_simply_called(mon
     class Slow(MemoryStore):
         immediate = False
 
-        async def flush(self, run_id: str) -> None:
+        async def flush(self, run_id: str, *, safe: bool = False) -> None:
             if not flushing.is_set():
                 flushing.set()
                 await asyncio.Event().wait()

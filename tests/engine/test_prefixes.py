@@ -73,7 +73,7 @@ def finished(journal: list[Event]) -> Finished:
 
 async def put(graph: Graph, run_id: str, journal: list[Event]) -> None:
     """A run that was killed after these events."""
-    await graph.store.begin(RunRecord(run_id, "", graph.name, "running", {}))
+    await graph.store.begin(RunRecord(run_id, "", graph.name, "running"))
     for event in journal:
         graph.store.writer(run_id)(event.record())
 

@@ -231,7 +231,7 @@ async def test_a_run_that_was_killed_is_resumed() -> None:
     graph = build({"a": calls.node("a"), "b": calls.node("b")}, "start -> a -> b -> end")
     await graph.arun(n=1)
     first = (await events(graph))[:2]
-    await graph.store.begin(RunRecord("killed", "", graph.name, "running", {"n": 1}))
+    await graph.store.begin(RunRecord("killed", "", graph.name, "running"))
     for event in first:
         graph.store.writer("killed")(event.record())
     assert (await graph.aresume("killed"))["n"] == 3
@@ -277,7 +277,7 @@ async def test_usage_survives_a_resume_and_a_kill() -> None:
     result = await graph.aresume(caught.value.run_id)
     assert result.usage == Usage(calls=3, input_tokens=12, output_tokens=5)
     journal = [event for event in await events(graph) if event.kind != "run_done"]
-    await graph.store.begin(RunRecord("killed", "", graph.name, "running", {"n": 1}))
+    await graph.store.begin(RunRecord("killed", "", graph.name, "running"))
     for event in journal:
         graph.store.writer("killed")(event.record())
     assert (await graph.aresume("killed")).usage == result.usage
@@ -309,6 +309,6 @@ async def test_a_journal_that_does_not_fit_the_graph_is_refused() -> None:
         await one.arun()
     with pytest.raises(JournalError, match="names the node 'a', which"):
         await other.aresume(caught.value.run_id)
-    await store.begin(RunRecord("empty", "", "graph", "running", {}))
+    await store.begin(RunRecord("empty", "", "graph", "running"))
     with pytest.raises(JournalError, match="does not say how it started"):
         await one.aresume("empty")

@@ -168,7 +168,7 @@ async def test_a_graph_that_was_tried_again_does_not_know_the_items_of_the_attem
         second = [at for at, event in enumerate(journal) if event.kind == "entered"][1]
         assert [event.data["r"] for event in journal[:second] if event.kind == "item"] == ["A"]
         for count in range(1, len(journal)):
-            await graph.store.begin(RunRecord(f"to {count}", "", graph.name, "running", {}))
+            await graph.store.begin(RunRecord(f"to {count}", "", graph.name, "running"))
             for event in journal[:count]:
                 graph.store.writer(f"to {count}")(event.record())
             worked.clear()

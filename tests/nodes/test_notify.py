@@ -203,7 +203,7 @@ async def test_a_run_that_was_killed_while_it_sent_sends_again_under_the_same_id
         journal = list(await graph.store.events(result.run_id))
         for known in (["effect_started"], ["effect_started", "effect_finished"]):
             graph.store = MemoryStore()
-            await graph.store.begin(RunRecord(result.run_id, "", graph.name, "running", {"answer": "x"}))
+            await graph.store.begin(RunRecord(result.run_id, "", graph.name, "running"))
             write = graph.store.writer(result.run_id)
             for event in journal:
                 if event.kind in ("run_started", *known):

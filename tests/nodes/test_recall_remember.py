@@ -118,7 +118,7 @@ async def test_a_run_that_was_killed_while_it_remembered_does_not_write_twice(tm
 async def _begin_again(graph: Graph, run_id: str, journal: list[Event]) -> None:
     """Give the run a journal that ends where a kill would have ended it."""
     graph.store = MemoryStore()
-    await graph.store.begin(RunRecord(run_id, "t1", graph.name, "running", {"question": "a"}))
+    await graph.store.begin(RunRecord(run_id, "t1", graph.name, "running"))
     write = graph.store.writer(run_id)
     for event in journal:
         write(event.record())

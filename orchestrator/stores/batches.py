@@ -1,0 +1,230 @@
+"""What one commit writes: runs that begin, move on and end, and the values that they name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from ragweave.orchestrator.running.events import Record
+from ragweave.orchestrator.stores import Durability, RunRecord, Status
+from ragweave.orchestrator.stores.database import Cursor
+from ragweave.orchestrator.stores.decoding import refs_of
+from ragweave.orchestrator.stores.encoding import Encoder, Line, Piece
+from ragweave.orchestrator.stores.packing import Cipher, pack, unpack
+
+SEGMENT_BITS = 24
+"""A run has room for so many bits of segments."""
+
+Value = tuple[int, bytes]
+"""A stored value: the number of its tenant, its hash."""
+
+
+class Writing:
+    """A run that this worker writes."""
+
+    __slots__ = ("durability", "encoder", "fence", "head", "held", "key", "lost", "record", "tenant", "watchers")
+
+    def __init__(self, record: RunRecord, encoder: Encoder, durability: Durability) -> None:
+        self.record = record
+        self.encoder = encoder
+        self.durability = durability
+        self.key = 0
+        """Its number in the database; 0 until it is there."""
+        self.tenant = 0
+        self.fence = 1
+        self.head = 0
+        """How many segments it has."""
+        self.lost = ""
+        """Why it can be written no more; empty if it can."""
+        self.watchers: list[Callable[[str], None]] = []
+        self.held: list[Record] = []
+        """With `durability: exit`, what is not written yet."""
+
+    def lose(self, reason: str) -> None:
+        """It can be written no more."""
+        if not self.lost:
+            self.lost = reason
+            for tell in self.watchers:
+                tell(reason)
+
+
+class Begin(NamedTuple):
+    """A new run."""
+
+    run: Writing
+    bundle: str
+
+
+class Append(NamedTuple):
+    """An event. The record is kept until it is committed: if values were deleted meanwhile, it is encoded again."""
+
+    run: Writing
+    record: Record
+    line: Line
+
+
+class End(NamedTuple):
+    """A run that stops here, or goes on as `running`."""
+
+    run: Writing
+    status: Status
+
+
+class Keep(NamedTuple):
+    """A result to be cached."""
+
+    run_id: str
+    tenant: str
+    key: str
+    record: Record
+    line: Line
+    encoder: Encoder
+    ttl: float
+
+
+Change = Begin | Append | End | Keep
+
+
+class Batch:
+    """The changes of one transaction."""
+
+    def __init__(self, cursor: Cursor, owner: str, lease: float, cipher: Cipher | None) -> None:
+        self._cursor = cursor
+        self._owner = owner
+        self._until = cursor.now() + lease
+        self._cipher = cipher
+        self._refs: Counter[Value] = Counter()
+        self._pieces: dict[Value, Piece] = {}
+        self.lost: list[Writing] = []
+        """Runs that another worker has taken over."""
+        self.moved: list[Writing] = []
+        """Runs that have one segment more, once this is committed."""
+
+    def write(self, changes: Sequence[Change], tenants: dict[str, int]) -> None:
+        """All of them. `tenants` is what is known of their numbers; new ones are added."""
+        begun = {change.run: change.bundle for change in changes if isinstance(change, Begin)}
+        ended = {change.run: change.status for change in changes if isinstance(change, End)}
+        lines: dict[Writing, list[Line]] = {}
+        for change in changes:
+            if isinstance(change, Append):
+                lines.setdefault(change.run, []).append(change.line)
+        for run, bundle in begun.items():
+            run.tenant = self._tenant(run.record.tenant, tenants)
+            self._begin(run, bundle, ended.get(run, "running"), 1 if run in lines else 0)
+        others = {run for run in (*lines, *ended) if run not in begun}
+        held = self._advance([run for run in others if not run.lost], lines)
+        for run, texts in lines.items():
+            if run in begun or run in held:
+                self._append(run, texts)
+            self._take_in(run.tenant, texts, count=run in begun or run in held)
+        now = self._cursor.now()
+        self._cursor.many(
+            "UPDATE runs SET status = ?, changed = ?, owner = '', until = 0 WHERE id = ?",
+            [(status, now, run.key) for run, status in ended.items() if run in held],
+        )
+        for change in changes:
+            if isinstance(change, Keep):
+                self._cache(change, self._tenant(change.tenant, tenants), now)
+        self._settle()
+
+    def _begin(self, run: Writing, bundle: str, status: Status, head: int) -> None:
+        record = run.record
+        name = None
+        if bundle:
+            piece = run.encoder.piece(bundle)
+            name = piece.hash
+            self._pieces[run.tenant, name] = piece
+            self._refs[run.tenant, name] += 1
+        goes_on = status == "running"
+        found = self._cursor.rows(
+            "INSERT INTO runs (run, tenant, person, thread, graph, version, bundle, parent, status, begun, changed, "
+            "owner, until, fence, head) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
+            record.run_id, run.tenant, record.user, record.thread_id, record.graph, record.version, name, record.parent,
+            status, record.begun, self._cursor.now(), self._owner if goes_on else "", self._until if goes_on else 0.0,
+            run.fence, head,
+        )  # fmt: skip
+        run.key = found[0][0]
+
+    def _advance(self, runs: Sequence[Writing], lines: dict[Writing, list[Line]]) -> set[Writing]:
+        """Those of these runs that this worker still holds; the others are lost."""
+        rows = [(run.key, run.fence, run.head + (run in lines), self._until) for run in runs]
+        if not rows:
+            return set()
+        ids = self._cursor.advance(rows)
+        self.lost += [run for run in runs if run.key not in ids]
+        return {run for run in runs if run.key in ids}
+
+    def _append(self, run: Writing, lines: Sequence[Line]) -> None:
+        self.moved.append(run)
+        number = (run.key << SEGMENT_BITS) + run.head
+        body = "\n".join(line.text for line in lines).encode()
+        self._cursor.run(
+            "INSERT INTO segments (id, body) VALUES (?, ?)", number, pack(body, segment_place(number), self._cipher)
+        )
+
+    def _take_in(self, tenant: int, lines: Iterable[Line], *, count: bool) -> None:
+        for line in lines:
+            for piece in line.pieces:
+                self._pieces[tenant, piece.hash] = piece
+            if count:
+                self._refs.update((tenant, ref) for ref in line.refs)
+
+    def _cache(self, change: Keep, tenant: int, now: float) -> None:
+        old = self._cursor.rows("SELECT body FROM cached WHERE tenant = ? AND key = ?", tenant, change.key)
+        place = cached_place(tenant, change.key)
+        for (body,) in old:
+            self._refs.subtract((tenant, ref) for ref in line_refs(unpack(body, place, self._cipher)))
+        self._cursor.run("DELETE FROM cached WHERE tenant = ? AND key = ?", tenant, change.key)
+        self._cursor.run(
+            "INSERT INTO cached (tenant, key, run, expires, body) VALUES (?, ?, ?, ?, ?)",
+            tenant, change.key, change.run_id, now + change.ttl, pack(change.line.text.encode(), place, self._cipher),
+        )  # fmt: skip
+        self._take_in(tenant, [change.line], count=True)
+
+    def _settle(self) -> None:
+        """Store the values, and count who refers to them."""
+        if self._pieces:
+            rows = [
+                (tenant, name, pack(piece.body, value_place(tenant, name), self._cipher))
+                for (tenant, name), piece in self._pieces.items()
+            ]
+            for value in self._cursor.keep(rows):
+                self._refs.update((value[0], part) for part in self._pieces[value].parts)
+        count_refs(self._cursor, self._refs)
+
+    def _tenant(self, name: str, known: dict[str, int]) -> int:
+        if name not in known:
+            self._cursor.run("INSERT INTO tenants (name) VALUES (?) ON CONFLICT DO NOTHING", name)
+            known[name] = self._cursor.rows("SELECT id FROM tenants WHERE name = ?", name)[0][0]
+        return known[name]
+
+
+def count_refs(cursor: Cursor, changes: Counter[Value]) -> None:
+    """Add to the number of references of values; negative numbers take away."""
+    cursor.many(
+        "UPDATE stored SET refs = refs + ? WHERE tenant = ? AND hash = ?",
+        [(count, tenant, name) for (tenant, name), count in sorted(changes.items()) if count],
+    )
+
+
+def line_refs(text: str | bytes) -> list[bytes]:
+    """The stored values that the data of an event's line name. Raises ValueError for what is no line."""
+    line: Any = json.loads(text)
+    return [ref for slot in line[9].values() for ref in refs_of(slot)]
+
+
+def segment_place(number: int) -> bytes:
+    """What binds the bytes of a segment to its place."""
+    return b"segment %d" % number
+
+
+def value_place(tenant: int, name: bytes) -> bytes:
+    """What binds the bytes of a value to its place."""
+    return b"value %d " % tenant + name
+
+
+def cached_place(tenant: int, key: str) -> bytes:
+    """What binds the bytes of a cached result to its place."""
+    return f"cached {tenant} {key}".encode()

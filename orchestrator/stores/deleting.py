@@ -1,0 +1,167 @@
+"""How a durable store removes what it keeps. Every function takes a transaction that is alone, and blocks."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ragweave.orchestrator.errors import JournalError, RunTaken
+from ragweave.orchestrator.stores import Removed
+from ragweave.orchestrator.stores.batches import (
+    SEGMENT_BITS,
+    Value,
+    cached_place,
+    count_refs,
+    line_refs,
+    segment_place,
+    value_place,
+)
+from ragweave.orchestrator.stores.database import Cursor
+from ragweave.orchestrator.stores.decoding import refs_of
+from ragweave.orchestrator.stores.encoding import Digest, Encoder
+from ragweave.orchestrator.stores.packing import Cipher, pack, unpack
+from ragweave.orchestrator.stores.workers import shown, surely_dead
+
+DAY = 86400.0
+
+
+class Which(NamedTuple):
+    """The runs to delete: one, those of a thread of a tenant, or those of a tenant."""
+
+    run_id: str | None
+    thread_id: str | None
+    tenant: str | None
+
+
+def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> Removed:
+    """Remove these runs, what was cached from them, and the values that only they use. Raises RunTaken if one of them
+    goes on, in any worker."""
+    if which.run_id is not None:
+        where, values = "run = ?", [which.run_id]
+    else:
+        tenant = cursor.rows("SELECT id FROM tenants WHERE name = ?", which.tenant or "")
+        if not tenant:
+            return Removed()
+        where, values = "tenant = ?", [tenant[0][0]]
+        if which.thread_id is not None:
+            where, values = "tenant = ? AND thread = ?", [*values, which.thread_id]
+        elif which.tenant is None:
+            raise JournalError("what is to be deleted: a run, a thread or a tenant?")
+    runs = cursor.rows(f"SELECT id, run, tenant, status, owner, until FROM runs WHERE {where}", *values)
+    now = cursor.now()
+    for _, run, _, status, holder, until in runs:
+        if status == "running" and until > now and not surely_dead(holder):
+            raise RunTaken(f"run {run!r} goes on in {shown(holder)}", hint="cancel it, or wait until it has ended")
+    removed = _remove(cursor, [(key, run, number) for key, run, number, *_ in runs], cipher)
+    if which.tenant is not None and which.thread_id is None:
+        removed = removed._replace(cached=removed.cached + _uncache(cursor, "tenant = ?", values, cipher))
+        removed = removed._replace(values=removed.values + _sweep(cursor, cipher))
+        cursor.run("DELETE FROM tenants WHERE id = ?", *values)
+    _bump(cursor)
+    return removed
+
+
+def expire(cursor: Cursor, keep_days: float, cipher: Cipher | None) -> Removed:
+    """Remove runs that ended longer ago than is kept, results that are over, and values that nothing refers to."""
+    now = cursor.now()
+    runs: list[tuple[object, ...]] = []
+    if keep_days:
+        runs = cursor.rows(
+            "SELECT id, run, tenant FROM runs WHERE status IN ('done', 'failed', 'cancelled') AND changed < ?",
+            now - keep_days * DAY,
+        )
+    cached = _uncache(cursor, "expires <= ?", [now], cipher)
+    removed = _remove(cursor, runs, cipher)
+    _bump(cursor)
+    return removed._replace(cached=removed.cached + cached)
+
+
+def adopt(cursor: Cursor, run_id: str, version: str, bundle: str, digest: Digest, cipher: Cipher | None) -> None:
+    """Give a run another version of its graph. Raises JournalError for an unknown run, RunTaken for one that goes
+    on."""
+    rows = cursor.rows("SELECT id, tenant, bundle, status, owner, until FROM runs WHERE run = ?", run_id)
+    if not rows:
+        raise JournalError(f"there is no run {run_id!r} in this store")
+    key, tenant, old, status, owner, until = rows[0]
+    if status == "running" and until > cursor.now() and not surely_dead(owner):
+        raise RunTaken(f"run {run_id!r} goes on in {shown(owner)}")
+    refs: Counter[Value] = Counter()
+    name = None
+    if old is not None:
+        refs[tenant, bytes(old)] -= 1
+    if bundle:
+        piece = Encoder(digest).piece(bundle)
+        name = piece.hash
+        cursor.keep([(tenant, name, pack(piece.body, value_place(tenant, name), cipher))])
+        refs[tenant, name] += 1
+    cursor.run("UPDATE runs SET version = ?, bundle = ? WHERE id = ?", version, name, key)
+    count_refs(cursor, refs)
+    _sweep(cursor, cipher)
+    _bump(cursor)
+
+
+def _remove(cursor: Cursor, runs: Iterable[Sequence[object]], cipher: Cipher | None) -> Removed:
+    """Remove runs, given as (number, id, number of the tenant)."""
+    count = cached = 0
+    refs: Counter[Value] = Counter()
+    for key, run, tenant in runs:
+        assert isinstance(key, int)
+        assert isinstance(tenant, int)
+        first, last = key << SEGMENT_BITS, (key + 1) << SEGMENT_BITS
+        for number, body in cursor.rows("SELECT id, body FROM segments WHERE id >= ? AND id < ?", first, last):
+            refs.subtract((tenant, name) for name in _named(bytes(body), segment_place(number), cipher))
+        for (name,) in cursor.rows("SELECT bundle FROM runs WHERE id = ? AND bundle IS NOT NULL", key):
+            refs[tenant, bytes(name)] -= 1
+        cursor.run("DELETE FROM segments WHERE id >= ? AND id < ?", first, last)
+        cursor.run("DELETE FROM runs WHERE id = ?", key)
+        cached += _uncache(cursor, "run = ?", [run], cipher)
+        count += 1
+    count_refs(cursor, refs)
+    return Removed(count, _sweep(cursor, cipher), cached)
+
+
+def _uncache(cursor: Cursor, where: str, values: Sequence[object], cipher: Cipher | None) -> int:
+    refs: Counter[Value] = Counter()
+    rows = cursor.rows(f"SELECT tenant, key, body FROM cached WHERE {where}", *values)
+    for tenant, key, body in rows:
+        refs.subtract((tenant, name) for name in _named(bytes(body), cached_place(tenant, key), cipher))
+    count_refs(cursor, refs)
+    cursor.run(f"DELETE FROM cached WHERE {where}", *values)
+    return len(rows)
+
+
+def _named(body: bytes, place: bytes, cipher: Cipher | None) -> list[bytes]:
+    """The values that a row names. A damaged row names none that could be told: what it named stays."""
+    try:
+        text = unpack(body, place, cipher)
+        return [name for line in text.split(b"\n") for name in line_refs(line)]
+    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
+        return []
+
+
+def _sweep(cursor: Cursor, cipher: Cipher | None) -> int:
+    """Remove values that nothing refers to, and then those that only they referred to."""
+    count = 0
+    while unused := cursor.rows("SELECT id, tenant, hash, body FROM stored WHERE refs <= 0"):
+        refs: Counter[Value] = Counter()
+        for _, tenant, name, body in unused:
+            refs.subtract((tenant, part) for part in _parts(bytes(body), value_place(tenant, bytes(name)), cipher))
+        cursor.many("DELETE FROM stored WHERE id = ?", [(number,) for number, *_ in unused])
+        count_refs(cursor, refs)
+        count += len(unused)
+    return count
+
+
+def _parts(body: bytes, place: bytes, cipher: Cipher | None) -> list[bytes]:
+    try:
+        text = unpack(body, place, cipher)
+        return refs_of(json.loads(text[1:])) if text[:1] == b"S" else []
+    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
+        return []
+
+
+def _bump(cursor: Cursor) -> None:
+    """Tell all writers that values which were there may be gone."""
+    cursor.run("UPDATE facts SET value = value + 1 WHERE name = 'generation'")

@@ -1,0 +1,262 @@
+"""The store that outlives its process: journals in a database, written by one thread, read by any."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ragweave.orchestrator.errors import JournalError, RunTaken
+from ragweave.orchestrator.running.events import Event, Record
+from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, reading
+from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
+from ragweave.orchestrator.stores.database import Cursor, Database
+from ragweave.orchestrator.stores.encoding import Encoder, digest_with
+from ragweave.orchestrator.stores.packing import Cipher
+from ragweave.orchestrator.stores.workers import LEASE, new_owner, shown, surely_dead
+from ragweave.orchestrator.stores.writer import Writer
+
+KEEP_DAYS = 30.0
+SWEEP_EVERY = 500
+"""Runs after which old ones are looked for."""
+
+
+class DurableStore:
+    """A `Store` over a `Database`. Runs that ended more than `keep_days` ago are removed; those that are parked or go
+    on stay. `lease` is in seconds."""
+
+    immediate = False
+    live = False
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        keep_days: float = KEEP_DAYS,
+        lease: float = LEASE,
+        cipher: Cipher | None = None,
+    ) -> None:
+        self.database = database
+        self.keep_days = keep_days
+        self._cipher = cipher
+        self._digest = digest_with(cipher.secret if cipher is not None else None)
+        self._owner = new_owner()
+        self._lease = lease
+        self._process = os.getpid()
+        self._encoders: dict[str, Encoder] = {}
+        self._writer = Writer(database, self._owner, lease, cipher)
+        self._ended = 0
+
+    # --- writing ---
+
+    async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
+        """Make a new run known; it is written with its first events."""
+        self._look_at_process()
+        if record.run_id in self._writer.active:
+            raise JournalError(f"there is a run {record.run_id!r} already")
+        record.begun = record.begun or time.time()
+        run = Writing(record, self._encoder(record.tenant), durability)
+        self._writer.active[record.run_id] = run
+        self._writer.put(Begin(run, bundle))
+
+    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+        """Make this worker the one that goes on with a run."""
+        self._look_at_process()
+        if not self.database.exists():
+            raise _unknown(run_id)
+        if run_id in self._writer.active:
+            raise RunTaken(f"run {run_id!r} goes on in this process")
+        found = await self._writer.call(lambda cursor: self._take(cursor, run_id))
+        record, key, tenant, fence, head = found
+        run = Writing(record, self._encoder(record.tenant), durability)
+        run.key, run.tenant, run.fence, run.head = key, tenant, fence, head
+        self._writer.active[run_id] = run
+        return record  # type: ignore[no-any-return]
+
+    def _take(self, cursor: Cursor, run_id: str) -> tuple[RunRecord, int, int, int, int]:
+        rows = cursor.rows("SELECT id, tenant, owner, until, fence, head FROM runs WHERE run = ?", run_id)
+        if not rows:
+            raise _unknown(run_id)
+        key, tenant, owner, until, fence, head = rows[0]
+        now = cursor.now()
+        if owner and owner != self._owner and until > now and not surely_dead(owner):
+            raise RunTaken(
+                f"run {run_id!r} goes on in {shown(owner)}",
+                hint=f"wait until it has ended; if that process is gone, for {until - now:.0f} s",
+            )
+        held = cursor.run(
+            "UPDATE runs SET owner = ?, until = ?, fence = ?, status = 'running', changed = ? "
+            "WHERE id = ? AND fence = ?",
+            self._owner, now + self._lease, fence + 1, now, key, fence,
+        )  # fmt: skip
+        if not held:
+            raise RunTaken(f"run {run_id!r} was taken over by another worker at this moment")
+        record = reading.records(cursor, "r.id = ?", [key])[0]
+        return record, key, tenant, fence + 1, head
+
+    def writer(self, run_id: str) -> Callable[[Record], None]:
+        """Encodes a record at once, so that a value that cannot be kept is told where it was made."""
+        run = self._writing(run_id)
+        if run.durability == "exit":
+            return run.held.append
+        put, encoder = self._writer.put, run.encoder
+
+        def append(record: Record) -> None:
+            line = encoder.line(record)
+            encoder.trust(line)
+            put(Append(run, record, line))
+
+        return append
+
+    def watch(self, run_id: str, lost: Callable[[str], None]) -> None:
+        """Tell when a run can be written no more."""
+        run = self._writing(run_id)
+        run.watchers.append(lost)
+        if run.lost:
+            lost(run.lost)
+
+    async def flush(self, run_id: str, *, safe: bool = False) -> None:
+        """Return when everything written so far is committed."""
+        run = self._writing(run_id)
+        self._release(run)
+        await self._writer.committed(run, safe=safe)
+
+    async def end(self, run_id: str, status: Status) -> None:
+        """Set the status, give up the lease, and wait for the commit."""
+        run = self._writing(run_id)
+        self._release(run)
+        self._writer.put(End(run, status))
+        await self._writer.committed(run)
+        run.encoder.forget_texts()
+        self._ended += 1
+        if self._ended % SWEEP_EVERY == 0 and self.keep_days:
+            await self._writer.call(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher), alone=True)
+
+    def _release(self, run: Writing) -> None:
+        """Write what was held back."""
+        held, run.held[:] = list(run.held), []
+        for record in held:
+            line = run.encoder.line(record)
+            run.encoder.trust(line)
+            self._writer.put(Append(run, record, line))
+
+    def _writing(self, run_id: str) -> Writing:
+        run = self._writer.active.get(run_id)
+        if run is None:
+            raise RunTaken(self._writer.lost.pop(run_id, f"this worker does not write run {run_id!r}"))
+        return run
+
+    def _encoder(self, tenant: str) -> Encoder:
+        if tenant not in self._encoders:
+            self._encoders[tenant] = Encoder(self._digest)
+        return self._encoders[tenant]
+
+    def _look_at_process(self) -> None:
+        if os.getpid() != self._process:
+            raise JournalError(
+                "a store cannot be shared with a process that was forked from this one",
+                hint="load the graph after the fork",
+            )
+
+    # --- reading ---
+
+    async def record(self, run_id: str) -> RunRecord | None:
+        """What is known of a run."""
+        found = await self._read(lambda cursor: reading.records(cursor, "r.run = ?", [run_id]))
+        return found[0] if found else None
+
+    async def events(self, run_id: str) -> Sequence[Event]:
+        """The journal of a run, with plain JSON in it."""
+        found = await self._read(lambda cursor: reading.events(cursor, run_id, self._digest, self._cipher))
+        return found or ()
+
+    async def bundle(self, run_id: str) -> str:
+        """The files of the graph of a run."""
+        return await self._read(lambda cursor: reading.bundle(cursor, run_id, self._digest, self._cipher)) or ""
+
+    async def runs(
+        self,
+        *,
+        thread_id: str | None = None,
+        status: Status | None = None,
+        tenant: str | None = None,
+        graph: str | None = None,
+        limit: int | None = None,
+    ) -> Sequence[RunRecord]:
+        """Known runs that fit, oldest first."""
+        chosen = {"r.thread": thread_id, "r.status": status, "t.name": tenant, "r.graph": graph}
+        wanted = {column: value for column, value in chosen.items() if value is not None}
+        where = " AND ".join(f"{column} = ?" for column in wanted) or "1 = 1"
+        return await self._read(lambda cursor: reading.records(cursor, where, list(wanted.values()), limit)) or ()
+
+    async def crashed(self) -> Sequence[RunRecord]:
+        """Runs whose worker is gone: its lease is over, or it ran on this machine and its process has ended."""
+        return await self._read(lambda cursor: reading.crashed(cursor, self._owner, set(self._writer.active))) or ()
+
+    async def cached(self, key: str, tenant: str = "") -> Mapping[str, Any] | None:
+        """A cached result that is still fresh, as plain JSON."""
+        found: Mapping[str, Any] | None = await self._read(
+            lambda cursor: reading.cached(cursor, tenant, key, self._digest, self._cipher)
+        )
+        return found
+
+    async def cache(self, key: str, writes: Mapping[str, Any], ttl: float, *, run_id: str, tenant: str = "") -> None:
+        """Keep a result; it is written soon."""
+        encoder = self._encoder(tenant)
+        record: Record = ("cached", "", "", 0, writes, None, 0, -1, 0, time.time())
+        line = encoder.line(record)
+        encoder.trust(line)
+        self._writer.put(Keep(run_id, tenant, key, record, line, encoder, ttl))
+
+    async def _read(self, function: Callable[[Cursor], Any]) -> Any:
+        """What a function of a view finds, after what this process has written; None if there is nothing yet."""
+        if self._writer.busy:
+            await self._writer.committed(None)
+        return await asyncio.to_thread(self._look, function)
+
+    def _look(self, function: Callable[[Cursor], Any]) -> Any:
+        if not self.database.exists():
+            return None
+        with self.database.reading() as cursor:
+            return function(cursor)
+
+    # --- removing ---
+
+    async def adopt(self, run_id: str, version: str, bundle: str) -> None:
+        """Let a run belong to another version of its graph."""
+        await self._writer.call(
+            lambda cursor: deleting.adopt(cursor, run_id, version, bundle, self._digest, self._cipher), alone=True
+        )
+
+    async def delete(
+        self, *, run_id: str | None = None, thread_id: str | None = None, tenant: str | None = None
+    ) -> Removed:
+        """Remove runs with everything that only they use."""
+        if not self.database.exists():
+            return Removed()
+        which = deleting.Which(run_id, thread_id, tenant)
+        return await self._remove(lambda cursor: deleting.delete(cursor, which, self._owner, self._cipher))
+
+    async def gc(self) -> Removed:
+        """Remove what is older than is kept, cached results that are over, and values that nothing refers to."""
+        if not self.database.exists():
+            return Removed()
+        return await self._remove(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher))
+
+    async def _remove(self, function: Callable[[Cursor], Removed]) -> Removed:
+        removed: Removed = await self._writer.call(function, alone=True)
+        freed = await self._writer.outside(self.database.shrink)
+        return removed._replace(bytes=freed)
+
+    async def close(self) -> None:
+        """Commit what is there and let go of the database."""
+        if os.getpid() != self._process:
+            return
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self.database.close)
+
+
+def _unknown(run_id: str) -> JournalError:
+    return JournalError(f"there is no run {run_id!r} in this store")

@@ -1,0 +1,240 @@
+"""From values to what a journal stores: JSON, in which a large value stands once, by its hash.
+
+An event is one line of JSON. In its data each value is a *slot*:
+
+    [json]              the value itself
+    "hash"              a stored value of this hash: JSON (`J`), or a slot again (`S`)
+    {"l": [slot, …]}    a list of these
+    {"c": [slot, …]}    the lists that these are, one behind the other
+    {"d": {key: slot}}  a map of these
+
+So what a value looks like never decides how it is read. Long lists are cut into chunks of `CHUNK` items: one that has
+grown shares all but its last chunk with what is stored already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import weakref
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping, Sequence
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.running.events import Record
+from ragweave.orchestrator.running.state import Log
+
+INLINE = 256
+"""Characters of JSON up to which a value stands where it is used."""
+CHUNK = 32
+LONG = 4096
+"""Characters from which on a text is recognised when the same object comes again."""
+HASH = 16
+"""Bytes of a SHA-256 that name a value."""
+DEPTH = 100
+MOST_KNOWN = 200_000
+
+_SCALARS = {int, float, bool, type(None)}
+_dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
+
+
+class Piece(NamedTuple):
+    """A value to be stored: its hash, its bytes, and the stored values that it refers to."""
+
+    hash: bytes
+    body: bytes
+    parts: tuple[bytes, ...]
+
+
+class Line(NamedTuple):
+    """An event to be stored: its JSON, the stored values that it refers to, and those that may not be there yet."""
+
+    text: str
+    refs: tuple[bytes, ...]
+    pieces: tuple[Piece, ...]
+
+
+Digest = Callable[[bytes], bytes]
+
+
+def digest_with(secret: bytes | None) -> Digest:
+    """The function that names values; with a secret nobody else can tell what a name stands for."""
+    if secret is None:
+        return _digest
+    return lambda body: hmac.new(secret, body, hashlib.sha256).digest()[:HASH]
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()[:HASH]
+
+
+class Slot(NamedTuple):
+    """A value as it stands in an event: its text, and the stored values that the text names."""
+
+    text: str
+    refs: tuple[bytes, ...] = ()
+
+
+class Encoder:
+    """Turns records of one tenant into lines. What is surely stored already is named, and not brought again.
+
+    Objects that cannot change (frozen values, long texts) are recognised when they come again, and not encoded twice.
+    """
+
+    def __init__(self, digest: Digest) -> None:
+        self._known: set[bytes] = set()
+        self._digest = digest
+        self._values: dict[int, tuple[weakref.ref[Any], Slot]] = {}
+        self._texts: dict[int, tuple[str, Slot]] = {}
+
+    def forget_texts(self) -> None:
+        """Let go of the texts that are kept to be recognised."""
+        self._texts.clear()
+
+    def trust(self, line: Line) -> None:
+        """What this line brings will be stored before any later one."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known.update(piece.hash for piece in line.pieces)
+
+    def distrust(self) -> None:
+        """Values may have been deleted: nothing is surely stored any more."""
+        self._known.clear()
+
+    def line(self, record: Record) -> Line:
+        """One event. Raises JournalError that names the call and the key of a value that cannot be kept."""
+        kind, frame, node, visit, data, item, member, route, origin, at = record
+        pieces: dict[bytes, Piece] = {}
+        refs: tuple[bytes, ...] = ()
+        slots = []
+        for key, value in data.items():
+            if value.__class__ is int:
+                slots.append(f"{quoted(key)}:[{value}]")
+                continue
+            try:
+                slot = self._slot(value, pieces, 0)
+            except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
+                where = f"{frame}{node}" if node else kind
+                raise JournalError(
+                    f"what {where!r} gives for {key!r} cannot be kept in the journal: {error}",
+                    hint="give JSON or a registered value, or use the store 'memory'",
+                ) from None
+            slots.append(f"{quoted(key)}:{slot.text}")
+            refs += slot.refs
+        text = (
+            f'["{kind}",{quoted(frame)},{quoted(node)},{visit},{"null" if item is None else item},{member},{route},'
+            f"{origin},{at:.6f},{{{','.join(slots)}}}]"
+        )
+        return Line(text, refs, tuple(pieces.values()))
+
+    def piece(self, text: str) -> Piece:
+        """A text to be stored by itself."""
+        body = b"J" + quoted(text).encode()
+        return Piece(self._digest(body), body, ())
+
+    def _slot(self, value: Any, pieces: dict[bytes, Piece], depth: int) -> Slot:
+        kind = value.__class__
+        if kind is str:
+            return Slot(f"[{quoted(value)}]") if len(value) <= INLINE else self._text(value, pieces)
+        if kind in _SCALARS:
+            return Slot(f"[{_dumps(value)}]")
+        if depth > DEPTH:
+            raise ValueError(f"it is nested more than {DEPTH} deep")
+        if isinstance(value, BaseModel):
+            return self._model(value, pieces)
+        if isinstance(value, Mapping):
+            return self._map(value, pieces, depth)
+        if isinstance(value, (list, tuple, Log)):
+            return self._list(value, pieces, depth)
+        if isinstance(value, (str, int, float)):  # of a class of its own, such as an enum's
+            return self._slot(_plain(value), pieces, depth)
+        raise TypeError(f"it holds a {kind.__name__}")
+
+    def _text(self, value: str, pieces: dict[bytes, Piece]) -> Slot:
+        if len(value) < LONG:
+            return self._kept("J", quoted(value), (), pieces)
+        seen = self._texts.get(id(value))
+        if seen is None or not self._stored(seen[1]):
+            seen = self._texts[id(value)] = value, self._kept("J", quoted(value), (), pieces)
+        return seen[1]
+
+    def _model(self, value: BaseModel, pieces: dict[bytes, Piece]) -> Slot:
+        number, values = id(value), self._values
+        seen = values.get(number)
+        if seen is not None and self._stored(seen[1]):
+            return seen[1]
+        text = _dumps(value.model_dump(mode="json"))
+        slot = Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        if value.model_config.get("frozen"):
+            values[number] = weakref.ref(value, lambda _: values.pop(number, None)), slot
+        return slot
+
+    def _map(self, value: Mapping[Any, Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
+        slots = []
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a map in it has the key {key!r}, which is no text")
+            slots.append((quoted(key), self._slot(item, pieces, depth + 1)))
+        if all(slot.text[0] == "[" for _, slot in slots):
+            text = "{" + ",".join(f"{key}:{slot.text[1:-1]}" for key, slot in slots) + "}"
+            return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        refs = tuple(ref for _, slot in slots for ref in slot.refs)
+        return self._composed('{"d":{' + ",".join(f"{key}:{slot.text}" for key, slot in slots) + "}}", refs, pieces)
+
+    def _list(self, value: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
+        if set(map(type, value)) <= _SCALARS:  # an embedding, say: cheaper as one
+            text = _dumps(list(value))
+            return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        if len(value) <= CHUNK:
+            return self._chunk(value, pieces, depth, keep=False)
+        size = CHUNK
+        while size * CHUNK < len(value):
+            size *= CHUNK
+        slots = [self._part(value[at : at + size], pieces, depth) for at in range(0, len(value), size)]
+        refs = tuple(ref for slot in slots for ref in slot.refs)
+        return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", refs, pieces)
+
+    def _part(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
+        """A part of a long list: a chunk that is stored, or the list of several."""
+        return self._chunk(items, pieces, depth, keep=True) if len(items) <= CHUNK else self._list(items, pieces, depth)
+
+    def _chunk(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int, *, keep: bool) -> Slot:
+        slots = [self._slot(item, pieces, depth + 1) for item in items]
+        if all(slot.text[0] == "[" for slot in slots):
+            text = "[" + ",".join(slot.text[1:-1] for slot in slots) + "]"
+            return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        refs = tuple(ref for slot in slots for ref in slot.refs)
+        return self._composed('{"l":[' + ",".join(slot.text for slot in slots) + "]}", refs, pieces, keep=keep)
+
+    def _composed(self, text: str, refs: tuple[bytes, ...], pieces: dict[bytes, Piece], *, keep: bool = False) -> Slot:
+        """A slot made of slots: as it is if it is short, else stored."""
+        return Slot(text, refs) if len(text) <= INLINE and not keep else self._kept("S", text, refs, pieces)
+
+    def _kept(self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece]) -> Slot:
+        body = (tag + text).encode()
+        name = self._digest(body)
+        if name not in self._known and name not in pieces:
+            pieces[name] = Piece(name, body, parts)
+        return Slot(f'"{written(name)}"', (name,))
+
+    def _stored(self, slot: Slot) -> bool:
+        """True if what a slot names, and so what that names, needs no piece."""
+        return all(ref in self._known for ref in slot.refs)
+
+
+def written(name: bytes) -> str:
+    """The hash of a value as it stands in a slot."""
+    return b2a_base64(name, newline=False).rstrip(b"=").decode()
+
+
+def _plain(value: str | int | float) -> Any:
+    for kind in (str, bool, int, float):
+        if isinstance(value, kind):
+            return kind.__str__(value) if kind is str else kind(value)
+    raise AssertionError("unreachable")

@@ -1,0 +1,66 @@
+"""The bytes of a row: what they say of themselves, so that a damaged one is told from a good one."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Protocol
+
+from ragweave.orchestrator.errors import JournalError
+
+PLAIN, SQUEEZED, SEALED = 0, 1, 2
+SQUEEZE_FROM = 200
+"""Bytes below which compressing saves nothing worth its time."""
+LARGEST = 1 << 30
+"""Bytes that a row may unfold to: a forged one must not fill the memory."""
+
+
+class Cipher(Protocol):
+    """Encryption at rest. `bound` is what else has to be as it was when the bytes were sealed."""
+
+    secret: bytes
+    """For naming values: without it nobody can tell what a name stands for."""
+
+    def seal(self, data: bytes, bound: bytes) -> bytes:
+        """The bytes, unreadable without the key."""
+
+    def unseal(self, data: bytes, bound: bytes) -> bytes:
+        """The bytes as they were. Raises JournalError if they or `bound` are not."""
+
+
+def pack(data: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
+    """The bytes of a row: compressed if that helps, encrypted if there is a cipher, else with a checksum."""
+    kind = PLAIN
+    if len(data) >= SQUEEZE_FROM:
+        squeezed = zlib.compress(data, 1)
+        if len(squeezed) < 0.9 * len(data):
+            kind, data = SQUEEZED, squeezed
+    if cipher is not None:
+        return bytes([kind | SEALED]) + cipher.seal(data, bytes([kind]) + bound)
+    return bytes([kind]) + zlib.crc32(data, zlib.crc32(bound)).to_bytes(4, "big") + data
+
+
+def unpack(row: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
+    """What was packed. Raises JournalError for bytes that are not what they were, or that lack their key."""
+    kind = row[0] if row else -1
+    if kind not in (PLAIN, SQUEEZED, PLAIN | SEALED, SQUEEZED | SEALED):
+        raise JournalError("the journal is damaged: a row of it is of no known form")
+    if kind & SEALED:
+        if cipher is None:
+            raise JournalError("the journal is encrypted", hint="set encrypt to the key that it was written with")
+        data = cipher.unseal(row[1:], bytes([kind & ~SEALED]) + bound)
+    elif cipher is not None:
+        raise JournalError("a row of the encrypted journal is not encrypted: somebody else has written it")
+    else:
+        data = row[5:]
+        if zlib.crc32(data, zlib.crc32(bound)).to_bytes(4, "big") != row[1:5]:
+            raise JournalError("the journal is damaged: the checksum of a row does not fit")
+    if not kind & SQUEEZED:
+        return data
+    unfolding = zlib.decompressobj()
+    try:
+        unfolded = unfolding.decompress(data, LARGEST)
+    except zlib.error as error:
+        raise JournalError(f"the journal is damaged: {error}") from None
+    if unfolding.unconsumed_tail or not unfolding.eof:
+        raise JournalError("the journal is damaged: a row of it is cut off, or too large")
+    return unfolded

@@ -1,0 +1,106 @@
+"""What a durable store finds of its runs. Every function takes a view of the database, and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.stores.batches import SEGMENT_BITS, cached_place, segment_place, value_place
+from ragweave.orchestrator.stores.database import Cursor
+from ragweave.orchestrator.stores.decoding import Decoder, Fetch
+from ragweave.orchestrator.stores.encoding import Digest, written
+from ragweave.orchestrator.stores.packing import Cipher, unpack
+from ragweave.orchestrator.stores.workers import surely_dead
+
+_RECORD = (
+    "SELECT r.run, r.thread, r.graph, r.status, r.person, t.name, r.version, r.parent, r.begun, r.changed "
+    "FROM runs r JOIN tenants t ON t.id = r.tenant"
+)
+_AT_ONCE = 200
+
+
+def records(cursor: Cursor, where: str, values: Sequence[Any], limit: int | None = None) -> list[RunRecord]:
+    """Runs for which a condition holds, oldest first; of more than `limit` the newest. `where` is one of ours."""
+    sql = f"{_RECORD} WHERE {where} ORDER BY r.id"
+    newest = () if limit is None else cursor.rows(f"{sql} DESC LIMIT ?", *values, limit)
+    rows = cursor.rows(sql, *values) if limit is None else reversed(newest)
+    return [RunRecord(*row) for row in rows]
+
+
+def crashed(cursor: Cursor, owner: str, active: set[str]) -> list[RunRecord]:
+    """Runs called running whose worker is gone, or is this one and does not have them."""
+    now = cursor.now()
+    rows = cursor.rows("SELECT id, run, owner, until FROM runs WHERE status = 'running' ORDER BY id")
+    found: list[RunRecord] = []
+    for key, run, holder, until in rows:
+        gone = until <= now or surely_dead(holder) or (holder == owner and run not in active)
+        if gone:
+            found += records(cursor, "r.id = ?", [key])
+    return found
+
+
+def events(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -> list[Event]:
+    """The journal of a run. Raises JournalError for a damaged one."""
+    found = cursor.rows("SELECT id, tenant, head FROM runs WHERE run = ?", run_id)
+    if not found:
+        return []
+    key, tenant, head = found[0]
+    first = key << SEGMENT_BITS
+    rows = cursor.rows("SELECT id, body FROM segments WHERE id >= ? AND id < ? ORDER BY id", first, first + head)
+    if [number for number, _ in rows] != list(range(first, first + head)):
+        raise JournalError(f"the journal of run {run_id!r} is damaged: {head - len(rows)} of its {head} parts are gone")
+    decoder = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}")
+    return decoder.events(
+        line for number, body in rows for line in _text(body, segment_place(number), cipher).split("\n")
+    )
+
+
+def bundle(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -> str:
+    """The files of the graph of a run, as they were stored; empty if there are none."""
+    found = cursor.rows("SELECT tenant, bundle FROM runs WHERE run = ?", run_id)
+    if not found or found[0][1] is None:
+        return ""
+    tenant, name = found[0]
+    text = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}").value(f'"{written(bytes(name))}"')
+    if not isinstance(text, str):
+        raise JournalError(f"the journal of run {run_id!r} is damaged: its graph is no text")
+    return text
+
+
+def cached(cursor: Cursor, tenant: str, key: str, digest: Digest, cipher: Cipher | None) -> Mapping[str, Any] | None:
+    """A cached result that is not over."""
+    found = cursor.rows(
+        "SELECT c.tenant, c.body FROM cached c JOIN tenants t ON t.id = c.tenant "
+        "WHERE t.name = ? AND c.key = ? AND c.expires > ?",
+        tenant, key, cursor.now(),
+    )  # fmt: skip
+    if not found:
+        return None
+    number, body = found[0]
+    decoder = Decoder(_fetch(cursor, number, cipher), digest, "the cache")
+    return decoder.events([_text(body, cached_place(number, key), cipher)])[0].data
+
+
+def _text(body: bytes, place: bytes, cipher: Cipher | None) -> str:
+    try:
+        return unpack(bytes(body), place, cipher).decode()
+    except UnicodeDecodeError as error:
+        raise JournalError(f"the journal is damaged: {error}") from None
+
+
+def _fetch(cursor: Cursor, tenant: int, cipher: Cipher | None) -> Fetch:
+    def fetch(names: list[bytes]) -> dict[bytes, bytes]:
+        found = {}
+        rest = iter(names)
+        while part := tuple(islice(rest, _AT_ONCE)):
+            marks = ", ".join("?" * len(part))
+            sql = f"SELECT hash, body FROM stored WHERE tenant = ? AND hash IN ({marks})"
+            for name, body in cursor.rows(sql, tenant, *part):
+                found[bytes(name)] = unpack(bytes(body), value_place(tenant, bytes(name)), cipher)
+        return found
+
+    return fetch
