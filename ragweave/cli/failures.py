@@ -108,7 +108,7 @@ def _not_understood(error: Any) -> int:
     """Say what of the command line was not understood, and where it is explained."""
     command = error.ctx.command_path if error.ctx is not None else "ragweave"
     said = error.format_message().replace("Value error, ", "").rstrip(".")
-    if unreadable := re.search(r"path ('.*') is not readable$", said):
+    if unreadable := re.search(r"[Pp]ath ('.*') is not readable$", said):
         complain(f"{unreadable[1]}: permission denied")
         return 1
     if near := getattr(error, "possibilities", None):

@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 import ragweave
+from ragweave.cli.failures import status_of
 from tests.cli.running import COMMAND, GRAPH, ROOT, environment, on_terminal
 from tests.cli.running import ragweave as run
 
@@ -206,3 +208,9 @@ def test_colour_only_on_a_terminal_and_only_if_wanted(tmp_path: Path) -> None:
     assert "\x1b[" in on_terminal("check", "graph.yaml", cwd=tmp_path).raw
     assert "\x1b[" not in on_terminal("check", "graph.yaml", cwd=tmp_path, env={"NO_COLOR": "1"}).raw
     assert "\x1b[" not in on_terminal("check", "graph.yaml", cwd=tmp_path, env={"TERM": "dumb"}).raw
+
+
+def test_a_file_that_may_not_be_read_is_told_as_that(capsys: pytest.CaptureFixture[str]) -> None:
+    error = typer.BadParameter("Path 'graph.yaml' is not readable.", param_hint="'GRAPH'")
+    assert status_of(error) == 1
+    assert capsys.readouterr().err == "error: 'graph.yaml': permission denied\n"
