@@ -60,3 +60,11 @@ def started(
         process.terminate()
         rest = process.communicate(timeout=20)[0]
     assert "Traceback" not in rest, rest
+
+
+@contextmanager
+def served(folder: Path, app: str, *, python: str = sys.executable, **environ: str) -> Iterator[str]:
+    """The address of an app that uvicorn serves."""
+    command = ["-m", "uvicorn", f"{app}:app", "--port", "0"]
+    with started(folder, command, r"running on (http://127\.0\.0\.1:\d+)", python=python, **environ) as address:
+        yield address

@@ -1,19 +1,15 @@
 """The example pages of Chainlit and Gradio, each started in an environment of its own and talked to as its page does.
 
-Their packages want other versions than ours, so they are installed into pytest's cache at the first run, which takes a
-minute and needs PyPI; ragweave is this checkout, with the packages that it cannot do without.
+Their packages are installed into pytest's cache at the first run, which takes a minute and needs PyPI.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
-import sys
 import threading
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.examples.folders import ROOT
-from tests.examples.servers import FOUR, WARRANTY, free_port, indexed, started
+from tests.examples.environments import environment
+from tests.examples.servers import FOUR, WARRANTY, free_port, indexed, served, started
 
 pytestmark = pytest.mark.long
 
@@ -73,22 +69,7 @@ threading.Thread(target=look, daemon=True).start()
 @pytest.fixture(scope="module", params=sorted(PACKAGES))
 def framework(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The name of a framework and the Python of an environment that has it."""
-    name = request.param
-    core = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    wanted = [PACKAGES[name], *core]
-    folder = Path(request.config.cache.mkdir(f"venv-{name}"))  # type: ignore[union-attr]
-    python, stamp = folder / "bin" / "python", folder / "installed"
-    digest = hashlib.sha256(repr((sys.version, wanted)).encode()).hexdigest()
-    if not stamp.is_file() or stamp.read_text() != digest:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        done = subprocess.run(
-            [python, "-m", "pip", "install", "--disable-pip-version-check", "-q", *wanted],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        stamp.write_text(digest)
-    assert not [*folder.glob("lib/*/site-packages/torch")], "ragweave needs no torch, and nor does this"
-    return name, str(python)
+    return request.param, environment(request.config, request.param, [PACKAGES[request.param]])
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +79,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(folder: Path, name: str, python: str, module: str) -> Iterator[str]:
+def serving(folder: Path, name: str, python: str, module: str) -> Iterator[str]:
     """The address of the server of a module."""
+    if name == "gradio":
+        with served(folder, module, python=python, **QUIET) as address:
+            yield address
+        return
     port = free_port()
-    if name == "chainlit":
-        command = ["-m", "chainlit", "run", f"{module}.py", "--headless", "--host", "127.0.0.1", "--port", str(port)]
-        ready = "(available at)"
-    else:
-        command = ["-m", "uvicorn", f"{module}:app", "--port", str(port)]
-        ready = "(running on)"
-    with started(folder, command, ready, python=python, **QUIET):
+    command = ["-m", "chainlit", "run", f"{module}.py", "--headless", "--host", "127.0.0.1", "--port", str(port)]
+    with started(folder, command, "(available at)", python=python):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -168,7 +148,7 @@ def texts(seen: list[dict[str, Any]]) -> list[str]:
 
 def test_an_answer_is_streamed_and_shown_with_its_sources(folder: Path, framework: tuple[str, str]) -> None:
     name, python = framework
-    with served(folder, name, python, f"{name}_app") as address:
+    with serving(folder, name, python, f"{name}_app") as address:
         assert "<html" in httpx.get(address, timeout=20).text
         with opened(name, python, address) as page:
             seen = page.ask(WARRANTY)
@@ -195,7 +175,7 @@ def test_a_page_is_a_conversation_and_one_that_is_closed_ends_its_run(
             time.sleep(0.05)
 
     with (
-        served(tmp_path, name, python, "watched") as address,
+        serving(tmp_path, name, python, "watched") as address,
         opened(name, python, address) as first,
         opened(name, python, address) as second,
     ):
