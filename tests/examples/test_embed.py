@@ -15,6 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.graph import Graph
@@ -94,8 +95,9 @@ async def test_the_server_of_the_guide_runs_as_it_is_printed(tmp_path: Path) -> 
     with served(tmp_path, "server") as address:
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:
             reply = await client.post("/chat", params={"question": "Who brings a floor lamp?"})
-    told = "".join(json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: "))
-    assert "Floor lamps are brought by a carrier" in told
+    told = [json.loads(line[6:]) for line in reply.text.splitlines() if line.startswith("data: ")]
+    assert "Floor lamps are brought by a carrier" in "".join(one["text"] for one in told if one["kind"] == "token")
+    assert [one["source"] for one in told[-1]["sources"]] == ["delivery.md"]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -104,15 +106,21 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_nothing_is_left_of_clients_that_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = importlib.util.spec_from_file_location("fastapi_sse", ROOT / "examples/embed/fastapi_sse.py")
+def example(name: str, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module of an example, in front of this graph."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples/embed" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    gone: list[int] = []
+    monkeypatch.setattr(module, "graph", graph)
+    return module
 
-    async def endless(question: str, ctx: Context) -> Said:
+
+def endless(gone: list[int]) -> Graph:
+    """A graph that speaks until it is stopped: quickly, or with pauses longer than the test."""
+
+    async def say(question: str, ctx: Context) -> Said:
         try:
             while True:
                 await ctx.emit("word ")
@@ -120,9 +128,37 @@ async def test_nothing_is_left_of_clients_that_go_away(monkeypatch: pytest.Monke
         finally:
             gone.append(1)
 
-    nodes = {"say": endless}
-    graph = Graph(inputs={"question": "str"}, outputs=["answer"], nodes=nodes, edges=["start -> say -> end"])
-    monkeypatch.setattr(module, "graph", graph)
+    nodes, edges = {"say": say}, ["start -> say -> end"]
+    return Graph(inputs={"question": "str"}, outputs=["answer"], nodes=nodes, edges=edges, turns="interrupt")
+
+
+@pytest.mark.parametrize("manners", ["goodbye", "none"])
+async def test_a_socket_that_closes_ends_its_runs(manners: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[int] = []
+    graph = endless(gone)
+    module = example("websocket", graph, monkeypatch)
+    async with serve(module.talk, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        clients = [await connect(f"ws://127.0.0.1:{port}") for _ in range(20)]
+        tasks = len(asyncio.all_tasks())
+        for at, client in enumerate(clients):
+            await client.send("x" * (1 + at))
+            assert json.loads(await client.recv())["kind"] == "token"
+        assert len(graph._active) == 20
+        for client in clients:
+            if manners == "none":
+                client.transport.abort()
+            else:
+                await client.close()
+        await until(lambda: not graph._active and len(asyncio.all_tasks()) <= tasks)
+    assert len(gone) == 20
+    assert {record.status for record in await graph.runs()} == {"cancelled"}
+
+
+async def test_nothing_is_left_of_clients_that_go_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[int] = []
+    graph = endless(gone)
+    module = example("fastapi_sse", graph, monkeypatch)
     monkeypatch.setattr(module.gc, "freeze", lambda: None)  # it would hold for all tests that follow
     server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_level="warning"))
     serving = asyncio.create_task(server.serve())
