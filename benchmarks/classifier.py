@@ -2,12 +2,16 @@
 
 Each set's examples teach, its queries are asked, and nothing is tuned on them. The sets are read from `../shared/data`
 beside the repository and are not part of it; one that is not there is left out.
+
+`python benchmarks/classifier.py words` asks no query: it prints what examples left out say of counting words beside
+MiniLM's vectors.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +20,17 @@ from rich.console import Console
 from rich.table import Table
 
 from ragweave.orchestrator.classifying.examples import of_file, of_names
+from ragweave.orchestrator.classifying.heads import Linear, surprise
 from ragweave.orchestrator.classifying.trained import Trained, trained
+from ragweave.orchestrator.classifying.words import Words
 from ragweave.retrievers.minilm import MiniLM
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("banking77", "clinc150")
 OUT_OF_SCOPE = "oos"
 WAYS = ("linear", "nearest", "names only", "words, linear")
+EACH = {"banking77": (5, 10, 20), "clinc150": (4, 8, 13)}
+"""Examples of each label that are taught to compare with and without words."""
 GOALS = {("banking77", "linear"): 0.90, ("clinc150", "linear"): 0.90}
 console = Console(width=140)
 
@@ -114,14 +122,42 @@ def row_of(table: Table, name: str, way: str, one: Trained, queries: list[dict[s
 def beyond_embedding(one: Trained, texts: list[str]) -> float:
     """The median milliseconds of deciding one text whose vector is known."""
     vectors = one.source.embed(texts)
-    one.decide_vectors(vectors[:1])
+    one.decide_vectors(vectors[:1], texts[:1])
     taken = []
     for row in range(len(texts)):
         begin = time.perf_counter()
-        one.decide_vectors(vectors[row : row + 1])
+        one.decide_vectors(vectors[row : row + 1], texts[row : row + 1])
         taken.append(time.perf_counter() - begin)
     return statistics.median(taken) * 1000
 
 
+def with_and_without_words() -> None:
+    """Print, for some examples of each label, what heads say of examples left out when words count and when not."""
+    import numpy as np
+
+    table = Table(title="Examples left out: accuracy and mean surprise (nats)")
+    for column in ("set", "examples of each label", "accuracy", "with words", "surprise", "with words"):
+        table.add_column(column, justify="left" if column == "set" else "right")
+    for name in SETS:
+        folder = SHARED / f"intents_{name}"
+        if not folder.is_dir():
+            console.print(f"{name}: left out, {folder} is not there")
+            continue
+        examples = of_file(folder / "examples.jsonl", "examples.jsonl")
+        number = {label: place for place, label in enumerate(examples.labels)}
+        all_labels = np.array([number[example.label] for example in examples.examples])
+        for each in EACH[name]:
+            rows = np.sort(np.concatenate([np.flatnonzero(all_labels == label)[:each] for label in number.values()]))
+            texts, labels = [examples.texts[row] for row in rows], all_labels[rows]
+            vectors = MiniLM().embed(texts)
+            told = []
+            for words in (None, Words.of(texts).embed(texts)):
+                scores = Linear.train(vectors, labels, len(number), words)[1].without_example
+                told.append(((scores.argmax(1) == labels).mean(), surprise(scores, labels)))
+            (right, loss), (right_with, loss_with) = told
+            table.add_row(name, str(each), f"{right:.4f}", f"{right_with:.4f}", f"{loss:.3f}", f"{loss_with:.3f}")
+    console.print(table)
+
+
 if __name__ == "__main__":
-    main()
+    with_and_without_words() if sys.argv[1:] == ["words"] else main()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-VERSION = 1
+VERSION = 2
 """Of what is stored; another one is trained anew."""
 CANDIDATES = 3
 MAX_BATCH = 64
@@ -44,13 +44,21 @@ class Trained:
     """Decides between the labels of examples. `seconds` is what training took; 0 if it was read from disk."""
 
     def __init__(
-        self, labels: Sequence[str], source: Source, head: Head, calibration: Calibration, seconds: float = 0.0
+        self,
+        labels: Sequence[str],
+        source: Source,
+        head: Head,
+        calibration: Calibration,
+        seconds: float = 0.0,
+        words: Words | None = None,
     ) -> None:
         self.labels = tuple(labels)
         self.source = source
         self.head = head
         self.calibration = calibration
         self.seconds = seconds
+        self.words = words
+        """What counts beside the vectors."""
         self.batches = 0
         self._batcher: Batcher[str, Decision] = Batcher(self.decide, max_batch=MAX_BATCH, name="classifier")
 
@@ -61,11 +69,12 @@ class Trained:
     def decide(self, texts: Sequence[str]) -> list[Decision]:
         """The decisions for several texts. Blocks."""
         self.batches += 1
-        return self.decide_vectors(self.source.embed(texts))
+        return self.decide_vectors(self.source.embed(texts), texts)
 
-    def decide_vectors(self, vectors: Array) -> list[Decision]:
+    def decide_vectors(self, vectors: Array, texts: Sequence[str]) -> list[Decision]:
         """The decisions for texts whose vectors are known."""
-        shares = self.calibration.probabilities(self.head.scores(vectors))
+        words = [self.words.sparse(text) for text in texts] if self.words is not None else ()
+        shares = self.calibration.probabilities(self.head.scores(vectors, words))
         order = (-shares).argsort(axis=1, kind="stable")[:, :CANDIDATES]
         return [
             Decision(self.labels[places[0]], float(row[places[0]]), tuple(self.labels[place] for place in places))
@@ -87,25 +96,42 @@ def trained(examples: Examples, source: Any, head: str, folder: Path | None, *, 
 
     head = "nearest" if names_only else head
     texts = examples.texts
-    identity = source.identity if source is not None else Words.identity
+    identity = source.identity if source is not None else ""
     key = digest(
-        VERSION, head, identity, names_only, list(examples.labels), texts, [e.label for e in examples.examples]
+        *(VERSION, head, identity, Words.identity, names_only),
+        *(list(examples.labels), texts, [example.label for example in examples.examples]),
     )
     kept = load(folder, key) if folder is not None else None
     if kept is not None:
-        found = Words(kept["words"]) if source is None else source
+        words = Words(kept["words"]) if "words" in kept else None
         calibration = Calibration(*(float(value) for value in kept["calibration"]))
-        return Trained(examples.labels, found, HEADS[head].restored(kept), calibration)
+        one = HEADS[head].restored(kept)
+        return _made(examples, source, one, calibration, 0.0, words)
     begin = time.perf_counter()
-    made = source if source is not None else Words.of(texts)
+    words = Words.of(texts) if source is None or head == "linear" else None
     number = {label: place for place, label in enumerate(examples.labels)}
     labels = np.array([number[example.label] for example in examples.examples])
-    vectors = np.asarray(made.embed(texts), dtype=np.float32)
-    one, honest = HEADS[head].train(vectors, labels, len(examples.labels))
+    if source is None:
+        assert words is not None
+        one, honest = HEADS[head].train(words.embed(texts), labels, len(examples.labels))
+    else:
+        vectors = np.asarray(source.embed(texts), dtype=np.float32)
+        beside = words.embed(texts) if words is not None else None
+        one, honest = HEADS[head].train(vectors, labels, len(examples.labels), beside)
     calibration = Calibration() if names_only else calibrated(honest, labels, one.floor)
     arrays = {**one.arrays(), "calibration": np.array(calibration)}
-    if isinstance(made, Words):
-        arrays["words"] = made.weights
+    if words is not None:
+        arrays["words"] = words.weights
     if folder is not None:
         save(folder, key, arrays)
-    return Trained(examples.labels, made, one, calibration, time.perf_counter() - begin)
+    return _made(examples, source, one, calibration, time.perf_counter() - begin, words)
+
+
+def _made(
+    examples: Examples, source: Any, head: Head, calibration: Calibration, seconds: float, words: Words | None
+) -> Trained:
+    """With an embedder, words are what counts beside it; without, they are the vectors."""
+    if source is None:
+        assert words is not None
+        return Trained(examples.labels, words, head, calibration, seconds)
+    return Trained(examples.labels, source, head, calibration, seconds, words)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
+    Sparse = tuple[Array, Array]
+    """The places of a vector that are not 0, and the numbers there."""
 
 HALF = 2048
 """Numbers a vector has for words and pairs of words, and as many for runs of 3 to 5 letters within a word."""
@@ -42,13 +44,24 @@ class Words:
 
         vectors = np.zeros((len(texts), 2 * HALF), dtype=np.float32)
         for row, text in enumerate(texts):
-            for place, sign in _features(text):
-                vectors[row, place] += sign
-        vectors = np.sign(vectors) * np.log1p(np.abs(vectors)) * self.weights
-        for half in (vectors[:, :HALF], vectors[:, HALF:]):
-            half /= np.maximum(np.linalg.norm(half, axis=1, keepdims=True), 1e-9)
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+            places, values = self.sparse(text)
+            vectors[row, places] = values
         return vectors
+
+    def sparse(self, text: str) -> Sparse:
+        """The same vector of one text, without what is 0."""
+        import numpy as np
+
+        counts: dict[int, int] = {}
+        for place, sign in _features(text):
+            counts[place] = counts.get(place, 0) + sign
+        places = np.fromiter(counts, dtype=np.int64, count=len(counts))
+        values = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
+        values = np.sign(values) * np.log1p(np.abs(values)) * self.weights[places]
+        for half in (places < HALF, places >= HALF):
+            values[half] /= max(float(np.linalg.norm(values[half])), 1e-9)
+        values /= max(float(np.linalg.norm(values)), 1e-9)
+        return places, values
 
 
 def _features(text: str) -> Iterator[tuple[int, int]]:

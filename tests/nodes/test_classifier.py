@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ragweave.orchestrator.classifying import trained
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import GraphError, InputError, MissingExtra, ModelError, ResourceError
@@ -113,6 +114,29 @@ async def test_a_second_start_does_not_train(tmp_path: Path) -> None:
     assert (await words()(text="I want back my money", ctx=here(tmp_path))) == decided
     await words(labels={**LABELS, "refund": ["money back"]})(text="x", ctx=here(tmp_path))
     assert len(list((tmp_path / ".ragweave" / "classifiers").glob("*.npz"))) == 2
+
+
+async def test_what_another_version_has_kept_is_trained_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await words()(text="money", ctx=here(tmp_path))
+    monkeypatch.setattr(trained, "VERSION", trained.VERSION + 1)
+    said: list[str] = []
+    ctx = Context(resources=Resources(folder=tmp_path, notice=said.append))
+    await words()(text="money", ctx=ctx)
+    assert said[0].startswith("classifier trained in")
+
+
+async def test_words_count_beside_an_embedder_also_after_a_restart(tmp_path: Path) -> None:
+    found = []
+    for _ in range(2):
+        ctx = here(tmp_path)
+        assert ctx.resources is not None
+        ctx.resources.put("embedders", "mine", Counting())
+        found.append([await words(embedder="mine")(text=text, ctx=ctx) for text in ("Sundays?", "my money")])
+        made = ctx.resources.built("classifiers", words(embedder="mine")._name)
+        assert made.words is not None
+        assert made.head.by_word.shape == (4096, 3)
+    assert found[0] == found[1]
+    assert made.seconds == 0
 
 
 class Counting(Embedder, type="counting"):
