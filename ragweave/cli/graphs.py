@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase as fnmatch
 from functools import cache
@@ -55,7 +56,7 @@ def _walk(folder: Path, home: Path, patterns: Sequence[str]) -> list[Path]:
         ):
             continue
         if entry.is_dir() and not entry.is_symlink():
-            if not (entry / "pyvenv.cfg").is_file():
+            if not os.path.isfile(entry / "pyvenv.cfg"):  # noqa: PTH113  # pathlib's raises for a folder that is closed
                 found += _walk(entry, home, patterns)
         elif entry.suffix.lower() in _SUFFIXES:
             found.append(entry)
