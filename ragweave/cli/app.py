@@ -109,7 +109,7 @@ def ask(
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="KEY=VALUE", help="An input of the graph; may be repeated."),
+        typer.Option("--input", metavar="KEY=VALUE", help="An input of the graph, a file as @PATH; may be repeated."),
     ] = None,
     thread: Annotated[str, typer.Option(metavar="ID", help="The conversation that the question belongs to.")] = "",
     user: Annotated[str, typer.Option(metavar="ID", help="For whom it is asked.")] = "",
@@ -137,7 +137,11 @@ def chat(
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="KEY=VALUE", help="An input that is the same in each turn; may be repeated."),
+        typer.Option(
+            "--input",
+            metavar="KEY=VALUE",
+            help="An input that is the same in each turn, a file as @PATH; may be repeated.",
+        ),
     ] = None,
     thread: Annotated[str, typer.Option(metavar="ID", help="A conversation to go on with.")] = "",
     user: Annotated[str, typer.Option(metavar="ID", help="Who talks.")] = "",
@@ -167,7 +171,7 @@ def run(
     plugin: Plugins = None,
     format: ReportFormat = Report.text,
 ) -> int:
-    """Run a graph once. Each of its inputs is an option of its own, such as --question "…"."""
+    """Run a graph once. Each of its inputs is an option of its own, such as --question "…" or --picture @cat.png."""
     from ragweave.cli.asking import Whose
     from ragweave.cli.running import run_graph
 
