@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.bound import Checked
     from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.stores import Store
 
 _MARK = b"schema: ragweave/"
 _SUFFIXES = (".yaml", ".yml")
@@ -138,13 +139,13 @@ def check_file(path: Path, plugins: Sequence[str] = ()) -> Checked:
     return check(spec, problems, Resources(spec.resources.values(), folder=spec.folder, environ=environ))
 
 
-def open_graph(path: Path, plugins: Sequence[str] = ()) -> Graph:
-    """A graph that can be run. Raises GraphError, PluginError."""
+def open_graph(path: Path, plugins: Sequence[str] = (), *, store: Store | None = None) -> Graph:
+    """A graph that can be run, over its own store unless another is given. Raises GraphError, PluginError."""
     from ragweave.orchestrator.graph import Graph
 
     _refuse_what_is_no_file(path)
     load_plugins(plugins, path)
-    return Graph.load(path)
+    return Graph.load(path, store=store)
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
