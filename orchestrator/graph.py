@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.interop.chained import GraphRunnable
     from ragweave.orchestrator.nodes.graph import GivenGraph
     from ragweave.orchestrator.running.speech import Piece
+    from ragweave.orchestrator.stores.waiting import Waiting
 
 __all__ = ["Deadline", "Graph", "Overrides", "Plugins", "Result", "read_file"]
 
@@ -299,6 +300,13 @@ class Graph(Lifecycle):
     async def runs(self, **filters: Any) -> Sequence[RunRecord]:
         """What the store knows of runs; `thread_id` and `status` filter."""
         return await self.store.runs(**filters)
+
+    async def waiting(self, **filters: Any) -> list[Waiting]:
+        """The open questions of the parked runs in this graph's store, of other graphs too: which run asks, at which
+        path, what, and what an answer has to be. `thread_id`, `tenant` and `graph` filter."""
+        from ragweave.orchestrator.stores.waiting import waiting  # for those who answer
+
+        return await waiting(self.store, **filters)
 
     def _execution(
         self,

@@ -107,3 +107,9 @@ def call_path(frame: str, node: str, visit: int, item: int | None = None, member
 def asking(path: str) -> str:
     """The path at which the run asks about the effect at `path`, apart from what the node itself asks there."""
     return f"{path}!"
+
+
+def belongs(path: str, call: str) -> bool:
+    """True for the path of an item or a member of this call, of a frame or a call in it, and of what the run asks
+    about it."""
+    return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")

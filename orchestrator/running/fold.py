@@ -9,12 +9,13 @@ from typing import Any
 
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.running.events import Event, asking, call_path
+from ragweave.orchestrator.running.events import Event, asking, belongs, call_path
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.state import Log, State
-from ragweave.orchestrator.running.typed import typed_ask, typed_inputs, typed_outputs, typed_writes
+from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_writes
 from ragweave.orchestrator.running.walker import first_state, written
+from ragweave.orchestrator.stores.waiting import typed_ask
 from ragweave.orchestrator.values import Usage
 
 
@@ -224,16 +225,11 @@ def _finished(snapshot: Snapshot, event: Event) -> Snapshot:
         else:
             left[node] = carried
     mine = call_path(event.frame, event.node, event.visit)
-    frames = {other: one for other, one in snapshot.frames.items() if not _inside(other, mine)}
+    frames = {other: one for other, one in snapshot.frames.items() if not belongs(other, mine)}
     frames[event.frame] = Frame(frame.plan, ledger, left, final)
-    items = {path: done for path, done in snapshot.items.items() if path != mine and not _inside(path, mine)}
-    asks = {path: ask for path, ask in snapshot.asks.items() if path != mine and not _inside(path, mine)}
+    items = {path: done for path, done in snapshot.items.items() if path != mine and not belongs(path, mine)}
+    asks = {path: ask for path, ask in snapshot.asks.items() if path != mine and not belongs(path, mine)}
     return replace(snapshot, frames=frames, items=items, asks=asks)
-
-
-def _inside(path: str, call: str) -> bool:
-    """True if a path belongs to this call: one of its items or members, a frame or a call in it."""
-    return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")
 
 
 def _way(step: Step, event: Event) -> Way:

@@ -14,7 +14,6 @@ from ragweave.orchestrator.checking.bound import Member
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.types import JSON, Type, converter
-from ragweave.orchestrator.values import Ask
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.running.plan import Plan, Step
@@ -64,13 +63,3 @@ def typed_outputs(plan: Plan, values: Any) -> dict[str, Any]:
 def member_types(members: Iterable[Member]) -> dict[str, Type]:
     """By state key, what one call of these members writes."""
     return {key: member.signature.writes[name].type for member in members for name, key in member.writes.items()}
-
-
-def typed_ask(value: Any, path: str) -> Ask:
-    """What somebody was asked."""
-    if isinstance(value, Ask):
-        return value
-    try:
-        return Ask.model_validate(value)
-    except ValidationError:
-        raise JournalError(f"the journal has no question at {path!r}") from None

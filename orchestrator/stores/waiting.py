@@ -1,0 +1,78 @@
+"""What parked runs wait for: the questions that are open, as their journals have them. No graph is needed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.running.events import Event, belongs
+from ragweave.orchestrator.stores import Store
+from ragweave.orchestrator.values import Ask
+
+
+class Waiting(NamedTuple):
+    """One open question of a parked run. `graph.resume(run_id, answers={path: answer})` answers it."""
+
+    run_id: str
+    thread_id: str
+    path: str
+    """Of the call that asks, for `answers`."""
+    question: str
+    schema: Mapping[str, Any]
+    """JSON schema of the answer."""
+    since: float
+    """When it was asked, in seconds since 1970."""
+    graph: str = ""
+    """The graph's name."""
+    user: str = ""
+    tenant: str = ""
+
+
+async def waiting(
+    store: Store, *, thread_id: str | None = None, tenant: str | None = None, graph: str | None = None
+) -> list[Waiting]:
+    """The open questions of all parked runs of a store that fit, those of the oldest run first."""
+    found = []
+    for record in await store.runs(thread_id=thread_id, status="parked", tenant=tenant, graph=graph):
+        events = await store.events(record.run_id)
+        asked = {event.data.get("path"): event.at for event in events if event.kind == "asked"}
+        run = (record.run_id, record.thread_id)
+        whose = (record.graph, record.user, record.tenant)
+        for path, ask in open_asks(events).items():
+            found.append(Waiting(*run, path, ask.question, ask.answer_schema, asked[path], *whose))
+    return found
+
+
+def open_asks(events: Iterable[Event]) -> dict[str, Ask]:
+    """By call path, what a run with this journal asks and nobody has answered, in the order of asking.
+
+    Raises JournalError for a question that is none.
+    """
+    found: dict[str, Any] = {}
+    for event in events:
+        if event.kind == "asked":
+            path = event.data.get("path")
+            found.pop(path, None)
+            found[str(path)] = event.data.get("ask")
+        elif not found:
+            continue
+        elif event.kind == "answered":
+            found.pop(event.data.get("path"), None)
+        elif event.kind == "entered":  # a graph starts anew: what was asked in it before does not count
+            found = {path: ask for path, ask in found.items() if not path.startswith(event.path + "/")}
+        elif event.kind == "finished":
+            found = {path: ask for path, ask in found.items() if path != event.path and not belongs(path, event.path)}
+    return {path: typed_ask(ask, path) for path, ask in found.items()}
+
+
+def typed_ask(value: Any, path: str) -> Ask:
+    """What somebody was asked. Raises JournalError for what is no question."""
+    if isinstance(value, Ask):
+        return value
+    try:
+        return Ask.model_validate(value)
+    except ValidationError:
+        raise JournalError(f"the journal has no question at {path!r}") from None
