@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ragweave.orchestrator.errors import RagweaveError, RunError
 from ragweave.orchestrator.running.events import Event
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Something for a chat window. The kind says what to do with the text:
 
     token      add it to what is shown
@@ -44,7 +42,11 @@ class Piece:
             data["text"] = self.text
         if self.kind == "answer":
             data["sources"] = [one.model_dump(exclude={"document"}) for one in self.sources]
-        return data | {name: value for name in ("run_id", "path") if (value := getattr(self, name))}
+        if self.run_id:
+            data["run_id"] = self.run_id
+        if self.path:
+            data["path"] = self.path
+        return data
 
     def json(self) -> str:
         """`data()` as one line of JSON."""
@@ -66,18 +68,16 @@ class Speech:
         self._path = ""
         """Of the call whose text is shown; empty if none is."""
 
-    def heard(self, event: Event) -> Iterator[Piece]:
+    def heard(self, event: Event) -> Sequence[Piece]:
         """What an event changes in the window: nothing, a token, a reset, or both where another call speaks now."""
-        if event.kind == "token":
-            if (event.frame.partition("#")[0] or event.node) not in self._nodes:
-                return
-            if self._path not in ("", event.path):
-                yield Piece("reset")
-            self._path = event.path
-            yield Piece("token", event.text)
-        elif event.kind == "reset" and inside(self._path, event.path):
+        if event.kind == "token" and (event.frame.partition("#")[0] or event.node) in self._nodes:
+            before, self._path = self._path, event.path
+            token = Piece("token", event.text)
+            return (token,) if before in ("", self._path) else (Piece("reset"), token)
+        if event.kind == "reset" and inside(self._path, event.path):
             self._path = ""
-            yield Piece("reset")
+            return (Piece("reset"),)
+        return ()
 
 
 async def pieces(graph: Graph, stream: Callable[[], AsyncGenerator[Event, None]]) -> AsyncGenerator[Piece, None]:
