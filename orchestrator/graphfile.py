@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 
-from ragweave.orchestrator import registry
+from ragweave.orchestrator import registry, sources
 from ragweave.orchestrator.errors import GraphError, Problem, ResourceError
 from ragweave.orchestrator.language.environment import read_dotenv
 from ragweave.orchestrator.language.load import load_text
@@ -39,7 +39,7 @@ def read_file(path: Path, plugins: Plugins = ()) -> tuple[Spec, list[Problem], M
     folder = path.resolve().parent
     registry.load_plugins(plugins, folder)
     try:
-        data = path.read_bytes()
+        data = sources.read_bytes(path)
     except OSError as error:
         from ragweave.orchestrator.language.inner import missing_file  # for a file that is not there
 

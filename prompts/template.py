@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
 
+from ragweave.orchestrator import sources
 from ragweave.orchestrator.contracts import Resource
 from ragweave.orchestrator.errors import InputError, ResourceError, a, did_you_mean
 from ragweave.orchestrator.values import BlobPart, Message, TextPart
@@ -217,14 +218,14 @@ def _read(folder: Path, name: str) -> str:
             f"prompt file {name!r} is outside of the folder of the graph",
             hint="move it there, and write its path from there",
         )
-    if not path.is_file():
+    if not sources.is_file(path):
         beside = (
             [str(found.relative_to(root)) for found in sorted(path.parent.glob("*.md"))] if path.parent.is_dir() else []
         )
         raise ResourceError(f"prompt file {name!r} does not exist{did_you_mean(name, beside)}")
-    if path.stat().st_size > MAX_BYTES:
+    if path.is_file() and path.stat().st_size > MAX_BYTES:
         raise ResourceError(f"prompt file {name!r} has more than {MAX_BYTES:,} bytes")
     try:
-        return path.read_text(encoding="utf-8")
+        return sources.read_text(path)
     except UnicodeDecodeError as error:
         raise ResourceError(f"prompt file {name!r} is not UTF-8: {error}", hint="save it as UTF-8") from None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ragweave.orchestrator import sources
 from ragweave.orchestrator.errors import ResourceError, closest, did_you_mean
 from ragweave.orchestrator.language.yamltext import read
 from ragweave.orchestrator.node import Remark
@@ -93,7 +94,7 @@ def of_file(file: Path, shown: str, columns: Columns = USUAL) -> Examples:
     if file.suffix not in ENDINGS:
         raise ResourceError(f"labels_file {shown!r}: expected one of {', '.join(ENDINGS)}")
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        text = sources.read_bytes(file).decode("utf-8-sig")
     except FileNotFoundError:
         beside = [one.name for one in file.parent.iterdir()] if file.parent.is_dir() else []
         near = did_you_mean(file.name, [name for name in beside if name.endswith(ENDINGS)])

@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ragweave.orchestrator import sources
 from ragweave.orchestrator.errors import ResourceError, did_you_mean
 from ragweave.orchestrator.values import Usage
 
@@ -85,7 +86,7 @@ def load_prices(path: Path, shown: str = "") -> tuple[Prices | None, list[str]]:
 
     name = shown or str(path)
     try:
-        data = path.read_bytes()
+        data = sources.read_bytes(path)
     except OSError as error:
         reason = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
         return None, [f"the price file {name!r} {reason}"]
