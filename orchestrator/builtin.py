@@ -62,7 +62,9 @@ TABLE: dict[str, dict[str, str]] = {
         "template": "ragweave.prompts.template:Prompt",
     },
     "stores": {
-        "memory": "ragweave.orchestrator.stores.memory:MemoryStore",
+        "memory": "ragweave.orchestrator.stores.settings:MemorySettings",
+        "postgres": "ragweave.orchestrator.stores.settings:PostgresSettings",
+        "sqlite": "ragweave.orchestrator.stores.settings:SqliteSettings",
     },
     "merges": {
         "best": "ragweave.orchestrator.merges:best",

@@ -12,10 +12,13 @@ from ragweave.orchestrator.checking.bound import Checked
 from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import GraphError, MissingExtra, Problem
 from ragweave.orchestrator.graphfile import Plugins, opening, read_file
+from ragweave.orchestrator.language.load import STORE
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.plan import Plan, make_plan
 from ragweave.orchestrator.running.run import GRACE
+from ragweave.orchestrator.stores import Store
+from ragweave.orchestrator.stores.memory import MemoryStore
 
 CLOSED = "its graph was closed"
 _PATIENCE = 1.5 * GRACE
@@ -61,6 +64,17 @@ class Edition:
         edition.source = path, plugins
         edition.resources.note_files()
         return edition
+
+    def make_store(self) -> Store:
+        """Where the runs of this graph are to be kept. Raises ResourceError, MissingExtra."""
+        if ("stores", STORE) in self.plan.spec.resources:
+            made: Store = self.resources.get("stores", STORE).make()
+            return made
+        if self.source is None:
+            return MemoryStore()
+        from ragweave.orchestrator.stores.settings import store_beside  # graphs without a file need no database
+
+        return store_beside(self.resources.folder)
 
     def enter(self) -> None:
         """One more run."""

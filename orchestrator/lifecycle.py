@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import ClassVar, Self
 
@@ -15,7 +16,6 @@ from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.running.threads import ThreadQueues, Turns, check_turns
 from ragweave.orchestrator.running.walker import Walker
 from ragweave.orchestrator.stores import Store
-from ragweave.orchestrator.stores.memory import MemoryStore
 
 
 class Lifecycle:
@@ -29,7 +29,17 @@ class Lifecycle:
         self._edition = edition
         self._older: list[Edition] = []
         """Editions that a newer one has replaced, and whose runs may still go on."""
-        self.store: Store = store if store is not None else MemoryStore()
+        self._store = store
+        self._making = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        """Where its runs are kept: what was given, else what its file names, else a file beside it; of a graph without
+        a file, this process's memory."""
+        if self._store is None:
+            with self._making:
+                self._store = self._store or self._edition.make_store()
+        return self._store
 
     @property
     def plan(self) -> Plan:
@@ -133,7 +143,8 @@ class Lifecycle:
         await idle(editions)
         for one in resources:
             await one.close()
-        await self.store.close()
+        if self._store is not None:
+            await self._store.close()
 
     def close(self) -> None:
         """`aclose` for callers without an event loop."""

@@ -78,7 +78,8 @@ def _files(edition: Edition) -> list[Path]:
 
 def _named(spec: Spec) -> list[Path]:
     """The `.env` beside a graph, its price file, and what its settings may name."""
-    parts = [*(one.settings for one in spec.resources.values()), *(one.settings for one in spec.nodes.values())]
+    parts = [one.settings for (kind, _), one in spec.resources.items() if kind != "stores"]  # it changes with every run
+    parts += [one.settings for one in spec.nodes.values()]
     parts += [other for one in spec.nodes.values() for other in one.policies.fallback]
     words = (text for part in parts for _, text in texts(part, ()))
     prices = [spec.folder / spec.prices] if spec.prices else []

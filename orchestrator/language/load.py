@@ -25,8 +25,10 @@ SCHEMA = "ragweave/v1"
 SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
 GRAPH_KEYS = (
     "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
-    "prices", "overrides", "approval", "budget", "limits", "durability", "nodes", "edges",
+    "prices", "overrides", "approval", "budget", "limits", "store", "durability", "nodes", "edges",
 )  # fmt: skip
+STORE = "store"
+"""The name of the one resource that the key `store` declares."""
 LATER = ("approval", "budget")
 """Keys of a graph that have a meaning, but not in this version."""
 DURABILITY = ("async", "sync", "exit")
@@ -75,6 +77,8 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
         report.spec.defaults = _defaults(report, data["defaults"])
     for section in SECTIONS:
         _resources(report, section, data.get(section))
+    if "store" in data:
+        _resource(report, "stores", STORE, data["store"], ("store",))
     known = _nodes(report, data)
     if "overrides" in data:
         from ragweave.orchestrator.language.overrides import read_overrides  # for graphs that allow any
@@ -202,22 +206,25 @@ def _resources(report: Report, section: str, data: Any) -> None:
             _not_an_id(report, place, str(name))
         if section == "prompts" and isinstance(entry, str):
             entry = {"type": "template", "file": entry}
-        entry = adopted(section, entry)
-        own = getattr(entry, "kind", None) or kind_of(entry)
-        if own in SECTIONS and own != section:
-            report.wrong_kind(place, f"one of the {section}", entry, f"{_type_name(entry)} is one of the {own}")
-            continue
-        if own == section:  # a Resource that was made in Python
-            report.spec.resources[section, str(name)] = ResourceSpec(
-                section, str(name), _type_name(entry), folder=report.spec.folder, implementation=entry
-            )
-            continue
-        if not isinstance(entry, Mapping):
-            hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
-            report.wrong_kind(place, "a map", entry, hint)
-            # The name stands, so that nodes which use it are not blamed too.
-            report.spec.resources[section, str(name)] = ResourceSpec(section, str(name), "", folder=report.spec.folder)
-            continue
+        _resource(report, section, str(name), entry, place)
+
+
+def _resource(report: Report, section: str, name: str, entry: Any, place: Place) -> None:
+    """Read one resource, which stands at `place`."""
+    declared, folder = report.spec.resources, report.spec.folder
+    entry = adopted(section, entry)
+    own = getattr(entry, "kind", None) or kind_of(entry)
+    if own in (*SECTIONS, "stores") and own != section:
+        wanted = f"one of the {section}"
+        report.wrong_kind(place, wanted, entry, f"{_type_name(entry)} is one of the {own}")
+    elif own == section:  # a Resource that was made in Python
+        declared[section, name] = ResourceSpec(section, name, _type_name(entry), folder=folder, implementation=entry)
+    elif not isinstance(entry, Mapping):
+        hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
+        report.wrong_kind(place, "a map", entry, hint)
+        # The name stands, so that nodes which use it are not blamed too.
+        declared[section, name] = ResourceSpec(section, name, "", folder=folder)
+    else:
         kind: Any = entry.get("type")
         settings = {str(key): value for key, value in entry.items() if key != "type"}
         if "type" not in entry and section == "prompts":
@@ -228,9 +235,7 @@ def _resources(report: Report, section: str, data: Any) -> None:
         elif not isinstance(kind, str):
             _no_type(report, place, entry)
             kind = ""
-        report.spec.resources[section, str(name)] = ResourceSpec(
-            section, str(name), kind, settings, report.spec.folder, implementation
-        )
+        declared[section, name] = ResourceSpec(section, name, kind, settings, folder, implementation)
 
 
 def _nodes(report: Report, data: Mapping[str, Any]) -> bool:

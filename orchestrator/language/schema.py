@@ -44,7 +44,7 @@ def graph_schema() -> Json:
         "edge": _edge(),
         **{f"policy.{name}": policy for name, policy in _policies().items()},
     }
-    for kind in ("nodes", *SECTIONS):
+    for kind in ("nodes", *SECTIONS, "stores"):
         definitions.update(_kind(kind))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -95,6 +95,7 @@ def _properties() -> Json:
             {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},
             "The settings that a call may give anew, by name: NODE.SETTING.",
         ),
+        "store": {"$ref": "#/$defs/stores", "description": "Where runs are kept; beside the graph if it does not say."},
         "durability": {
             "enum": list(DURABILITY),
             "description": "When a step is on disk: async (default), sync, or at exit.",

@@ -64,7 +64,7 @@ def check_resources(report: Report, resources: Resources) -> None:
     builder = Builder(report, resources)
     named: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for (kind, name), declared in report.spec.resources.items():
-        place: Place = (kind, name)
+        place: Place = (kind, name) if kind != "stores" else (name,)
         if not declared.type:
             continue
         found = declared.implementation

@@ -87,7 +87,7 @@ async def test_the_newest_runs_are_kept_and_those_that_may_go_on_longer() -> Non
         except RunError as error:
             failed.append(error.run_id)
     kept = await graph.runs()
-    assert [record.inputs["n"] for record in kept] == [3, 4, -2, -3, 5]
+    assert [(await graph.store.events(record.run_id))[0].data["inputs"]["n"] for record in kept] == [3, 4, -2, -3, 5]
     assert [record.run_id for record in await graph.runs(status="failed")] == failed[1:]
     assert await events(graph, failed[0]) == []
 
