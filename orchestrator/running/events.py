@@ -2,7 +2,7 @@
 
 in the journal        run_started, entered, item, item_failed, finished, asked, answered, cached, used, abandoned,
                       effect_started, effect_finished, effect_ended,
-                      run_done, run_failed, run_cancelled, run_parked, run_resumed
+                      run_done, run_failed, run_cancelled, run_parked, run_resumed, forked
 in the stream only    started, token, reset, retry, fallback, skipped
 """
 
@@ -17,6 +17,7 @@ JOURNALED = frozenset(
         "run_started", "entered", "item", "item_failed", "finished", "asked", "answered", "cached", "used", "abandoned",
         "effect_started", "effect_finished", "effect_ended",
         "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
+        "forked",
     )
 )  # fmt: skip
 
@@ -35,7 +36,8 @@ class Event:
 
     `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of
     `finished`, `item` and `effect_finished` are the writes by state key; `finished` also has the index of the `route`
-    taken and the `origin` mask of what was written. An effect that `effect_ended` did not happen; `used` counts tokens.
+    taken and the `origin` mask of what was written. An effect that `effect_ended` did not happen; `used` counts tokens;
+    `forked` has the `path` of the call from which a fork goes on, and what it `set` there.
     `at` is when it was journaled, in seconds since 1970; events are equal whatever the time.
     """
 

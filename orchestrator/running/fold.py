@@ -12,9 +12,9 @@ from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, asking, belongs, call_path
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
-from ragweave.orchestrator.running.state import Log, State
-from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_writes
-from ragweave.orchestrator.running.walker import first_state, written
+from ragweave.orchestrator.running.state import Log, State, changed
+from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_values, typed_writes
+from ragweave.orchestrator.running.walker import USER, first_state, written
 from ragweave.orchestrator.stores.waiting import typed_ask
 from ragweave.orchestrator.values import Usage
 
@@ -96,6 +96,9 @@ def _restored(snapshot: Snapshot, event: Event) -> Mapping[str, Any]:
             return typed_writes(plan, _step(plan, event), event)
         if kind == "asked":
             return {**data, "ask": typed_ask(data["ask"], str(data["path"]))}
+        if kind == "forked":
+            plan = _frame(snapshot, event).plan if event.node else snapshot.plan
+            return {**data, "set": typed_values(plan, data["set"], event.path or "its start")}
     except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise JournalError(
             f"the journal is damaged at {event.path or kind!r}: {type(error).__name__}: {error}"
@@ -129,6 +132,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
+    if kind == "forked":
+        return _forked(snapshot, event) if event.node else snapshot
     if kind == "run_resumed":
         seconds = event.data.get("deadline")
         if seconds is None:
@@ -181,6 +186,28 @@ def _effect(snapshot: Snapshot, event: Event) -> Snapshot:
     effects[event.path] = event.data if event.kind == "effect_finished" else None
     answers = {path: given for path, given in snapshot.answers.items() if path != asking(event.path)}
     return replace(snapshot, effects=effects, answers=answers)
+
+
+def _forked(snapshot: Snapshot, event: Event) -> Snapshot:
+    """Change the state that a call sees, and no other."""
+    frame = _frame(snapshot, event)
+    step = _step(frame.plan, event)
+    if not is_due(snapshot, event):
+        raise JournalError(f"the journal was forked at {event.path!r}, which was not due")
+    state = dict(frame.due[step.index])
+    for key, value in event.data["set"].items():
+        state[key] = changed(state.get(key), value, step.index, USER)
+    frames = {**snapshot.frames, event.frame: replace(frame, due={**frame.due, step.index: state})}
+    return replace(snapshot, frames=frames)
+
+
+def is_due(snapshot: Snapshot, event: Event) -> bool:
+    """True if the call that an event is about is due."""
+    frame = snapshot.frames.get(event.frame)
+    if frame is None:
+        return False
+    step = _step(frame.plan, event)
+    return step.index in frame.due and frame.ledger.visits[step.index] + 1 == event.visit
 
 
 def _nested_plan(snapshot: Snapshot, event: Event) -> Plan:

@@ -35,6 +35,17 @@ class Write:
         return f"Write({self.value!r}, node={self.node})"
 
 
+class Changed(Write):
+    """The write that a fork puts in the place of others: a state that still has one of those loses it where they
+    meet."""
+
+    __slots__ = ("replaces",)
+
+    def __init__(self, value: Any, node: int, origin: int, replaces: tuple[Write, ...]) -> None:
+        super().__init__(value, node, origin)
+        self.replaces = replaces
+
+
 class Log(Sequence[Any]):
     """The value of an `accumulate` key: a read-only list to which adding costs the same at any length.
 
@@ -140,6 +151,8 @@ def read(state: Mapping[str, Entry], key: str, merges: Mapping[str, Merge]) -> A
         return entry.value
     if entry.__class__ is Log:
         return entry
+    if entry.__class__ is Changed:
+        return entry.value
     merge = merges.get(key)
     if merge is None:
         raise MergeFailed(f"{key!r} has {len(entry)} parallel writes and no merge")  # type: ignore[arg-type]
@@ -162,6 +175,21 @@ def origin_of(entry: Entry) -> int:
             mask |= write.origin
         return mask
     return entry.origin
+
+
+def changed(entry: Entry | None, value: Any, node: int, origin: int) -> Entry:
+    """What stands for an entry of a state when a fork gives its key another value at a call of this `node`.
+
+    It counts as a write of whoever wrote the old one, so that the same later writes replace it; where the key was
+    absent, as one of `start`. The items of a log are replaced.
+    """
+    if isinstance(entry, Log):
+        return Log(list(value), None, origin)
+    if entry is None:
+        return Write(value, 0, origin)
+    before = entry if isinstance(entry, tuple) else (entry,)
+    older = [other for write in before if isinstance(write, Changed) for other in write.replaces]
+    return Changed(value, before[0].node if len(before) == 1 else node, origin, (*before, *older))
 
 
 def join(states: Sequence[State], reach: Sequence[int]) -> State:
@@ -197,4 +225,7 @@ def _newest(entries: Iterable[Entry], reach: Sequence[int]) -> Entry:
                 writes.append(write)
                 mask |= 1 << write.node
     kept = [write for write in writes if not reach[write.node] & mask]
+    replaced = {id(old) for write in writes if isinstance(write, Changed) for old in write.replaces}
+    if replaced:
+        kept = [write for write in kept if id(write) not in replaced]
     return kept[0] if len(kept) == 1 else tuple(kept)

@@ -60,6 +60,13 @@ def typed_outputs(plan: Plan, values: Any) -> dict[str, Any]:
     return {key: typed(value, plan.keys.get(key, JSON), f"the output {key!r}") for key, value in values.items()}
 
 
+def typed_values(plan: Plan, values: Any, shown: str) -> dict[str, Any]:
+    """Values of state keys."""
+    if not isinstance(values, Mapping):
+        raise JournalError(f"the journal has no values at {shown}")
+    return {key: typed(value, plan.keys.get(key, JSON), f"{shown}: {key!r}") for key, value in values.items()}
+
+
 def member_types(members: Iterable[Member]) -> dict[str, Type]:
     """By state key, what one call of these members writes."""
     return {key: member.signature.writes[name].type for member in members for name, key in member.writes.items()}
