@@ -84,7 +84,12 @@ class PluginError(RagweaveError):
 
 
 class JournalError(RagweaveError):
-    """A stored run cannot be read: it is damaged, of another version, or not there."""
+    """A stored run cannot be read or written: it is damaged, of another version, or not there; `transient` if the store
+    was only out of reach."""
+
+    def __init__(self, message: str, *, hint: str = "", transient: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient
 
 
 class RunTaken(JournalError):
@@ -199,8 +204,8 @@ class MissingExtra(NodeError):
 
 
 def is_transient(error: BaseException) -> bool:
-    """True if a retry may help: a NodeError marked transient, a timeout, a lost connection."""
-    if isinstance(error, NodeError):
+    """True if a retry may help: an error of ours marked transient, a timeout, a lost connection."""
+    if isinstance(error, (NodeError, JournalError)):
         return error.transient
     return isinstance(error, (TimeoutError, ConnectionError))
 
