@@ -132,7 +132,7 @@ async def test_words_count_beside_an_embedder_also_after_a_restart(tmp_path: Pat
         assert ctx.resources is not None
         ctx.resources.put("embedders", "mine", Counting())
         found.append([await words(embedder="mine")(text=text, ctx=ctx) for text in ("Sundays?", "my money")])
-        made = ctx.resources.built("classifiers", words(embedder="mine")._name)
+        made: Any = ctx.resources.built("classifiers", words(embedder="mine")._name)
         assert made.words is not None
         assert made.head.by_word.shape == (4096, 3)
     assert found[0] == found[1]
@@ -314,7 +314,7 @@ def test_what_cannot_be_taught_is_said_when_the_graph_is_loaded(tmp_path: Path, 
 async def test_examples_come_from_files(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     node = Classifier(labels_file=name, embedder=None)
-    assert node.signature(Resources(folder=tmp_path)).writes["label"].values == {"refund", "hours", "other"}
+    assert node.signature(Resources(folder=tmp_path)).writes["label"].values == frozenset(("refund", "hours", "other"))
     found = await node(text="my money", ctx=here(tmp_path))
     assert found["label"] == "refund"
     assert found["candidates"] == ["refund", "hours"]
@@ -374,8 +374,8 @@ async def test_a_model_in_a_folder_decides_with_its_own_labels(tmp_path: Path) -
     ctx, folder = here(tmp_path), str(kept("bert", head="SequenceClassification", labels=("good", "bad", "odd")))
     node = Classifier(transformer=folder)
     assert ctx.resources is not None
-    assert node.signature(ctx.resources).writes["label"].values == {"good", "bad", "odd", "other"}
-    assert node.signature(ctx.resources).writes["candidates"].values == {"good", "bad", "odd"}
+    assert node.signature(ctx.resources).writes["label"].values == frozenset(("good", "bad", "odd", "other"))
+    assert node.signature(ctx.resources).writes["candidates"].values == frozenset(("good", "bad", "odd"))
     try:
         found = await asyncio.gather(*(node(text=f"tea {number}", ctx=ctx) for number in range(20)))
         pipeline = ctx.resources.built("pipelines", f"classifier {folder}")
