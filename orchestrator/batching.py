@@ -1,7 +1,8 @@
 """One adaptive batcher for each model: calls of all runs, threads and event loops are computed together.
 
 While a batch is computed the next one fills; an idle model begins at once with what there is. Nothing waits for a
-delay, so a lone call is as fast as a direct one and many calls share the cost that every batch has.
+delay, so a lone call is as fast as a direct one and many calls share the cost that every batch has. A thread that has
+to wait for its result anyway computes by itself where the model is idle, which saves two changes of threads.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -28,7 +30,9 @@ EXIT = 2.0
 
 
 class Batcher(Generic[Item, Result]):
-    """Calls `compute(items)`, which gives one result an item in their order, from one worker thread of its own.
+    """Calls `compute(items)`, which gives one result an item in their order: one batch at a time.
+
+    It runs in a worker thread of the batcher's own, or in that of a caller of `wait` or `wait_all`.
 
     - `max_batch`: items in a batch at most.
     - `size` and `max_size`: how long an item is, and how many units a batch may hold with every item padded to the
@@ -61,6 +65,11 @@ class Batcher(Generic[Item, Result]):
         self._group = group
         self._separable = separable
         self.worker = Worker(self._serve, name)
+        self._turn = threading.Lock()
+        """Held by the thread that computes."""
+        self._computing: int | None = None
+        """The identifier of that thread."""
+        _batchers.add(self)
         self._waiting: list[_Call] = []
         """Oldest first; guarded by the worker's lock."""
 
@@ -88,25 +97,46 @@ class Batcher(Generic[Item, Result]):
 
     def wait(self, item: Item) -> Result:
         """The result for one item, for a worker thread: blocks."""
-        if threading.current_thread() is self.worker.thread:
+        return self.wait_all([item])[0]
+
+    def wait_all(self, items: Iterable[Item]) -> list[Result]:
+        """The results for several items, in their order, for a worker thread: blocks."""
+        if self._computing == threading.get_ident():
             raise RagweaveError("a batch waits for a call of its own batcher", hint="compute it before")
-        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
-        self._add([self._entry(item, future, None)])
-        return future.result()
+        entries = [self._entry(item, concurrent.futures.Future(), None) for item in items]
+        if not entries:
+            return []
+        mine = self._turn.acquire(blocking=False)
+        try:
+            self._add(entries, ring=not mine)
+            while mine and not all(entry.future.done() for entry in entries):
+                self._compute_next()
+        finally:
+            if mine:
+                self._turn.release()
+        return [entry.future.result() for entry in entries]
 
     async def close(self) -> None:
         """Wait until every call that was made has its result; further calls are refused."""
         await self.worker.close()
+        if self._turn.locked():  # by a caller that computes by itself
+            await asyncio.to_thread(self._turn.acquire)
+            self._turn.release()
 
     def _entry(self, item: Item, future: Any, loop: asyncio.AbstractEventLoop | None) -> _Call:
         size = self._size(item) if self._size is not None else 1
         return _Call(item, size, self._group(item) if self._group is not None else None, future, loop)
 
-    def _add(self, entries: list[_Call]) -> None:
-        self.worker.give(lambda: self._waiting.extend(entries))
+    def _add(self, entries: list[_Call], *, ring: bool = True) -> None:
+        self.worker.give(lambda: self._waiting.extend(entries), ring=ring)
 
     def _serve(self) -> bool:
         """Compute one batch, in the worker thread; False if there was nothing to do."""
+        with self._turn:  # a caller may be computing; what it leaves is for this thread
+            return self._compute_next()
+
+    def _compute_next(self) -> bool:
+        """Compute one batch, in the thread whose turn it is; False if there was nothing to do."""
         with self.worker.lock:
             self._waiting = [entry for entry in self._waiting if not entry.future.cancelled()]
             batch = self._choose()
@@ -115,7 +145,15 @@ class Batcher(Generic[Item, Result]):
                 self._waiting = [entry for entry in self._waiting if id(entry) not in taken]
         if not batch:
             return False
-        settle(zip(batch, self._outcomes(batch), strict=True))
+        self._computing = threading.get_ident()
+        try:
+            settle(zip(batch, self._outcomes(batch), strict=True))
+        except KeyboardInterrupt:  # of a program that computes in its main thread
+            failure = NodeError(f"{self.worker.name} was interrupted")
+            settle((entry, Outcome(error=failure)) for entry in batch)
+            raise
+        finally:
+            self._computing = None
         return True
 
     def _choose(self) -> list[_Call]:
@@ -154,6 +192,8 @@ class Batcher(Generic[Item, Result]):
             if len(batch) > 1 and self._separable(error):
                 return [outcome for entry in batch for outcome in self._outcomes([entry])]
             return [Outcome(error=_own(error, entry, batch)) for entry in batch]
+        except KeyboardInterrupt:
+            raise
         except BaseException as error:  # SystemExit of a library: the thread goes on, the callers learn of it
             failure = NodeError(f"{self.worker.name} raised {type(error).__name__}: {error}")
             return [Outcome(error=failure) for _ in batch]
@@ -245,12 +285,17 @@ class Worker:
         self._closed = False
         _workers.add(self)
 
-    def give(self, change: Callable[[], Any]) -> None:
-        """Make a change under the lock and see that it is looked at. Raises RagweaveError after `close`."""
+    def give(self, change: Callable[[], Any], *, ring: bool = True) -> None:
+        """Make a change under the lock and see that it is looked at, unless `ring` is false.
+
+        Raises RagweaveError after `close`.
+        """
         with self.lock:
             if self._closed:
                 raise RagweaveError(f"{self.name} is closed", hint="its graph was closed; load the graph again")
             change()
+            if not ring:
+                return
             self._work = True
             # A thread does not survive a fork: the child starts its own.
             if self.thread is None or not self.thread.is_alive():
@@ -298,6 +343,7 @@ class Worker:
 
 
 _workers: WeakSet[Worker] = WeakSet()
+_batchers: WeakSet[Batcher[Any, Any]] = WeakSet()
 
 
 @atexit.register
@@ -305,3 +351,13 @@ def _end_all() -> None:
     """A thread that computes while the interpreter is taken down may crash it."""
     for worker in list(_workers):
         worker.end(EXIT)
+
+
+def _renew_all() -> None:
+    """A fork copies a lock that is held, but not the thread that would release it."""
+    for batcher in list(_batchers):
+        batcher._turn, batcher._computing = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_renew_all)

@@ -1,7 +1,8 @@
 """A small BERT encoder without torch: safetensors weights, run by OpenVINO, or by numpy where that is missing.
 
-Each engine maps (ids, mask) of shape (batch, length) to float32 vectors (batch, width): token states averaged over the
-mask and scaled to length 1, as sentence-transformers' MiniLM models do.
+Each engine maps pairs (ids, mask) of shape (batch, length) to as many arrays of float32 vectors (batch, width): token
+states averaged over the mask and scaled to length 1, as sentence-transformers' MiniLM models do. One thread at a time
+calls it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
-Engine = Callable[[Ids, Floats], Floats]
+Part = tuple[Ids, Floats]
+Engine = Callable[[Sequence[Part]], list[Floats]]
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32}
 
@@ -86,7 +88,8 @@ def import_openvino() -> Any:
 def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads: int) -> Engine:
     """The encoder as an OpenVINO graph on the CPU: bfloat16 where the CPU computes in it, else float32.
 
-    Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot compile here.
+    Each part is computed by one thread, and `threads` parts at the same time: threads that share a part wait for each
+    other at every layer. Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot compile here.
     """
     core = import_openvino().Core()
     halves = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -96,14 +99,25 @@ def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads:
         {
             "INFERENCE_PRECISION_HINT": "bf16" if halves else "f32",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": threads,
+            "PERFORMANCE_HINT": "LATENCY" if threads == 1 else "THROUGHPUT",
         },
     )
+    requests: list[Any] = []
 
-    def engine(ids: Ids, mask: Floats) -> Floats:
-        request = compiled.create_infer_request()  # not shared: several threads may embed at once
-        return np.array(request.infer([ids, mask])[0], dtype=np.float32)
+    def engine(parts: Sequence[Part]) -> list[Floats]:
+        while len(requests) < len(parts):
+            requests.append(compiled.create_infer_request())
+        started = requests[: len(parts)]
+        try:
+            for request, part in zip(started, parts, strict=True):
+                request.start_async(list(part))
+            for request in started:
+                request.wait()
+        except BaseException:
+            requests.clear()  # what still computes is not used again
+            raise
+        return [np.array(request.get_output_tensor(0).data, dtype=np.float32) for request in started]
 
     return engine
 
@@ -180,7 +194,7 @@ def numpy_engine(weights: Mapping[str, Floats], shape: Architecture) -> Engine:
         batch, length, _ = states.shape
         return np.asarray(states.reshape(batch, length, shape.heads, -1).transpose(0, 2, 1, 3))
 
-    def engine(ids: Ids, mask: Floats) -> Floats:
+    def encoded(ids: Ids, mask: Floats) -> Floats:
         states: Floats = weights["embeddings.word_embeddings.weight"][ids]
         states = states + weights["embeddings.position_embeddings.weight"][: ids.shape[1]]
         states = norm(states + weights["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
@@ -201,7 +215,7 @@ def numpy_engine(weights: Mapping[str, Floats], shape: Architecture) -> Engine:
         total = (states * mask[:, :, None]).sum(1)
         return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
-    return engine
+    return lambda parts: [encoded(ids, mask) for ids, mask in parts]
 
 
 def _gelu(x: Floats) -> Floats:
