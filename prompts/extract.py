@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -13,6 +13,7 @@ from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName
 from ragweave.orchestrator.models.replies import structured
 from ragweave.orchestrator.node import Node, Read, Signature, Write
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.schemas import unusable
 from ragweave.orchestrator.types import JSON, Type, annotation_of, converter
 from ragweave.prompts.source import Variable, read_variable
 from ragweave.prompts.template import DECLARATION, Prompt
@@ -42,7 +43,9 @@ class Extract(Node, type="extract"):
     @classmethod
     def _check_schema(cls, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         if schema:
-            _check(schema)
+            fault = unusable(schema)
+            if fault:
+                raise ValueError(fault)
         return schema
 
     @model_validator(mode="after")
@@ -98,38 +101,6 @@ def _kind(schema: Mapping[str, Any]) -> Type:
     words = {"object": "map", "array": "list", "string": "str", "integer": "int", "number": "float", "boolean": "bool"}
     word = words.get(str(schema.get("type")), "json")
     return Type(word, JSON if word in ("map", "list") else None)
-
-
-def _check(schema: Mapping[str, Any]) -> None:
-    """Raise ValueError for what is no JSON schema, or points outside of itself."""
-    from jsonschema import Draft202012Validator  # 60 ms to import
-    from jsonschema.exceptions import SchemaError
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012
-
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        where = ".".join(str(part) for part in error.absolute_path)
-        raise ValueError(f"it is not a JSON schema: {f'{where}: ' if where else ''}{error.message}") from None
-    resolver = Registry().with_resource("", DRAFT202012.create_resource(dict(schema))).resolver()
-    for reference in _references(schema):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            raise ValueError(f"its $ref {reference!r} points to nothing in it") from None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, Mapping):
-        for name, value in schema.items():
-            if name == "$ref" and isinstance(value, str):
-                yield value
-            yield from _references(value)
-    elif isinstance(schema, (list, tuple)):
-        for value in schema:
-            yield from _references(value)
 
 
 def _plain(schema: Any) -> Any:

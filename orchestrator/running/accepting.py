@@ -37,11 +37,16 @@ def slots(member: Member) -> dict[str, Slot]:
 
 def accept(shown: str, result: Any, written: Mapping[str, Slot], always: frozenset[str]) -> Any:
     """What a call returned, by state key; an Ask stays as it is. Raises NodeError for what the type does not
-    declare."""
+    declare, and for an Ask that nobody could answer."""
     if result is None:
         result = {}
     if not isinstance(result, Mapping):
-        if isinstance(result, (Ask, Parked)):
+        if isinstance(result, Ask):
+            from ragweave.orchestrator.running.answers import check_ask  # most runs ask nothing
+
+            check_ask(shown, result)
+            return result
+        if isinstance(result, Parked):
             return result
         raise NodeError(_no_mapping(shown, result, written))
     writes = {}

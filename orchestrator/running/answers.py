@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ragweave.orchestrator.errors import InputError, did_you_mean
+from ragweave.orchestrator.errors import InputError, NodeError, did_you_mean
+from ragweave.orchestrator.result import plain
+from ragweave.orchestrator.schemas import fault_of, in_words, is_simple, short, unusable
 from ragweave.orchestrator.values import Ask
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list, tuple),
-    "object": (dict, Mapping),
-    "null": (type(None),),
-}
 
+def check_answers(
+    asks: Mapping[str, Ask], answers: Mapping[str, Any], answered: Collection[str] = ()
+) -> dict[str, Any]:
+    """The answers as plain JSON. Raises InputError if one belongs to no open ask, or does not satisfy its schema.
 
-def check_answers(asks: Mapping[str, Ask], answers: Mapping[str, Any]) -> None:
-    """Raise InputError if an answer belongs to no open ask, or is not of the type or the choices that were asked
-    for."""
+    `answered` are the paths of calls that asked before and have had their answers.
+    """
+    found = {}
     for path, answer in answers.items():
         ask = asks.get(path)
         if ask is None:
+            if path in answered:
+                others = f"open is: {', '.join(asks)}" if asks else "the run asks nothing else"
+                raise InputError(f"what {path!r} asked was answered already; {others}")
             raise InputError(f"nobody asks at {path!r}{did_you_mean(path, asks)}")
-        choices = ask.answer_schema.get("enum")
-        if choices is not None and answer not in choices:
-            raise InputError(f"{path}: {answer!r} is not one of {', '.join(map(repr, choices))}")
-        kind = ask.answer_schema.get("type")
-        if isinstance(kind, str) and kind in _KINDS:
-            fits = isinstance(answer, _KINDS[kind]) and not (isinstance(answer, bool) and kind in ("integer", "number"))
-            if not fits:
-                raise InputError(f"{path}: {answer!r} is not of type {kind}; asked was: {ask.question}")
+        found[path] = value = _json(path, answer)
+        fault = fault_of(value, ask.answer_schema)
+        if fault:
+            raise InputError(f"{path}: {fault}; asked was: {ask.question}", hint=f"give {in_words(ask.answer_schema)}")
+    return found
+
+
+def check_ask(shown: str, ask: Ask) -> None:
+    """Raise NodeError for an Ask that nobody could answer: its schema is none, or points outside of itself."""
+    schema = ask.answer_schema
+    said = f"{shown} asks {short(ask.question)} with a schema that cannot be used"
+    if schema.get("enum") in ([], ()):
+        raise NodeError(f"{said}: its enum is empty")
+    if is_simple(schema):
+        return
+    try:
+        json.dumps(schema, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NodeError(f"{said}: it is no JSON: {error}") from None
+    fault = unusable(schema)
+    if fault:
+        raise NodeError(f"{said}: {fault}")
+
+
+def _json(path: str, answer: Any) -> Any:
+    """An answer as a journal keeps it."""
+    try:
+        return json.loads(json.dumps(plain(answer), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {short(answer)} cannot be an answer: {error}", hint="give JSON values") from None

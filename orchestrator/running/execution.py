@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncGenerator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.result import Result
@@ -58,11 +58,6 @@ class Execution:
         self.turn: Turn | None = None
         self.overrides: Mapping[str, Any] = {}
 
-    @property
-    def _whose(self) -> str:
-        """Two tenants never share a thread, nor do two users of one."""
-        return f"{self.tenant}\0{self.user}" if self.tenant else self.user
-
     def override(self, given: Any) -> None:
         """Go by a plan with other settings. Raises InputError."""
         from ragweave.orchestrator.running.overrides import plan_with  # most calls override nothing
@@ -77,7 +72,7 @@ class Execution:
         try:
             if not self.thread_id:
                 return await self._start(inputs)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self._whose) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=whose(self.tenant, self.user)) as self.turn:
                 return await self._start(inputs)
         finally:
             if edition.leave():
@@ -91,7 +86,7 @@ class Execution:
             if not self.thread_id:
                 async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
                     return await self._resume(answers)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=self._whose) as self.turn:
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=whose(self.tenant, self.user)) as self.turn:
                 return await self._resume(answers)
         finally:
             if edition.leave():
@@ -106,17 +101,18 @@ class Execution:
         if self.run_id in graph._active:
             hint = "wait for it, or cancel it first: await graph.cancel(run_id)"
             raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
-        if record is None or record.status == "done":
-            status = "gone" if record is None else record.status
-            raise InputError(f"run {self.run_id!r} is {status}: there is nothing to resume")
-        before = record.status
+        before: Status | None = record.status if record is not None else None
+        self._refuse(before, answers)
         await store.take(self.run_id, self.plan.spec.durability)
         try:
             snapshot = await self._snapshot()
-            check_answers(snapshot.asks, answers)
+            if snapshot.status != before and snapshot.status in get_args(Status):  # another worker was faster
+                before = cast(Status, snapshot.status)
+                self._refuse(before, answers)
+            answers = check_answers(snapshot.asks, answers, snapshot.answers)
             left, self.whole = self._left(snapshot)
         except BaseException:
-            await uninterrupted(store.end(self.run_id, before))
+            await uninterrupted(store.end(self.run_id, before or "failed"))
             raise
         run = self._run()
         given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
@@ -129,6 +125,17 @@ class Execution:
         ledger, ready = frames.pop("")
         run.restore(snapshot, frames)
         return await self._execute(run, ledger, ready)
+
+    def _refuse(self, status: Status | None, answers: Mapping[str, Any]) -> None:
+        """Raise InputError for a run that cannot be taken up, or not by an answer."""
+        if status is None or status == "done":
+            shown = "gone" if status is None else status
+            raise InputError(f"run {self.run_id!r} is {shown}: there is nothing to resume")
+        if status == "cancelled" and answers:
+            raise InputError(
+                f"run {self.run_id!r} was cancelled, and what it asked with it",
+                hint="take it up again without answers, graph.resume(run_id); then it asks anew",
+            )
 
     async def _snapshot(self) -> Snapshot:
         """Where the run stands, by its journal."""
@@ -261,6 +268,11 @@ class Execution:
     async def _settle(self, run: Run, status: Status) -> None:
         run.close()
         await self.graph.store.end(self.run_id, status)
+
+
+def whose(tenant: str, user: str) -> str:
+    """Whose threads these are: two tenants never share one, nor do two users of one tenant."""
+    return f"{tenant}\0{user}" if tenant else user
 
 
 def _tell(loop: asyncio.AbstractEventLoop, walker: Walker, reason: str) -> None:
