@@ -257,7 +257,7 @@ def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
                 await inner.withdraw(str(error))
             raise
         asks = [ask for result in results if isinstance(result, Parked) for ask in result.asks]
-        return Parked(asks) if asks else _collected(results, keys, merge)
+        return Parked(asks) if asks else collected(results, keys, merge)
 
     return run
 
@@ -275,7 +275,8 @@ async def _journal(ctx: Context, event: Event) -> None:
         await ctx.run.sink.put(event)
 
 
-def _collected(results: Sequence[Any], keys: Sequence[str], merge: Callable[[list[Any]], Any] | None) -> dict[str, Any]:
+def collected(results: Sequence[Any], keys: Sequence[str], merge: Callable[[list[Any]], Any] | None) -> dict[str, Any]:
+    """What a mapped node writes, of what its items wrote in their order; None for one that was left out."""
     writes: dict[str, Any] = {}
     for key in keys:
         found = [result[key] for result in results if result is not None and key in result]
