@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 
 from ragweave.orchestrator.checking.bound import BoundNode, Member
 from ragweave.orchestrator.errors import did_you_mean
@@ -17,13 +18,7 @@ _BEFORE = r"(?:^|(?<=[(\[!,?:])|(?<=&&)|(?<=\|\|))\s*"
 """What may stand before an operand that is compared as it is: no `+`, and no prefix of a raw text."""
 _AFTER = r"\s*(?=$|[)\]?:,]|&&|\|\|)"
 _KEY = r"(?P<key>[A-Za-z_]\w*)"
-_COMPARED = (
-    re.compile(rf"{_BEFORE}{_KEY}\s*[!=]=\s*(?P<texts>{_TEXT}){_AFTER}"),
-    re.compile(rf"{_BEFORE}(?P<texts>{_TEXT})\s*[!=]=\s*{_KEY}{_AFTER}"),
-    re.compile(rf"{_BEFORE}{_KEY}\s+in\s*\[(?P<texts>\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*)\]{_AFTER}"),
-    re.compile(rf"{_BEFORE}(?P<texts>{_TEXT})\s*in\s+{_KEY}{_AFTER}"),
-)
-_PLAIN = re.compile(r"[\w-]+(?: [\w-]+)*")
+_PLAIN = r"[\w-]+(?: [\w-]+)*"
 """A text that can stand in a condition whichever way YAML quotes it."""
 
 
@@ -65,13 +60,30 @@ def closed_keys(spec: Spec, nodes: Mapping[str, BoundNode]) -> dict[str, frozens
     return found
 
 
+LISTED = 3
+"""Which of the comparisons looks into a list."""
+
+
+@cache
+def _comparisons() -> tuple[re.Pattern[str], ...]:
+    """Compiled when there is a condition that needs them."""
+    return (
+        re.compile(rf"{_BEFORE}{_KEY}\s*[!=]=\s*(?P<texts>{_TEXT}){_AFTER}"),
+        re.compile(rf"{_BEFORE}(?P<texts>{_TEXT})\s*[!=]=\s*{_KEY}{_AFTER}"),
+        re.compile(rf"{_BEFORE}{_KEY}\s+in\s*\[(?P<texts>\s*{_TEXT}(?:\s*,\s*{_TEXT})*\s*)\]{_AFTER}"),
+        re.compile(rf"{_BEFORE}(?P<texts>{_TEXT})\s*in\s+{_KEY}{_AFTER}"),
+    )
+
+
 def strange_texts(condition: str, closed: Mapping[str, frozenset[str]]) -> Iterator[tuple[str, int, str, str]]:
     """(message, offset, old, new) for each text that a condition compares with a key that is never that text.
 
     `new` is empty where it is not beyond doubt which text was meant.
     """
+    if not closed:
+        return
     bound = set(re.findall(r"\(\s*([A-Za-z_]\w*)\s*,", condition))  # variables of `all` and the like
-    for number, pattern in enumerate(_COMPARED):
+    for number, pattern in enumerate(_comparisons()):
         for match in pattern.finditer(condition):
             key = match["key"]
             if key not in closed or key in bound:
@@ -81,7 +93,7 @@ def strange_texts(condition: str, closed: Mapping[str, frozenset[str]]) -> Itera
                 if text in closed[key]:
                     continue
                 near = surely(text, sorted(closed[key])) or ""
-                sure = near if _PLAIN.fullmatch(near) and _PLAIN.fullmatch(text) else ""
-                never = "never has" if number == len(_COMPARED) - 1 else "is never"
+                sure = near if re.fullmatch(_PLAIN, near) and re.fullmatch(_PLAIN, text) else ""
+                never = "never has" if number == LISTED else "is never"
                 message = f"{key!r} {never} {text!r}{did_you_mean(text, closed[key])}"
                 yield message, match.start("texts") + quoted.start() + 1, text, sure
