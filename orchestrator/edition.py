@@ -6,8 +6,9 @@ import asyncio
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ragweave.orchestrator import sources
 from ragweave.orchestrator.checking.bound import Checked
 from ragweave.orchestrator.checking.check import check
 from ragweave.orchestrator.errors import GraphError, MissingExtra, Problem
@@ -20,6 +21,9 @@ from ragweave.orchestrator.running.run import GRACE
 from ragweave.orchestrator.stores import Store
 from ragweave.orchestrator.stores.memory import MemoryStore
 
+if TYPE_CHECKING:
+    from ragweave.orchestrator.versions import Version
+
 CLOSED = "its graph was closed"
 _PATIENCE = 1.5 * GRACE
 """Seconds to wait for runs that were cancelled: more than they wait for their calls."""
@@ -28,7 +32,10 @@ _PATIENCE = 1.5 * GRACE
 class Edition:
     """A graph as it was when it was read. A run keeps to the edition with which it began, whatever is read later."""
 
-    __slots__ = ("_lock", "checked", "plan", "problems", "resources", "retired", "runs", "source", "varied", "warm")
+    __slots__ = (
+        "_lock", "checked", "files", "plan", "problems", "resources", "retired", "runs", "source", "varied", "version",
+        "warm",
+    )  # fmt: skip
 
     def __init__(self, checked: Checked, resources: Resources) -> None:
         self.problems: tuple[Problem, ...] = tuple(checked.problems)
@@ -44,6 +51,10 @@ class Edition:
         self.warm = False
         self.source: tuple[Path, Plugins] | None = None
         """From which file it was read, with which plugins; None if it was not."""
+        self.files: sources.Files = {}
+        """What was read of it, as it was then."""
+        self.version: Version | None = None
+        """What its runs keep of it, once one has asked: see `versions.version_of`."""
         self.varied: dict[str, Plan] = {}
         """Plans of calls with overrides, by these overrides as JSON."""
         self._lock = threading.Lock()
@@ -58,10 +69,12 @@ class Edition:
     def read(cls, path: Path, plugins: Plugins = ()) -> Edition:
         """The edition of a file as it is now. Raises GraphError, PluginError."""
         plugins = plugins if isinstance(plugins, (str, Path)) else tuple(plugins)
-        with opening(path):
+        with opening(path), sources.noting() as files:
             spec, problems, environ = read_file(path, plugins)
             edition = cls.of(spec, problems, environ)
         edition.source = path, plugins
+        edition.files = files
+        edition.resources.files = sources.standing_in()
         edition.resources.note_files()
         return edition
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from ragweave.orchestrator import registry
+from ragweave.orchestrator import registry, sources
 from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import missing, resolve
 from ragweave.orchestrator.naming import ResourceSpec
@@ -65,6 +65,10 @@ class Resources:
         """What an older reading of the graph has built."""
         self._heir: Resources | None = None
         """Those of a newer reading, which has taken over what they have in common."""
+        self.files: sources.Files | None = None
+        """The files that stand in for those on the disk, if the graph was read as it once was."""
+        self.borrows = False
+        """True if what was adopted is never to be closed with these."""
 
     @property
     def blobs(self) -> Blobs:
@@ -119,7 +123,8 @@ class Resources:
             if built is None:
                 self._enter(kind, name)
                 try:
-                    built = self._build(kind, name)
+                    with sources.as_were(self.files):
+                        built = self._build(kind, name)
                 finally:
                     self._building.pop()
                 self._built[kind, name] = built
@@ -176,7 +181,8 @@ class Resources:
         if self._prices is None and self.price_file:
             from ragweave.orchestrator.models.prices import read_prices  # for those who have prices
 
-            self._prices = read_prices(self.folder / self.price_file, self.price_file)
+            with sources.as_were(self.files):
+                self._prices = read_prices(self.folder / self.price_file, self.price_file)
         return self._prices
 
     def name_of(self, kind: str, resource: Any) -> str:
@@ -210,6 +216,10 @@ class Resources:
 
     async def close(self) -> None:
         """Close what was built, the newest first; one that fails to close does not keep the others open."""
+        if self.borrows:
+            self.borrows = False
+            await self.disown()
+            return
         while self._built:
             (kind, name), resource = self._built.popitem()
             if self._heir is not None and (kind, name) in self._heir._adopted:
@@ -226,9 +236,9 @@ class Resources:
 
     def note_files(self) -> None:
         """Note how the files are now that the settings name: what is built of them is of these."""
-        self._stamps = {file: stamp(file) for spec in self._specs.values() for file in self._files(spec)}
-        if self.price_file:
-            self._stamps[self.folder / self.price_file] = stamp(self.folder / self.price_file)
+        files = [file for spec in self._specs.values() for file in self._files(spec)]
+        files += [self.folder / self.price_file] if self.price_file else []
+        self._stamps = {file: _stamp(file, self.files) for file in files}
 
     def adopt(self, older: Resources) -> None:
         """Use what an older reading of the same graph has built, where it would be built alike. Until `succeed`, it
@@ -329,6 +339,12 @@ class Resources:
                 self._open(resource, kind, name)
             _users[id(resource)] = _users.get(id(resource), 0) + 1
         return resource
+
+
+def _stamp(file: Path, files: sources.Files | None) -> Stamp:
+    """The stamp of a file, or of what stands in for it."""
+    data = files.get(file.resolve()) if files is not None else None
+    return stamp(file) if data is None else (0, len(data), hash(data))
 
 
 _given = threading.RLock()
