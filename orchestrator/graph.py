@@ -18,7 +18,7 @@ from ragweave.orchestrator.language.load import load_data, load_text
 from ragweave.orchestrator.lifecycle import Lifecycle
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
-from ragweave.orchestrator.running.execution import Execution
+from ragweave.orchestrator.running.execution import Execution, whose
 from ragweave.orchestrator.running.inputs import (
     OPTIONS,
     check_deadline,
@@ -127,6 +127,7 @@ class Graph(Lifecycle):
         *,
         thread_id: str = "",
         user: str = "",
+        tenant: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -138,7 +139,7 @@ class Graph(Lifecycle):
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(
-            self.arun(given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs)
+            self.arun(given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs)
         )
 
     async def arun(
@@ -148,18 +149,20 @@ class Graph(Lifecycle):
         *,
         thread_id: str = "",
         user: str = "",
+        tenant: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
     ) -> Result:
         """One run. If the caller is cancelled, so is the run; it returns with nothing left running.
 
-        Runs of one thread go one after the other. `user` says for whom the run is: two users never share a thread, its
-        turns or what is remembered of it, even if their `thread_id` is the same. `deadline` (seconds, or a text such as
+        Runs of one thread go one after the other. `user` says for whom the run is, and `tenant` whose data it works on:
+        two users or tenants never share a thread, its turns or what is remembered of it, even if their `thread_id` is
+        the same; what is stored for one tenant is never seen by another. `deadline` (seconds, or a text such as
         `30s`) replaces the graph's own; `overrides` replace settings of nodes for this run, by the names under which
         the graph allows that.
         """
-        execution = self._execution(thread_id, deadline, None, user=user, overrides=overrides)
+        execution = self._execution(thread_id, deadline, None, user=user, tenant=tenant, overrides=overrides)
         return await execution.start(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream(
@@ -169,6 +172,7 @@ class Graph(Lifecycle):
         *,
         thread_id: str = "",
         user: str = "",
+        tenant: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -178,7 +182,7 @@ class Graph(Lifecycle):
         Leaving the iterator early cancels the run. A run that fails raises RunError after its last event. The reader
         may be slow: a full queue makes the run wait. `run_done` has the Result as `event.data["result"]`.
         """
-        execution = self._execution(thread_id, deadline, Sink(), user=user, overrides=overrides)
+        execution = self._execution(thread_id, deadline, Sink(), user=user, tenant=tenant, overrides=overrides)
         return execution.stream(check_inputs(execution.plan, gathered(given, inputs), options=OPTIONS))
 
     def stream_sync(
@@ -188,6 +192,7 @@ class Graph(Lifecycle):
         *,
         thread_id: str = "",
         user: str = "",
+        tenant: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -196,7 +201,7 @@ class Graph(Lifecycle):
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
         return iterate(
-            self.stream(given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs)
+            self.stream(given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs)
         )
 
     def chat(
@@ -206,6 +211,7 @@ class Graph(Lifecycle):
         *,
         thread_id: str = "",
         user: str = "",
+        tenant: str = "",
         deadline: Deadline = None,
         overrides: Overrides = None,
         **inputs: Any,
@@ -220,7 +226,7 @@ class Graph(Lifecycle):
         return pieces(
             self,
             lambda: self.stream(
-                given, thread_id=thread_id, user=user, deadline=deadline, overrides=overrides, **inputs
+                given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs
             ),
         )
 
@@ -271,25 +277,24 @@ class Graph(Lifecycle):
         are.
 
         The run has what is left of its deadline; a `deadline` given here counts from now. Raises JournalError for an
-        unknown run, InputError for one that is done, whose deadline is used up, or that goes on in this process. One
-        that `runs` calls running although it does not go on here is taken for crashed: only the caller can know that no
-        other process, with the same store, is still at it.
+        unknown run, InputError for one that is done, whose deadline is used up, or that goes on in this process, and
+        RunTaken for one that goes on in another.
         """
         check_resume(run_id, answers)
         record = await self.store.record(run_id)
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
-        execution = self._execution(record.thread_id, deadline, None, run_id, user=record.user)
+        execution = self._execution(record.thread_id, deadline, None, run_id, user=record.user, tenant=record.tenant)
         return await execution.resume(answers or {})
 
-    async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "") -> bool:
+    async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "", tenant: str = "") -> bool:
         """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError. False
         if there is none of this id.
 
-        With a `thread_id` instead: the runs that go on or wait in this thread of the `user`.
+        With a `thread_id` instead: the runs that go on or wait in this thread of the `user` and the `tenant`.
         """
         if thread_id:
-            return self._threads.interrupt(thread_id, "its thread was told to stop", user=user)
+            return self._threads.interrupt(thread_id, "its thread was told to stop", user=whose(tenant, user))
         active = self._active.get(run_id)
         if active is None:
             return False
@@ -316,14 +321,17 @@ class Graph(Lifecycle):
         run_id: str | None = None,
         *,
         user: str = "",
+        tenant: str = "",
         overrides: Overrides = None,
     ) -> Execution:
         if thread_id.__class__ is not str:
             check_text("thread_id", thread_id)
         if user.__class__ is not str:
             check_text("user", user)
+        if tenant.__class__ is not str:
+            check_text("tenant", tenant)
         seconds = None if deadline is None else check_deadline(deadline)
-        execution = Execution(self, run_id, thread_id, seconds, sink, user)
+        execution = Execution(self, run_id, thread_id, seconds, sink, user, tenant)
         if overrides is not None:
             execution.override(overrides)
         return execution

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import zlib
 from pathlib import Path
 
 from ragweave.orchestrator.contracts import Scope
@@ -14,8 +15,10 @@ SPARE = 100
 """Turns that are kept beyond those that are shown: a run that is resumed that late still finds that it has written."""
 SWEEP_EVERY = 64
 """After so many turns, threads beyond `max_threads` are forgotten."""
+PACK_FROM = 512
+"""Bytes from which on a turn is compressed: two pages of the file then hold what three would."""
 _BUSY = 10.0
-_VERSION = 1
+_VERSION = 2
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -23,8 +26,10 @@ CREATE TABLE IF NOT EXISTS turns (
     number INTEGER NOT NULL, key TEXT NOT NULL, messages TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (collection, tenant, user, thread, number),
     UNIQUE (collection, tenant, user, thread, key)
-) WITHOUT ROWID
+)
 """
+# A turn is longer than what SQLite keeps well in an index, which a table without row numbers is: half the file.
+_AGAIN = ("ALTER TABLE turns RENAME TO old", _TABLE, "INSERT INTO turns SELECT * FROM old", "DROP TABLE old")
 _HERE = "collection = ? AND tenant = ? AND user = ? AND thread = ?"
 _NEXT = f"SELECT coalesce(max(number), 0) + 1 FROM turns WHERE {_HERE}"
 
@@ -52,7 +57,7 @@ class Turns:
                 if connection.execute(f"SELECT 1 FROM turns WHERE {_HERE} AND key = ?", (*here, key)).fetchone():
                     return False
                 number = connection.execute(_NEXT, here).fetchone()[0]
-                row = (*here, number, key, messages, time.time())
+                row = (*here, number, key, _packed(messages), time.time())
                 connection.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
                 connection.execute(f"DELETE FROM turns WHERE {_HERE} AND number <= ?", (*here, number - keep - SPARE))
                 self._added += 1
@@ -71,7 +76,16 @@ class Turns:
                     f"SELECT messages FROM turns WHERE {_HERE} ORDER BY number DESC LIMIT ?",
                     (self._collection, *scope, count),
                 ).fetchall()
-        return [row[0] for row in reversed(rows)]
+        return [_unpacked(row[0]) for row in reversed(rows)]
+
+    def seen(self) -> int:
+        """A number that changes when another connection has written the file; -1 while there is none."""
+        with self._lock:
+            connection = self._open(write=False)
+            if connection is None:
+                return -1
+            with self._explained():
+                return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def delete(self, scope: Scope) -> int:
         """Drop all turns of a scope, and the bytes that they took; how many there were."""
@@ -129,8 +143,12 @@ class Turns:
         connection.execute("PRAGMA secure_delete = ON")
         if version < _VERSION:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(_TABLE)
+            connection.execute("BEGIN IMMEDIATE")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for statement in (_AGAIN if version == 1 else (_TABLE,)) if version < _VERSION else ():
+                connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+            connection.execute("COMMIT")
         connection.execute("PRAGMA synchronous = NORMAL")
 
     def _explained(self) -> _Explained:
@@ -141,6 +159,15 @@ class Turns:
             f"the memory file {str(self._path)!r} cannot be used: {reason}",
             hint='check its folder, or keep turns in this process alone with file: ""',
         )
+
+
+def _packed(text: str) -> str | bytes:
+    data = text.encode()
+    return zlib.compress(data, 1) if len(data) >= PACK_FROM else text
+
+
+def _unpacked(stored: str | bytes) -> str:
+    return stored if isinstance(stored, str) else zlib.decompress(stored).decode()
 
 
 class _Explained:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import Field, PositiveInt, PrivateAttr
+from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, TypeAdapter
 
 from ragweave.orchestrator.contracts import Memory, Scope
 from ragweave.orchestrator.errors import ResourceError
@@ -16,6 +17,18 @@ from ragweave.orchestrator.values import Message
 if TYPE_CHECKING:
     from ragweave.orchestrator.memory.turns import Turns
     from ragweave.orchestrator.resources import Resources
+
+
+KNOWN_SCOPES = 256
+"""Conversations that are kept in memory as they were last read."""
+_TURN: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...], config=ConfigDict(defer_build=True))
+
+
+class _Known(NamedTuple):
+    """A conversation as it was last read, and what the file was then."""
+
+    seen: int
+    turns: list[tuple[Message, ...]]
 
 
 class Window(Memory, type="window"):
@@ -34,6 +47,8 @@ class Window(Memory, type="window"):
     max_threads: PositiveInt = Field(100_000, description="Conversations to keep; those unused longest are dropped.")
 
     _turns: Turns | None = PrivateAttr(default=None)
+    _recent: dict[Scope, _Known] = PrivateAttr(default_factory=dict)
+    _reading: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     def open(self, resources: Resources) -> None:
         """Find the file's place; the file itself is made when the first turn is kept."""
@@ -46,22 +61,49 @@ class Window(Memory, type="window"):
 
     async def add(self, scope: Scope, messages: Sequence[Message], *, key: str) -> bool:
         """Keep a turn; False if it was kept before with this `key`. Raises ResourceError if the file cannot be used."""
-        text = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
-        return await asyncio.to_thread(self._opened().add, scope, text, key, self.max_turns)
+        return await asyncio.to_thread(self._add, scope, tuple(messages), key)
 
     async def history(self, scope: Scope) -> list[Message]:
         """The messages of the last `max_turns` turns. Raises ResourceError if the file cannot be used."""
-        turns = await asyncio.to_thread(self._opened().last, scope, self.max_turns)
-        return [Message.model_validate(message) for turn in turns for message in json.loads(turn)]
+        return await asyncio.to_thread(self._history, scope)
 
     async def delete(self, scope: Scope) -> int:
         """Forget a conversation, also on the disk; the number of turns that were there."""
-        return await asyncio.to_thread(self._opened().delete, scope)
+        self._recent.pop(scope, None)
+        count = await asyncio.to_thread(self._opened().delete, scope)
+        self._recent.pop(scope, None)
+        return count
 
     async def close(self) -> None:
         """Let go of the file."""
         if self._turns is not None:
             await asyncio.to_thread(self._turns.close)
+
+    def _add(self, scope: Scope, messages: tuple[Message, ...], key: str) -> bool:
+        turns = self._opened()
+        text = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
+        with self._reading:
+            known = self._recent.get(scope)
+            if not turns.add(scope, text, key, self.max_turns):
+                return False
+            if known is not None:
+                known.turns.append(messages)
+                del known.turns[: -self.max_turns]
+        return True
+
+    def _history(self, scope: Scope) -> list[Message]:
+        """From the file if it holds what this process has not seen yet; a long conversation is not read every time."""
+        turns = self._opened()
+        with self._reading:
+            seen = turns.seen()
+            known = self._recent.pop(scope, None)
+            if known is None or known.seen != seen or seen < 0:
+                texts = turns.last(scope, self.max_turns)
+                known = _Known(seen, [_TURN.validate_json(text) for text in texts])
+            self._recent[scope] = known
+            while len(self._recent) > KNOWN_SCOPES:
+                self._recent.pop(next(iter(self._recent)))
+            return [message for turn in known.turns for message in turn]
 
     def _opened(self) -> Turns:
         if self._turns is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.plan import Plan
 
 
-OPTIONS = ("thread_id", "user", "deadline", "overrides")
+OPTIONS = ("thread_id", "user", "tenant", "deadline", "overrides")
 """What a run takes beside its inputs."""
 
 
@@ -99,7 +99,7 @@ def check_deadline(value: Any) -> float | None:
 
 
 def check_text(option: str, value: Any) -> None:
-    """Raise InputError if this cannot be the `thread_id` or the `user` of a run."""
+    """Raise InputError if this cannot be the `thread_id`, the `user` or the `tenant` of a run."""
     if not isinstance(value, str):
         none = f"leave it out where there is no {option.removesuffix('_id')}"
         such = f"write {option}={str(value)!r}" if isinstance(value, int) else none

@@ -4,6 +4,7 @@ until it has proved otherwise: nothing in a row says what code to run, and what 
 from __future__ import annotations
 
 import json
+import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +13,8 @@ from typing import Any
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import JOURNALED, Event
 from ragweave.orchestrator.stores.encoding import DEPTH, HASH, Digest
+
+_NAME = re.compile(r'"([A-Za-z0-9+/]{21}[AQgw])"')
 
 Fetch = Callable[[list[bytes]], Mapping[bytes, bytes]]
 """The bodies of stored values, by hash; those that are not there are left out. May wait for a disk or a network."""
@@ -25,16 +28,18 @@ class Decoder:
         self._digest = digest
         self._shown = shown
         """What is read, for messages."""
-        self._bodies: dict[bytes, tuple[str, Any]] = {}
-        self._values: dict[bytes, Any] = {}
+        self._bodies: dict[str, bytes] = {}
+        """By the hash as it is written; empty for one that is not there."""
+        self._values: dict[str, Any] = {}
 
     def events(self, texts: Iterable[str]) -> list[Event]:
         """The events of these lines, in order. Raises JournalError for the first thing that is not right."""
         try:
+            texts = list(texts)
             lines = [json.loads(text) for text in texts]
             for line in lines:
                 self._check(line)
-            self._gather({ref for line in lines for slot in line[9].values() for ref in refs_of(slot)})
+            self._gather({name for text in texts for name in _looks_named(text)})
             return [self._event(line) for line in lines]
         except JournalError:
             raise
@@ -44,9 +49,8 @@ class Decoder:
     def value(self, text: str) -> Any:
         """The value of one slot."""
         try:
-            slot = json.loads(text)
-            self._gather(set(refs_of(slot)))
-            return self._read(slot, 0)
+            self._gather(set(_looks_named(text)))
+            return self._read(json.loads(text), 0)
         except (ValueError, TypeError, KeyError, IndexError, RecursionError, AttributeError) as error:
             raise self._damaged(f"{type(error).__name__}: {error}") from None
 
@@ -66,48 +70,53 @@ class Decoder:
         found = {key: self._read(slot, 0) for key, slot in data.items()}
         return Event(kind, frame, node, visit, found, item, member, route, origin, at)
 
-    def _gather(self, wanted: set[bytes]) -> None:
-        """Read stored values, and those that they name, a layer at a time."""
+    def _gather(self, wanted: set[str]) -> None:
+        """Read stored values, and those that they name, a layer at a time. What only looks like a name is not there."""
         for _ in range(DEPTH):
             wanted -= self._bodies.keys()
             if not wanted:
                 return
-            found = self._fetch(list(wanted))
-            inner: set[bytes] = set()
-            for name in wanted:
-                body = found.get(name)
-                if body is None:
-                    raise self._damaged(f"the value {name.hex()} is not there")
+            names = {named(text): text for text in wanted}
+            inner: set[str] = set()
+            for name, body in self._fetch(list(names)).items():
                 if self._digest(body) != name:
                     raise self._damaged(f"the value {name.hex()} is not what it was")
-                tag, content = body[:1].decode("ascii", "replace"), json.loads(body[1:])
-                self._bodies[name] = tag, content
-                if tag == "S":
-                    inner.update(refs_of(content))
-                elif tag != "J":
+                tag = body[:1]
+                if tag == b"S":
+                    inner.update(_looks_named(body.decode()))
+                elif tag != b"J":
                     raise self._damaged(f"the value {name.hex()} is of the unknown kind {tag!r}")
+                self._bodies[names[name]] = body
+            self._bodies.update(dict.fromkeys(wanted - self._bodies.keys(), b""))
             wanted = inner
         raise self._damaged("its values are nested too deep")
 
     def _read(self, slot: Any, depth: int) -> Any:
         if depth > 2 * DEPTH:
             raise self._damaged("its values are nested too deep")
-        if isinstance(slot, list) and len(slot) == 1:
+        if slot.__class__ is list and len(slot) == 1:
             return slot[0]
-        if isinstance(slot, str):
-            name = named(slot)
-            if name not in self._values:
-                tag, content = self._bodies[name]
-                self._values[name] = content if tag == "J" else self._read(content, depth + 1)
-            return self._values[name]
-        if isinstance(slot, dict) and len(slot) == 1:
+        if slot.__class__ is str:
+            if slot not in self._values:
+                body = self._bodies.get(slot)
+                if not body:
+                    raise self._damaged(f"the value {named(slot).hex()} is not there")
+                content = json.loads(body[1:])
+                self._values[slot] = content if body[:1] == b"J" else self._read(content, depth + 1)
+            return self._values[slot]
+        if slot.__class__ is dict and len(slot) == 1:
             ((form, inner),) = slot.items()
+            read, deeper = self._read, depth + 1
+            # Most slots are short lists of one: they are read here, for a call each would take most of the time.
             if form == "l":
-                return [self._read(one, depth + 1) for one in inner]
+                return [one[0] if one.__class__ is list and len(one) == 1 else read(one, deeper) for one in inner]
             if form == "c":
-                return [item for one in inner for item in self._items(one, depth + 1)]
+                return [item for one in inner for item in self._items(one, deeper)]
             if form == "d":
-                return {key: self._read(one, depth + 1) for key, one in inner.items()}
+                return {
+                    key: one[0] if one.__class__ is list and len(one) == 1 else read(one, deeper)
+                    for key, one in inner.items()
+                }
         raise self._damaged(f"a value of it is written {str(slot)[:60]!r}")
 
     def _items(self, slot: Any, depth: int) -> list[Any]:
@@ -121,6 +130,11 @@ class Decoder:
             f"the journal{f' of {self._shown}' if self._shown else ''} is damaged: {reason}",
             hint="restore the file from a copy, or delete the run",
         )
+
+
+def _looks_named(text: str) -> list[str]:
+    """Everything in a text that may be the hash of a value: to look for too much costs less than to read it twice."""
+    return _NAME.findall(text)
 
 
 def refs_of(slot: Any) -> list[bytes]:

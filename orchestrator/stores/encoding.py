@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import threading
 import weakref
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +59,9 @@ class Line(NamedTuple):
     text: str
     refs: tuple[bytes, ...]
     pieces: tuple[Piece, ...]
+    trusting: int = 0
+    """How often its encoder had been told to distrust what it knew: what the line leaves out is there only as long as
+    that has not happened again."""
 
 
 Digest = Callable[[bytes], bytes]
@@ -85,9 +89,13 @@ class Encoder:
     """Turns records of one tenant into lines. What is surely stored already is named, and not brought again.
 
     Objects that cannot change (frozen values, long texts) are recognised when they come again, and not encoded twice.
+    Who makes a line and puts it where it will be written holds `lock`, so that lines are written in the order in which
+    they were made.
     """
 
     def __init__(self, digest: Digest) -> None:
+        self.lock = threading.Lock()
+        self.distrusted = 0
         self._known: set[bytes] = set()
         self._digest = digest
         self._values: dict[int, tuple[weakref.ref[Any], Slot]] = {}
@@ -105,7 +113,13 @@ class Encoder:
 
     def distrust(self) -> None:
         """Values may have been deleted: nothing is surely stored any more."""
-        self._known.clear()
+        with self.lock:
+            self.distrusted += 1
+            self._known.clear()
+
+    def anew(self) -> Encoder:
+        """An encoder of the same tenant that trusts in nothing yet."""
+        return Encoder(self._digest)
 
     def line(self, record: Record) -> Line:
         """One event. Raises JournalError that names the call and the key of a value that cannot be kept."""
@@ -131,7 +145,7 @@ class Encoder:
             f'["{kind}",{quoted(frame)},{quoted(node)},{visit},{"null" if item is None else item},{member},{route},'
             f"{origin},{at:.6f},{{{','.join(slots)}}}]"
         )
-        return Line(text, refs, tuple(pieces.values()))
+        return Line(text, refs, tuple(pieces.values()), self.distrusted)
 
     def piece(self, text: str) -> Piece:
         """A text to be stored by itself."""
@@ -169,8 +183,8 @@ class Encoder:
         seen = values.get(number)
         if seen is not None and self._stored(seen[1]):
             return seen[1]
-        text = _dumps(value.model_dump(mode="json"))
-        slot = Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        # By its fields: the text of a message, say, is stored once, whether it came as a text or in the message.
+        slot = self._map(value.model_dump(mode="json"), pieces, 0)
         if value.model_config.get("frozen"):
             values[number] = weakref.ref(value, lambda _: values.pop(number, None)), slot
         return slot

@@ -8,8 +8,8 @@ from typing import Protocol
 from ragweave.orchestrator.errors import JournalError
 
 PLAIN, SQUEEZED, SEALED = 0, 1, 2
-SQUEEZE_FROM = 200
-"""Bytes below which compressing saves nothing worth its time."""
+SQUEEZE_FROM = 2048
+"""Bytes below which compressing costs more time than the room is worth."""
 LARGEST = 1 << 30
 """Bytes that a row may unfold to: a forged one must not fill the memory."""
 

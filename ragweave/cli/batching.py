@@ -68,8 +68,8 @@ def batch_file(batch: Batch) -> int:
 
     if batch.source.resolve() == batch.target.resolve():
         raise InputError(f"{str(batch.source)!r} is both the input and the output")
-    graph = open_graph(batch.graph, batch.plugins)
-    graph.store = MemoryStore(keep=0, keep_open=0)  # the output is the record: memory must not grow with the rows
+    # The output is the record, and memory must not grow with the rows.
+    graph = open_graph(batch.graph, batch.plugins, store=MemoryStore(keep=0, keep_open=0))
     graph.resources.notice = note
     columns = _columns(graph, batch.columns)
     rows = read_rows(batch.source)

@@ -86,7 +86,7 @@ async def test_without_a_thread_nothing_is_kept_and_that_is_said_once(tmp_path: 
         for question in ("b", "c"):
             assert (await graph.arun(question=question))["history"] == []
     assert said == ["memory 'history' keeps nothing of runs without a thread, such as this; give them a thread_id"]
-    assert not (tmp_path / ".ragweave").exists()
+    assert not (tmp_path / ".ragweave" / "memory.sqlite").exists()
 
 
 async def test_a_turn_is_written_once_for_each_call_whoever_repeats_it() -> None:
