@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args
 
+from ragweave.orchestrator import sources
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
@@ -20,17 +21,19 @@ from ragweave.orchestrator.running.walker import RunCancelled, Walker, first_sta
 from ragweave.orchestrator.stores import RunRecord, Status
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.edition import Edition
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.running.fold import Snapshot
     from ragweave.orchestrator.running.threads import Turn
+    from ragweave.orchestrator.versions import Version
 
 
 class Execution:
     """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
     __slots__ = (
-        "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "tenant", "thread_id", "turn", "user",
-        "whole",
+        "base", "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "tenant", "thread_id", "turn",
+        "user", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +48,8 @@ class Execution:
     ) -> None:
         self.graph = graph
         self.edition = graph._edition
+        self.base = self.edition
+        """Whose resources it shares: those of the graph as it is now."""
         self.plan = self.edition.plan
         self.run_id = run_id if run_id is not None else new_run_id()
         self.thread_id = thread_id
@@ -65,6 +70,10 @@ class Execution:
         self.plan = plan_with(self.edition, given)
         self.overrides = given
 
+    def keep_to(self, edition: Edition) -> None:
+        """Go by another version of the graph than the one that is there now."""
+        self.edition, self.plan = edition, edition.plan
+
     async def start(self, inputs: Mapping[str, Any]) -> Result:
         """A new run on these inputs."""
         edition = self.edition
@@ -72,7 +81,8 @@ class Execution:
         try:
             if not self.thread_id:
                 return await self._start(inputs)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=whose(self.tenant, self.user)) as self.turn:
+            owner = whose(self.tenant, self.user)
+            async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
                 return await self._start(inputs)
         finally:
             if edition.leave():
@@ -80,17 +90,21 @@ class Execution:
 
     async def resume(self, answers: Mapping[str, Any]) -> Result:
         """Go on from the journal. `answers` are by call path."""
-        edition = self.edition
-        edition.enter()
+        editions = dict.fromkeys((self.edition, self.base))
+        for edition in editions:
+            edition.enter()
         try:
-            if not self.thread_id:
-                async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
+            with sources.as_were(self.edition.resources.files):
+                if not self.thread_id:
+                    async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
+                        return await self._resume(answers)
+                owner = whose(self.tenant, self.user)
+                async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
                     return await self._resume(answers)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=whose(self.tenant, self.user)) as self.turn:
-                return await self._resume(answers)
         finally:
-            if edition.leave():
-                await uninterrupted(edition.resources.close())
+            for edition in editions:
+                if edition.leave():
+                    await uninterrupted(edition.resources.close())
 
     async def _resume(self, answers: Mapping[str, Any]) -> Result:
         from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither
@@ -170,11 +184,18 @@ class Execution:
             )
         return whole - snapshot.spent, whole
 
-    async def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+    def stream(self, inputs: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """The events of a new run. Raises RunError after the last one if it fails."""
+        return self._events(lambda: self.start(inputs))
+
+    def stream_on(self, answers: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        """The events of a run that goes on, from there."""
+        return self._events(lambda: self.resume(answers))
+
+    async def _events(self, go: Callable[[], Coroutine[Any, Any, Result]]) -> AsyncGenerator[Event, None]:
         sink = self.sink
         assert sink is not None
-        task = asyncio.ensure_future(self._watched(inputs, sink))
+        task = asyncio.ensure_future(_watched(go(), sink))
         try:
             while True:
                 event = sink.pop()
@@ -189,17 +210,14 @@ class Execution:
                 task.cancel()
                 await uninterrupted(asyncio.wait({task}))
 
-    async def _watched(self, inputs: Mapping[str, Any], sink: Sink) -> None:
-        try:
-            await self.start(inputs)
-        finally:
-            sink.close()
-
     async def _start(self, inputs: Mapping[str, Any]) -> Result:
-        graph = self.graph
+        store = self.graph.store
         spec = self.plan.spec
         record = RunRecord(self.run_id, self.thread_id, spec.name, "running", self.user, self.tenant)
-        await graph.store.begin(record, "", spec.durability)
+        bundle = ""
+        if not store.live:
+            record.version, bundle = self.edition.version or _version_of(self.edition)
+        await store.begin(record, bundle, spec.durability)
         run = self._run()
         data: dict[str, Any] = {"inputs": inputs}
         if self.deadline is None:
@@ -273,6 +291,19 @@ class Execution:
 def whose(tenant: str, user: str) -> str:
     """Whose threads these are: two tenants never share one, nor do two users of one tenant."""
     return f"{tenant}\0{user}" if tenant else user
+
+
+def _version_of(edition: Edition) -> Version:
+    from ragweave.orchestrator.versions import version_of  # once per edition, where runs are kept
+
+    return version_of(edition)
+
+
+async def _watched(going: Coroutine[Any, Any, Result], sink: Sink) -> None:
+    try:
+        await going
+    finally:
+        sink.close()
 
 
 def _tell(loop: asyncio.AbstractEventLoop, walker: Walker, reason: str) -> None:
