@@ -87,6 +87,14 @@ class Keep(NamedTuple):
 Change = Begin | Append | End | Keep
 
 
+class Overtaken(Exception):
+    """Runs that another worker has taken over: the transaction is to be undone, and tried again without them."""
+
+    def __init__(self, runs: Sequence[Writing]) -> None:
+        super().__init__(", ".join(run.record.run_id for run in runs))
+        self.runs = runs
+
+
 class Batch:
     """The changes of one transaction."""
 
@@ -97,32 +105,27 @@ class Batch:
         self._cipher = cipher
         self._refs: Counter[Value] = Counter()
         self._pieces: dict[Value, Piece] = {}
-        self.lost: list[Writing] = []
-        """Runs that another worker has taken over."""
         self.moved: list[Writing] = []
         """Runs that have one segment more, once this is committed."""
 
     def write(self, changes: Sequence[Change], tenants: dict[str, int]) -> None:
-        """All of them. `tenants` is what is known of their numbers; new ones are added."""
+        """All of them. `tenants` is what is known of their numbers; new ones are added. Raises Overtaken."""
         begun = {change.run: change.bundle for change in changes if isinstance(change, Begin)}
         ended = {change.run: change.status for change in changes if isinstance(change, End)}
         lines: dict[Writing, list[Line]] = {}
         for change in changes:
             if isinstance(change, Append):
                 lines.setdefault(change.run, []).append(change.line)
+        held = [run for run in dict.fromkeys((*lines, *ended)) if run not in begun]
+        self._advance(held, lines)
         for run, bundle in begun.items():
             run.tenant = self._tenant(run.record.tenant, tenants)
             self._begin(run, bundle, ended.get(run, "running"), 1 if run in lines else 0)
-        others = {run for run in (*lines, *ended) if run not in begun}
-        held = self._advance([run for run in others if not run.lost], lines)
-        for run, texts in lines.items():
-            if run in begun or run in held:
-                self._append(run, texts)
-            self._take_in(run.tenant, texts, count=run in begun or run in held)
+        self._append(lines)
         now = self._cursor.now()
         self._cursor.many(
             "UPDATE runs SET status = ?, changed = ?, owner = '', until = 0 WHERE id = ?",
-            [(status, now, run.key) for run, status in ended.items() if run in held],
+            [(ended[run], now, run.key) for run in held if run in ended],
         )
         for change in changes:
             if isinstance(change, Keep):
@@ -147,24 +150,26 @@ class Batch:
         )  # fmt: skip
         run.key = found[0][0]
 
-    def _advance(self, runs: Sequence[Writing], lines: dict[Writing, list[Line]]) -> set[Writing]:
-        """Those of these runs that this worker still holds; the others are lost."""
+    def _advance(self, runs: Sequence[Writing], lines: dict[Writing, list[Line]]) -> None:
+        """Move on runs that were there before. Raises Overtaken if this worker holds them no more."""
         rows = [(run.key, run.fence, run.head + (run in lines), self._until) for run in runs]
-        if not rows:
-            return set()
-        ids = self._cursor.advance(rows)
-        self.lost += [run for run in runs if run.key not in ids]
-        return {run for run in runs if run.key in ids}
+        if rows:
+            held = self._cursor.advance(rows)
+            lost = [run for run in runs if run.key not in held]
+            if lost:
+                raise Overtaken(lost)
 
-    def _append(self, run: Writing, lines: Sequence[Line]) -> None:
-        self.moved.append(run)
-        number = (run.key << SEGMENT_BITS) + run.head
-        body = "\n".join(line.text for line in lines).encode()
-        self._cursor.run(
-            "INSERT INTO segments (id, body) VALUES (?, ?)", number, pack(body, segment_place(number), self._cipher)
-        )
+    def _append(self, lines: dict[Writing, list[Line]]) -> None:
+        rows = []
+        for run, mine in lines.items():
+            number = (run.key << SEGMENT_BITS) + run.head
+            body = "\n".join(line.text for line in mine).encode()
+            rows.append((number, pack(body, segment_place(number), self._cipher)))
+            self._take_in(run.tenant, mine)
+        self._cursor.many("INSERT INTO segments (id, body) VALUES (?, ?)", rows)
+        self.moved += lines
 
-    def _take_in(self, tenant: int, lines: Iterable[Line], *, count: bool) -> None:
+    def _take_in(self, tenant: int, lines: Iterable[Line], *, count: bool = True) -> None:
         for line in lines:
             for piece in line.pieces:
                 self._pieces[tenant, piece.hash] = piece
@@ -172,16 +177,17 @@ class Batch:
                 self._refs.update((tenant, ref) for ref in line.refs)
 
     def _cache(self, change: Keep, tenant: int, now: float) -> None:
-        old = self._cursor.rows("SELECT body FROM cached WHERE tenant = ? AND key = ?", tenant, change.key)
         place = cached_place(tenant, change.key)
-        for (body,) in old:
-            self._refs.subtract((tenant, ref) for ref in line_refs(unpack(body, place, self._cipher)))
-        self._cursor.run("DELETE FROM cached WHERE tenant = ? AND key = ?", tenant, change.key)
-        self._cursor.run(
-            "INSERT INTO cached (tenant, key, run, expires, body) VALUES (?, ?, ?, ?, ?)",
+        for (body,) in self._cursor.rows(
+            "DELETE FROM cached WHERE tenant = ? AND key = ? RETURNING body", tenant, change.key
+        ):
+            self._refs.subtract((tenant, ref) for ref in line_refs(unpack(bytes(body), place, self._cipher)))
+        new = self._cursor.run(
+            "INSERT INTO cached (tenant, key, run, expires, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             tenant, change.key, change.run_id, now + change.ttl, pack(change.line.text.encode(), place, self._cipher),
         )  # fmt: skip
-        self._take_in(tenant, [change.line], count=True)
+        # If another worker has just cached the same, nothing refers to the values; but later lines count on them.
+        self._take_in(tenant, [change.line], count=bool(new))
 
     def _settle(self) -> None:
         """Store the values, and count who refers to them."""

@@ -58,6 +58,9 @@ def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> R
     if which.tenant is not None and which.thread_id is None:
         removed = removed._replace(cached=removed.cached + _uncache(cursor, "tenant = ?", values, cipher))
         removed = removed._replace(values=removed.values + _sweep(cursor, cipher))
+        # What only a damaged row could tell is used by it, too.
+        left = cursor.run("DELETE FROM stored WHERE tenant = ?", *values)
+        removed = removed._replace(values=removed.values + left)
         cursor.run("DELETE FROM tenants WHERE id = ?", *values)
     _bump(cursor)
     return removed

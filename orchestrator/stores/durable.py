@@ -45,7 +45,6 @@ class DurableStore:
         self._owner = new_owner()
         self._lease = lease
         self._process = os.getpid()
-        self._encoders: dict[str, Encoder] = {}
         self._writer = Writer(database, self._owner, lease, cipher)
         self._ended = 0
 
@@ -56,6 +55,7 @@ class DurableStore:
         self._look_at_process()
         if record.run_id in self._writer.active:
             raise JournalError(f"there is a run {record.run_id!r} already")
+        _check_texts(record)
         record.begun = record.begun or time.time()
         run = Writing(record, self._encoder(record.tenant), durability)
         self._writer.active[record.run_id] = run
@@ -76,37 +76,41 @@ class DurableStore:
         return record  # type: ignore[no-any-return]
 
     def _take(self, cursor: Cursor, run_id: str) -> tuple[RunRecord, int, int, int, int]:
-        rows = cursor.rows("SELECT id, tenant, owner, until, fence, head FROM runs WHERE run = ?", run_id)
+        rows = cursor.rows("SELECT id, tenant, owner, until, fence FROM runs WHERE run = ?", run_id)
         if not rows:
             raise _unknown(run_id)
-        key, tenant, owner, until, fence, head = rows[0]
+        key, tenant, owner, until, fence = rows[0]
         now = cursor.now()
         if owner and owner != self._owner and until > now and not surely_dead(owner):
             raise RunTaken(
                 f"run {run_id!r} goes on in {shown(owner)}",
                 hint=f"wait until it has ended; if that process is gone, for {until - now:.0f} s",
             )
-        held = cursor.run(
+        # Where writers run side by side, its worker may have shown a sign of life, or written, since it was looked at.
+        held = cursor.rows(
             "UPDATE runs SET owner = ?, until = ?, fence = ?, status = 'running', changed = ? "
-            "WHERE id = ? AND fence = ?",
-            self._owner, now + self._lease, fence + 1, now, key, fence,
+            "WHERE id = ? AND fence = ? AND until = ? RETURNING head",
+            self._owner, now + self._lease, fence + 1, now, key, fence, until,
         )  # fmt: skip
         if not held:
-            raise RunTaken(f"run {run_id!r} was taken over by another worker at this moment")
+            raise RunTaken(f"another worker goes on with run {run_id!r} at this moment")
         record = reading.records(cursor, "r.id = ?", [key])[0]
-        return record, key, tenant, fence + 1, head
+        return record, key, tenant, fence + 1, held[0][0]
 
     def writer(self, run_id: str) -> Callable[[Record], None]:
         """Encodes a record at once, so that a value that cannot be kept is told where it was made."""
         run = self._writing(run_id)
-        if run.durability == "exit":
-            return run.held.append
+        return run.held.append if run.durability == "exit" else self._appending(run)
+
+    def _appending(self, run: Writing) -> Callable[[Record], None]:
         put, encoder = self._writer.put, run.encoder
 
         def append(record: Record) -> None:
-            line = encoder.line(record)
-            encoder.trust(line)
-            put(Append(run, record, line))
+            with encoder.lock:
+                if not run.lost:  # else refused: what it brings must not be counted on
+                    line = encoder.line(record)
+                    encoder.trust(line)
+                    put(Append(run, record, line))
 
         return append
 
@@ -137,10 +141,9 @@ class DurableStore:
     def _release(self, run: Writing) -> None:
         """Write what was held back."""
         held, run.held[:] = list(run.held), []
+        append = self._appending(run)
         for record in held:
-            line = run.encoder.line(record)
-            run.encoder.trust(line)
-            self._writer.put(Append(run, record, line))
+            append(record)
 
     def _writing(self, run_id: str) -> Writing:
         run = self._writer.active.get(run_id)
@@ -149,9 +152,9 @@ class DurableStore:
         return run
 
     def _encoder(self, tenant: str) -> Encoder:
-        if tenant not in self._encoders:
-            self._encoders[tenant] = Encoder(self._digest)
-        return self._encoders[tenant]
+        if tenant not in self._writer.encoders:
+            self._writer.encoders[tenant] = Encoder(self._digest)
+        return self._writer.encoders[tenant]
 
     def _look_at_process(self) -> None:
         if os.getpid() != self._process:
@@ -206,9 +209,10 @@ class DurableStore:
         """Keep a result; it is written soon."""
         encoder = self._encoder(tenant)
         record: Record = ("cached", "", "", 0, writes, None, 0, -1, 0, time.time())
-        line = encoder.line(record)
-        encoder.trust(line)
-        self._writer.put(Keep(run_id, tenant, key, record, line, encoder, ttl))
+        with encoder.lock:
+            line = encoder.line(record)
+            encoder.trust(line)
+            self._writer.put(Keep(run_id, tenant, key, record, line, encoder, ttl))
 
     async def _read(self, function: Callable[[Cursor], Any]) -> Any:
         """What a function of a view finds, after what this process has written; None if there is nothing yet."""
@@ -260,3 +264,13 @@ class DurableStore:
 
 def _unknown(run_id: str) -> JournalError:
     return JournalError(f"there is no run {run_id!r} in this store")
+
+
+def _check_texts(record: RunRecord) -> None:
+    """Raises JournalError for a text that databases do not take; run by run, before it meets those of others."""
+    for name in ("run_id", "thread_id", "graph", "user", "tenant", "version", "parent"):
+        text: str = getattr(record, name)
+        if not text.isprintable() and ("\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text)):
+            raise JournalError(
+                f"the run's {name} {text!r} cannot be kept: it holds half a character, or the character 0"
+            )

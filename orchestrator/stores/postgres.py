@@ -237,7 +237,7 @@ class PostgresDatabase:
         return version
 
     def _view(self) -> tuple[Any, float]:
-        """A connection in a transaction that reads, and the time. One that was lost while nobody used it is replaced."""
+        """A connection in a transaction that reads, and the time. One that was lost in the meantime is replaced."""
         for connection in iter(self._idle_one, None):
             with contextlib.suppress(self._driver.PostgresError, self._driver.InterfaceError, OSError):
                 return connection, self._look(connection)

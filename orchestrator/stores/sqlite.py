@@ -15,7 +15,8 @@ from ragweave.orchestrator.stores.database import MIGRATIONS, Cursor
 
 BUSY = 10.0
 """Seconds to wait for another process that is writing."""
-_WORDS = {"serial": "id INTEGER PRIMARY KEY", "bytes": "BLOB", "real": "REAL"}
+# Numbers are never used again: a worker that lost a run long ago must not find another one under its number.
+_WORDS = {"serial": "id INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB", "real": "REAL"}
 
 
 class SqliteDatabase:

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import JournalError, RunTaken
-from ragweave.orchestrator.stores.batches import Append, Batch, Begin, Change, End, Keep, Writing
+from ragweave.orchestrator.stores.batches import Append, Batch, Change, End, Keep, Overtaken, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
+from ragweave.orchestrator.stores.encoding import Encoder
 from ragweave.orchestrator.stores.packing import Cipher
 
 LINGER = 0.002
@@ -42,7 +43,8 @@ class Call(NamedTuple):
 class Writer:
     """Commits changes in the order in which they come; many runs share a commit.
 
-    The thread starts with the first change. It also renews the leases of the runs that go on.
+    The thread starts with the first change. It also renews the leases of the runs that go on. If the database is out of
+    reach, what has come waits for it, for up to half a lease.
     """
 
     def __init__(self, database: Database, owner: str, lease: float, cipher: Cipher | None) -> None:
@@ -52,6 +54,8 @@ class Writer:
         self.active: dict[str, Writing] = {}
         self.lost: dict[str, str] = {}
         """Why runs can be written no more, until somebody asks."""
+        self.encoders: dict[str, Encoder] = {}
+        """By tenant: all that make lines for this writer."""
         self._cipher = cipher
         self._queue: SimpleQueue[Change | Wait | Call | None] = SimpleQueue()
         self._hurry = threading.Event()
@@ -115,7 +119,6 @@ class Writer:
                 self._thread = thread
 
     def _work(self) -> None:
-        opened: JournalError | None = None
         going = True
         while going:
             items: list[Change | Wait | Call] = []
@@ -134,17 +137,10 @@ class Writer:
                         going = False
                     else:
                         items.append(item)
-            if not items and not self.active:
-                continue
-            try:
-                self.database.open()
-                opened = None
-            except JournalError as error:
-                opened = error
-            self._handle(items, opened)
-            self._renew(opened)
+            self._handle(items)
+            self._renew()
 
-    def _handle(self, items: Sequence[Change | Wait | Call], failed: JournalError | None) -> None:
+    def _handle(self, items: Sequence[Change | Wait | Call]) -> None:
         """Commit changes up to each call, do the call, and so on; then wake who waits."""
         changes: list[Change] = []
         waits: list[Wait] = []
@@ -152,122 +148,174 @@ class Writer:
             if isinstance(item, Wait):
                 waits.append(item)
             elif isinstance(item, Call):
-                self._commit(changes, waits, failed)
+                self._commit(changes, waits)
                 changes, waits = [], []
-                self._do(item, failed)
+                self._do(item)
             else:
                 changes.append(item)
-        self._commit(changes, waits, failed)
+        self._commit(changes, waits)
 
-    def _commit(self, changes: list[Change], waits: list[Wait], failed: JournalError | None) -> None:
-        error = failed
-        if changes and error is None:
-            safe = any(wait.safe for wait in waits)
+    def _commit(self, changes: Sequence[Change], waits: Sequence[Wait]) -> None:
+        failed = self._keep(changes, safe=any(wait.safe for wait in waits)) if changes else {}
+        _wake(waits, failed)
+
+    def _keep(self, changes: Sequence[Change], *, safe: bool) -> dict[Writing, JournalError]:
+        """Write changes; what cannot be written does not cost the others theirs. The runs that failed, and why."""
+        try:
+            self._patiently(lambda: self._write(changes, safe=safe))
+        except JournalError as raised:
+            error = raised
+        except Exception as raised:
+            error = JournalError(f"the journal cannot be written: {type(raised).__name__}: {raised}")
+        else:
+            return {}
+        self._distrust()
+        parts = _parts(changes)
+        failed: dict[Writing, JournalError] = {}
+        if len(parts) > 1 and not error.transient:
+            for part in parts:
+                failed |= self._keep(part, safe=safe)
+        else:
+            for change in changes:
+                if not isinstance(change, Keep):
+                    failed[change.run] = error
+                    self._forget(change.run, str(error))
+        return failed
+
+    def _patiently(self, function: Callable[[], Any]) -> Any:
+        """What a function gives; it is called again while the database is only out of reach."""
+        until = time.monotonic() + self.lease / 2
+        pause = 0.05
+        while True:
             try:
-                self._write(changes, safe=safe)
-            except JournalError as raised:
-                error = raised
-            except Exception as raised:
-                error = JournalError(f"the journal cannot be written: {type(raised).__name__}: {raised}")
-        if error is not None:
-            self._lose(changes, error)
-        _wake(waits, error)
+                self.database.open()
+                return function()
+            except JournalError as error:
+                if not error.transient or time.monotonic() + pause > until:
+                    raise
+                self._distrust()
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
 
-    def _write(self, changes: list[Change], *, safe: bool) -> None:
+    def _write(self, changes: Sequence[Change], *, safe: bool) -> None:
+        going: list[Change] = []
+        while going := [change for change in changes if isinstance(change, Keep) or not change.run.lost]:
+            try:
+                moved = self._attempt(going, safe=safe)
+            except Overtaken as overtaken:
+                for run in overtaken.runs:
+                    self._forget(run, f"run {run.record.run_id} was taken over by another worker")
+                continue
+            for run in moved:
+                run.head += 1
+            for change in going:
+                if isinstance(change, End):
+                    self.active.pop(change.run.record.run_id, None)
+            return
+
+    def _attempt(self, changes: Sequence[Change], *, safe: bool) -> list[Writing]:
+        """Commit these changes, all or none; the runs that have one segment more."""
         with self.database.writing(safe=safe) as cursor:
             generation = cursor.rows(GENERATION)[0][0]
             if generation != self._generation:
                 if self._generation >= 0:
-                    changes = _again(changes)
-                    self._tenants.clear()
+                    self._distrust()
                 self._generation = generation
             batch = Batch(cursor, self.owner, self.lease, self._cipher)
-            batch.write(changes, self._tenants)
-        for run in batch.moved:
-            run.head += 1
-        for run in batch.lost:
-            self._forget(run, f"run {run.record.run_id} was taken over by another worker")
-        for change in changes:
-            if isinstance(change, End):
-                self.active.pop(change.run.record.run_id, None)
+            batch.write(_anew(changes), self._tenants)
+        return batch.moved
 
-    def _do(self, call: Call, failed: JournalError | None) -> None:
+    def _do(self, call: Call) -> None:
         if not call.future.set_running_or_notify_cancel():
             return
         try:
-            if failed is not None:
-                raise failed
-            if call.outside:
-                result = call.function()
-            else:
-                with self.database.writing(safe=call.alone, alone=call.alone) as cursor:
-                    result = call.function(cursor)
+            result = self._patiently(lambda: self._called_now(call))
         except BaseException as error:
             call.future.set_exception(error)
         else:
             call.future.set_result(result)
 
-    def _lose(self, changes: Sequence[Change], error: JournalError) -> None:
-        """What could not be written is gone, and so are the runs that it belongs to."""
+    def _called_now(self, call: Call) -> Any:
+        if call.outside:
+            return call.function()
+        with self.database.writing(safe=call.alone, alone=call.alone) as cursor:
+            return call.function(cursor)
+
+    def _distrust(self) -> None:
+        """What was there, or was about to be written, may not be there: lines that count on it are made anew."""
         self._tenants.clear()
-        for change in changes:
-            if isinstance(change, Keep):
-                change.encoder.distrust()
-            else:
-                change.run.encoder.distrust()
-                self._forget(change.run, str(error))
+        for encoder in list(self.encoders.values()):
+            encoder.distrust()
 
     def _forget(self, run: Writing, reason: str) -> None:
+        """Give up a run. Nothing of it is written any more, so that no other run may count on what it has brought."""
         if self.active.pop(run.record.run_id, None) is not None:
             self.lost[run.record.run_id] = reason
         run.lose(reason)
+        self._distrust()
 
-    def _renew(self, failed: JournalError | None) -> None:
-        """Say that the runs that go on are still alive, if nothing was said for a third of the lease."""
+    def _renew(self) -> None:
+        """Say that the runs that go on are still alive, if nothing was said for a third of the lease; find out which
+        have been taken over."""
         now = time.monotonic()
-        if failed is not None or not self.active or now - self._renewed < self.lease / 3:
+        runs = [run for run in list(self.active.values()) if run.key]
+        if not runs or now - self._renewed < self.lease / 3:
             return
+        try:
+            self.database.open()
+            with self.database.writing() as cursor:
+                until = cursor.now() + self.lease
+                held = cursor.advance([(run.key, run.fence, run.head, until) for run in runs])
+        except Exception:
+            return  # said again at the next opportunity; if that comes too late, the next write tells
         self._renewed = now
-        with contextlib.suppress(JournalError), self.database.writing() as cursor:
-            until = cursor.now() + self.lease
-            cursor.run("UPDATE runs SET until = ? WHERE owner = ? AND status = 'running'", until, self.owner)
+        for run in runs:
+            if run.key not in held:
+                self._forget(run, f"run {run.record.run_id} was taken over by another worker")
 
 
-def _again(changes: Sequence[Change]) -> list[Change]:
-    """The same changes, with the values that were left out because they were there."""
+def _parts(changes: Sequence[Change]) -> list[list[Change]]:
+    """Changes that have to be written together: those of a run."""
+    parts: dict[int, list[Change]] = {}
     for change in changes:
-        if isinstance(change, Keep):
-            change.encoder.distrust()
-        elif not isinstance(change, Begin):
-            change.run.encoder.distrust()
+        parts.setdefault(id(change if isinstance(change, Keep) else change.run), []).append(change)
+    return list(parts.values())
+
+
+def _anew(changes: Sequence[Change]) -> list[Change]:
+    """The same changes, with the values that were left out because they seemed to be there."""
+    fresh: dict[Encoder, Encoder] = {}
     anew: list[Change] = []
     for change in changes:
         if isinstance(change, (Append, Keep)):
             encoder = change.encoder if isinstance(change, Keep) else change.run.encoder
-            line = encoder.line(change.record)
-            encoder.trust(line)
-            anew.append(change._replace(line=line))
-        else:
-            anew.append(change)
+            if change.line.trusting != encoder.distrusted:
+                mine = fresh.setdefault(encoder, encoder.anew())
+                line = mine.line(change.record)
+                mine.trust(line)
+                change = change._replace(line=line)
+        anew.append(change)
     return anew
 
 
-def _wake(waits: Sequence[Wait], error: JournalError | None) -> None:
+def _wake(waits: Sequence[Wait], failed: Mapping[Writing, JournalError]) -> None:
     loops: dict[asyncio.AbstractEventLoop, list[Wait]] = {}
     for wait in waits:
         loops.setdefault(wait.loop, []).append(wait)
     for loop, mine in loops.items():
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-            loop.call_soon_threadsafe(_resolve, mine, error)
+            loop.call_soon_threadsafe(_resolve, mine, failed)
 
 
-def _resolve(waits: Sequence[Wait], error: JournalError | None) -> None:
+def _resolve(waits: Sequence[Wait], failed: Mapping[Writing, JournalError]) -> None:
     for wait in waits:
         if wait.future.done():
             continue
-        if error is not None:
-            wait.future.set_exception(error)
-        elif wait.run is not None and wait.run.lost:
+        if wait.run is None:
+            wait.future.set_result(None)
+        elif wait.run in failed:
+            wait.future.set_exception(failed[wait.run])
+        elif wait.run.lost:
             wait.future.set_exception(RunTaken(wait.run.lost))
         else:
             wait.future.set_result(None)
