@@ -14,8 +14,8 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.edition import Edition
 from ragweave.orchestrator.errors import InputError, JournalError, Problem, RunError
 from ragweave.orchestrator.graphfile import Plugins, read_file
+from ragweave.orchestrator.history import History
 from ragweave.orchestrator.language.load import load_data, load_text
-from ragweave.orchestrator.lifecycle import Lifecycle
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution, whose
@@ -50,7 +50,7 @@ Overrides = Mapping[str, Any] | None
 """Settings of nodes for one call, by the names under which the graph allows that."""
 
 
-class Graph(Lifecycle):
+class Graph(History):
     """A checked graph. Raises GraphError with every problem at once; runs are started by `run`, `arun`, `stream`,
     `batch`.
 
