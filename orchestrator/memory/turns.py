@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-import zlib
 from pathlib import Path
 
 from ragweave.orchestrator.contracts import Scope
 from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.stores.packing import squeeze, unsqueeze
 
 SPARE = 100
 """Turns that are kept beyond those that are shown: a run that is resumed that late still finds that it has written."""
@@ -163,11 +163,11 @@ class Turns:
 
 def _packed(text: str) -> str | bytes:
     data = text.encode()
-    return zlib.compress(data, 1) if len(data) >= PACK_FROM else text
+    return squeeze(data) if len(data) >= PACK_FROM else text
 
 
 def _unpacked(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else zlib.decompress(stored).decode()
+    return stored if isinstance(stored, str) else unsqueeze(stored).decode()
 
 
 class _Explained:

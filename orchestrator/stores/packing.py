@@ -8,8 +8,10 @@ from typing import Protocol
 from ragweave.orchestrator.errors import JournalError
 
 PLAIN, SQUEEZED, SEALED = 0, 1, 2
-SQUEEZE_FROM = 2048
+SQUEEZE_FROM = 512
 """Bytes below which compressing costs more time than the room is worth."""
+SHORT = 8192
+"""Bytes up to which a small window does: getting a large one ready takes six times as long as a text of 1 KB."""
 LARGEST = 1 << 30
 """Bytes that a row may unfold to: a forged one must not fill the memory."""
 
@@ -31,7 +33,7 @@ def pack(data: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
     """The bytes of a row: compressed if that helps, encrypted if there is a cipher, else with a checksum."""
     kind = PLAIN
     if len(data) >= SQUEEZE_FROM:
-        squeezed = zlib.compress(data, 1)
+        squeezed = squeeze(data)
         if len(squeezed) < 0.9 * len(data):
             kind, data = SQUEEZED, squeezed
     if cipher is not None:
@@ -56,7 +58,19 @@ def unpack(row: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
             raise JournalError("the journal is damaged: the checksum of a row does not fit")
     if not kind & SQUEEZED:
         return data
-    unfolding = zlib.decompressobj()
+    return unsqueeze(data)
+
+
+def squeeze(data: bytes) -> bytes:
+    """The bytes, compressed (raw deflate)."""
+    short = len(data) <= SHORT
+    squeezing = zlib.compressobj(1, zlib.DEFLATED, -12 if short else -15, 4 if short else 8)
+    return squeezing.compress(data) + squeezing.flush()
+
+
+def unsqueeze(data: bytes) -> bytes:
+    """What was compressed. Raises JournalError for what was not, or unfolds to more than anybody stores."""
+    unfolding = zlib.decompressobj(-15)
     try:
         unfolded = unfolding.decompress(data, LARGEST)
     except zlib.error as error:

@@ -16,7 +16,6 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.run import Run
 from ragweave.orchestrator.stores import RunRecord
-from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Answer, Message
 
 CHAT = """
@@ -117,11 +116,12 @@ async def test_a_run_that_was_killed_while_it_remembered_does_not_write_twice(tm
 
 async def _begin_again(graph: Graph, run_id: str, journal: list[Event]) -> None:
     """Give the run a journal that ends where a kill would have ended it."""
-    graph.store = MemoryStore()
+    await graph.store.delete(run_id=run_id)
     await graph.store.begin(RunRecord(run_id, "t1", graph.name, "running"))
     write = graph.store.writer(run_id)
     for event in journal:
         write(event.record())
+    await graph.store.end(run_id, "running")
 
 
 async def test_an_unknown_memory_is_found_at_load() -> None:
