@@ -16,6 +16,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.run import Run
 from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Answer, Message
 
 CHAT = """

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.node import Read
-from ragweave.orchestrator.nodes.reply import Reply, placeholders
+from ragweave.orchestrator.nodes.reply import Reply
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.texts.placeholders import placeholders
 from ragweave.orchestrator.types import JSON
 from ragweave.orchestrator.values import Answer
 from tests.support.listening import Listening
