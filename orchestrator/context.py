@@ -23,8 +23,8 @@ class Context:
     """
 
     __slots__ = (
-        "attempt", "emitted", "frame", "item", "item_value", "member", "node", "parent", "pieces", "resources", "run",
-        "used", "visit",
+        "attempt", "emitted", "frame", "heard", "item", "item_value", "member", "node", "parent", "pieces", "resources",
+        "run", "used", "visit",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +51,8 @@ class Context:
         self.used = NO_USAGE
         """What this call has used so far."""
         self.item_value: tuple[str, Any] | None = None
+        self.heard = 0
+        """Whose words the call was given beside those of the state, as a mask of origins."""
         self.parent: Context | None = None
 
     @property

@@ -13,7 +13,7 @@ from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.policies import NodePolicies
 from ragweave.orchestrator.language.spec import Spec
 from ragweave.orchestrator.node import Node, Signature
-from ragweave.orchestrator.types import Type
+from ragweave.orchestrator.types import Type, list_of
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.condition import Condition
@@ -48,6 +48,16 @@ class BoundNode(NamedTuple):
     """Every state key that it may write, with the type that state then has (with `map`, the list or its merge)."""
     values: Mapping[str, frozenset[str]] = MappingProxyType({})
     """Of those keys, the ones that can only be certain texts, or lists of certain texts."""
+
+    @property
+    def read(self) -> dict[str, Type]:
+        """The state keys that a call gets, with the types that it takes."""
+        rule = self.policies.map
+        found = {} if rule is None else {rule.over: list_of(self.members[0].signature.reads[rule.as_].type)}
+        for member in self.members:
+            for parameter, key in member.reads.items():
+                found.setdefault(key, member.signature.reads[parameter].type)
+        return found
 
     @property
     def policies(self) -> NodePolicies:

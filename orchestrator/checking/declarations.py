@@ -56,6 +56,9 @@ class Ways(NamedTuple):
             return self.findings.node(name)
         if bound.policies.map is not None and bound.policies.map.over == key:
             return self.findings.spec.value_mark("nodes", name, "map", "over")
+        asked = bound.policies.interrupt
+        if asked is not None and key in asked.keys and key not in bound.read:
+            return self.findings.asked(name, key)
         parameter = next((word for word, other in bound.members[0].reads.items() if other == key), key)
         return self.findings.read(name, parameter)
 

@@ -75,6 +75,17 @@ class Findings:
         place = ("nodes", name, "writes", written)
         return self.spec.value_marks.get(place) or self.node(name)
 
+    def asked(self, name: str, key: str) -> Mark:
+        """Where the question of a node's `interrupt` names a key."""
+        from ragweave.orchestrator.checking.conditions import place_in  # not for a graph without any
+
+        asked = self.spec.nodes[name].policies.interrupt
+        place = ("nodes", name, "interrupt", "question")
+        mark = self.spec.value_marks.get(place) or self.spec.value_mark(*place[:-1])
+        return (
+            place_in(self.spec.text, mark, asked.question, asked.question.find("{" + key + "}") + 1) if asked else mark
+        )
+
     def key(self, name: str) -> Mark:
         """A key under `inputs` or `state`."""
         declared = self.spec.state.get(name) or self.spec.inputs.get(name)

@@ -123,6 +123,11 @@ def _node_reads(table: Usage, bound: BoundNode, findings: Findings) -> None:
     if over is not None:
         mark = findings.spec.value_mark("nodes", bound.name, "map", "over")
         table.read(over, Mention(f"map of {bound.name!r}", mark, True, None, bound.name))
+    asked = bound.policies.interrupt
+    for key in asked.keys if asked is not None else ():
+        table.read(
+            key, Mention(f"the question of {bound.name!r}", findings.asked(bound.name, key), True, None, bound.name)
+        )
 
 
 def _types(table: Usage, spec: Spec) -> None:

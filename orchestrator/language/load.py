@@ -181,7 +181,7 @@ def _defaults(report: Report, data: Any) -> NodePolicies:
         if key in allowed:
             taken[key] = value
         elif key in RESERVED:
-            later = key in ("budget", "interrupt")
+            later = key == "budget"
             reason = (
                 "is not available in this version"
                 if later

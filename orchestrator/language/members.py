@@ -10,7 +10,7 @@ from ragweave.orchestrator.checking.bound import BoundNode, Member
 from ragweave.orchestrator.checking.closed import values_of
 from ragweave.orchestrator.errors import GraphError, RagweaveError
 from ragweave.orchestrator.language.keys import is_id
-from ragweave.orchestrator.language.policies import NodePolicies
+from ragweave.orchestrator.language.policies import InterruptPolicy, NodePolicies
 from ragweave.orchestrator.language.policytext import read_policies
 from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.report import path
@@ -55,7 +55,23 @@ def bind_node(builder: Builder, entry: NodeSpec, node: Node, *, partial: bool = 
         _refuse_effect_in_race(builder, node, (*place, "race"))
     if any(problem.severity == "error" for problem in builder.report.problems[count:]):
         return None
-    return _bound(entry.name, members, racing, mapped)
+    bound = _bound(entry.name, members, racing, mapped)
+    asked = entry.policies.interrupt
+    return bound if asked is None or _may_edit(builder, bound, asked, (*place, "interrupt")) else None
+
+
+def _may_edit(builder: Builder, bound: BoundNode, asked: InterruptPolicy, place: Place) -> bool:
+    """Say which keys an answer cannot change, since the node does not read them."""
+    report, count = builder.report, len(builder.report.problems)
+    for key in asked.keys:
+        if not is_id(key):
+            report.value((*place, "question"), "RW109", f"{path(place)}: {{{key}}} cannot be a state key")
+    for index, key in enumerate(asked.edit):
+        if key not in bound.read:
+            where = (*place, "edit", index)
+            mark = report.spec.value_mark(*where)
+            report.unknown(mark, "RW123", f"{path(where)}: the node does not read {key!r}", key, bound.read)
+    return len(report.problems) == count
 
 
 def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
@@ -270,6 +286,8 @@ def _same_writes(builder: Builder, first: Member, other: Member, place: Place) -
 
 def _bound(name: str, members: Sequence[Member], racing: bool, mapped: str | None) -> BoundNode:
     required: set[str] = {mapped} if mapped is not None else set()
+    asked = members[0].policies.interrupt
+    required.update(asked.keys if asked is not None else ())
     optional: set[str] = set()
     written: dict[str, Type] = {}
     certain: set[str] | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,7 +16,10 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     StringConstraints,
+    field_validator,
 )
+
+from ragweave.orchestrator.texts.placeholders import placeholders
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -58,6 +62,45 @@ class CachePolicy(Policy):
     ttl: Duration = Field(3600.0, description="How long a result may be reused, such as 10m.")
 
 
+class InterruptPolicy(Policy):
+    """Ask a person before the call; a "no" fails the node, and an answer may change what the call gets."""
+
+    question: str = Field(
+        "", description="What to ask; {amount} stands for the state key of that name. What the node reads is shown too."
+    )
+    choices: Mapping[str, bool] | None = Field(
+        None, description="The words to answer with, instead of yes and no: true for those that let the node go on."
+    )
+    edit: tuple[str, ...] = Field(
+        (), description="The state keys, of those that the node reads, that an answer may change for this call."
+    )
+
+    @field_validator("question")
+    @classmethod
+    def _check_question(cls, text: str) -> str:
+        placeholders(text)
+        return text
+
+    @field_validator("choices")
+    @classmethod
+    def _check_choices(cls, choices: Mapping[str, bool] | None) -> Mapping[str, bool] | None:
+        if choices is not None and set(choices.values()) != {True, False}:
+            raise ValueError(
+                "it takes a word that lets the node go on and one that does not: {send: true, hold: false}"
+            )
+        return choices
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The state keys that the question names."""
+        return tuple(placeholders(self.question))
+
+    @property
+    def word(self) -> str:
+        """How an answer that is a map calls its yes or no."""
+        return "choice" if self.choices else "approved"
+
+
 class NodePolicies(Policy):
     """What every node takes beside its settings."""
 
@@ -78,6 +121,7 @@ class NodePolicies(Policy):
     )
     on_error: str | None = Field(None, description="The node to go to if this one finally fails; it may read `error`.")
     cache: CachePolicy | None = Field(None, description="Reuse the result of an equal call.")
+    interrupt: InterruptPolicy | None = Field(None, description="Ask a person before the call.")
 
 
 NO_POLICIES = NodePolicies.model_construct()

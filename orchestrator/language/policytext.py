@@ -26,6 +26,13 @@ def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> Node
             report.wrong_kind((*place, key), "other settings, a node with its type, or a list of these", given.pop(key))
     if "cache" in given and not isinstance(given["cache"], Mapping) and given["cache"] is not None:
         given["cache"] = {} if given["cache"] is True else {"ttl": given["cache"]}
+    asked = given.get("interrupt")
+    if isinstance(asked, bool):
+        given["interrupt"] = {} if asked else None
+    elif isinstance(asked, str):
+        given["interrupt"] = {"question": asked}
+    elif asked is not None and not isinstance(asked, Mapping):
+        report.wrong_kind((*place, "interrupt"), "true, a question, or a map", given.pop("interrupt"))
     _refuse_bools(report, given, place)
     while True:
         try:

@@ -209,6 +209,8 @@ def _policies() -> Json:
         found[name] = {**inlined(value), "description": texts[name]}
     short = [found["timeout"] | {"description": "How long a result may be reused, such as 10m."}, {"const": True}]
     found["cache"]["anyOf"] = [*short, *found["cache"]["anyOf"]]
+    asked = {"type": "string", "description": "The question; {amount} stands for the state key of that name."}
+    found["interrupt"]["anyOf"] = [{"type": "boolean"}, asked, *found["interrupt"]["anyOf"]]
     return found
 
 

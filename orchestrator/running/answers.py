@@ -30,7 +30,9 @@ def check_answers(
         found[path] = value = _json(path, answer)
         fault = fault_of(value, ask.answer_schema)
         if fault:
-            raise InputError(f"{path}: {fault}; asked was: {ask.question}", hint=f"give {in_words(ask.answer_schema)}")
+            raise InputError(
+                f"{path}: {fault}; asked was: {_first_line(ask.question)}", hint=f"give {in_words(ask.answer_schema)}"
+            )
     return found
 
 
@@ -57,3 +59,7 @@ def _json(path: str, answer: Any) -> Any:
         return json.loads(json.dumps(plain(answer), allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: {short(answer)} cannot be an answer: {error}", hint="give JSON values") from None
+
+
+def _first_line(question: str) -> str:
+    return next(iter(question.splitlines()), "")

@@ -268,7 +268,7 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
         (key, False) for key in sorted(bound.optional)
     )
     step.logs = frozenset(bound.written) & plan.logs
-    step.runner = wrapped(bound, [_caller(bound, member, plan) for member in bound.members])
+    step.runner = wrapped(bound, [_caller(bound, member, plan) for member in bound.members], plan.keys)
     function = _async_function(own)
     plain = own.policies
     if (
@@ -281,6 +281,7 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
         and not plain.retry
         and plain.timeout is None
         and plain.cache is None
+        and plain.interrupt is None
     ):
         step.direct = function
         step.args = tuple(own.reads.items())

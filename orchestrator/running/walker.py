@@ -140,7 +140,10 @@ class Walker:
         """True if this call asked before the run was resumed and has no answer: it is not made again."""
         if not self.run.pending:
             return False
-        path = call_path(self.frame, self.plan.steps[node].name, self.ledger.visits[node] + 1)
+        step = self.plan.steps[node]
+        if step.bound is not None and step.bound.racing:  # another of the race may have its answer
+            return False
+        path = call_path(self.frame, step.name, self.ledger.visits[node] + 1)
         if path not in self.run.pending:
             return False
         self._asks += ((path, self.run.pending[path]),)
@@ -253,7 +256,8 @@ class Walker:
         if step.nested:
             self.run.origins[ctx.path] = {key: origin_of(state[key]) for key in values}
         try:
-            return await step.runner(values, ctx), origin
+            writes = await step.runner(values, ctx)
+            return writes, origin | ctx.heard
         except Exception as error:
             await ctx.withdraw(str(error))
             raise

@@ -17,20 +17,28 @@ from ragweave.orchestrator.running.failures import CallFailed
 from ragweave.orchestrator.running.run import Parked, Runner
 from ragweave.orchestrator.running.state import merged
 from ragweave.orchestrator.running.waiting import cancelled_from_outside, stop
+from ragweave.orchestrator.types import Type
 from ragweave.orchestrator.values import Ask
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds before the first further attempt, and the most before any; a Retry-After is kept whatever it says."""
 
 
-def wrapped(bound: BoundNode, callers: Sequence[Runner]) -> Runner:
-    """A node's call with all its policies, outermost first: map(race|fallback(effect(cache(retry(timeout(call))))))."""
+def wrapped(bound: BoundNode, callers: Sequence[Runner], keys: Mapping[str, Type]) -> Runner:
+    """A node's call with all its policies, outermost first:
+    interrupt(map(race|fallback(effect(cache(retry(timeout(call))))))). `keys` are the types of the state."""
     variants = [_attempts(member, caller) for member, caller in zip(bound.members, callers, strict=True)]
     runner = variants[0]
     if len(variants) > 1:
         runner = raced(variants) if bound.racing else with_fallback(variants)
     policy = bound.policies.map
-    return mapped(runner, policy, tuple(bound.written)) if policy is not None else runner
+    runner = mapped(runner, policy, tuple(bound.written)) if policy is not None else runner
+    asked = bound.policies.interrupt
+    if asked is None:
+        return runner
+    from ragweave.orchestrator.running.approval import interrupted  # few graphs ask before a call
+
+    return interrupted(runner, bound, asked, keys)
 
 
 def _attempts(member: Member, call: Runner) -> Runner:

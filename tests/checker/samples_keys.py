@@ -34,6 +34,21 @@ edges:
         ("'b' reads 'documents', which is never written", "add it to inputs, or let a node before 'b' write it"),
     ),
     Sample(
+        "misspelt key in a question to a person",
+        """
+inputs: {question: str}
+outputs: [answer]
+nodes:
+  a: {type: lookup}
+  b: {type: write, interrupt: "May I say it to {question}, of {⟦dokuments⟧}?"}
+edges:
+  - start -> a -> b -> end
+""",
+        "RW201",
+        ("the question of 'b' reads 'dokuments', which is never written", "did you mean 'documents'?"),
+        "documents",
+    ),
+    Sample(
         "misspelt rename of a read",
         """
 inputs: {question: str}

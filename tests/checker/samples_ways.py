@@ -27,6 +27,26 @@ edges:
         ("documents may be unwritten at j (s may go to b alone)",),
     ),
     Sample(
+        "a question to a person about a key that may be unwritten",
+        """
+inputs: {question: str}
+outputs: [answer]
+nodes:
+  s: {type: rate}
+  a: {type: lookup}
+  b: {type: refuse, interrupt: "Refuse, with {⟦documents⟧}?"}
+edges:
+  - start -> s
+  - from: s
+    routes:
+      - {when: attempts > 1, to: [a, b]}
+      - {to: b}
+  - a -> b -> end
+""",
+        "RW202",
+        ("documents may be unwritten at b (s may go to b alone)",),
+    ),
+    Sample(
         "C5 a key that a route may skip",
         """
 inputs: {question: str}
