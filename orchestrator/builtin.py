@@ -39,6 +39,7 @@ TABLE: dict[str, dict[str, str]] = {
         "weighted": "ragweave.orchestrator.models.composed.weighted:Weighted",
     },
     "embedders": {
+        "langchain": "ragweave.orchestrator.interop.embedder:LangChainEmbedder",
         "minilm": "ragweave.retrievers.minilm:MiniLM",
     },
     "retrievers": {

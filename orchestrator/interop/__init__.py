@@ -16,6 +16,7 @@ _CLASSES = {
     "models": ("langchain_core.language_models.chat_models", "BaseChatModel"),
     "retrievers": ("langchain_core.retrievers", "BaseRetriever"),
     "prompts": ("langchain_core.prompts.base", "BasePromptTemplate"),
+    "embedders": ("langchain_core.embeddings.embeddings", "Embeddings"),
     "nodes": ("langchain_core.runnables.base", "Runnable"),
 }
 """What LangChain calls a thing of each kind; of an object that is several of them, the first counts."""
@@ -49,6 +50,10 @@ def adopted(kind: str, thing: Any) -> Any:
         from ragweave.orchestrator.interop.retriever import LangChainRetriever
 
         return LangChainRetriever.of(thing)
+    if kind == "embedders":
+        from ragweave.orchestrator.interop.embedder import LangChainEmbedder
+
+        return LangChainEmbedder.of(thing)
     from ragweave.orchestrator.interop.prompt import LangChainPrompt
 
     return LangChainPrompt.of(thing)
@@ -56,7 +61,7 @@ def adopted(kind: str, thing: Any) -> Any:
 
 def node_of(thing: Any) -> Any | None:
     """The node type that runs a Runnable; None for what is none."""
-    if not kind_of(thing):
+    if kind_of(thing) in ("", "embedders"):
         return None
     from ragweave.orchestrator.nodes.runnable import runnable_node
 
@@ -66,17 +71,18 @@ def node_of(thing: Any) -> Any | None:
 def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
     """Make an object of LangChain a type that graph files can name.
 
-    A retriever becomes a type of `retrievers`, a prompt one of `prompts`, a chat model one of `models`, anything else a
-    node type; `kind="nodes"` makes any of them a node. `settings` are those of `runnable_node` (inputs, outputs,
-    effects, idempotent) and of `LangChainPrompt` (variables). Raises PluginError for what is not of LangChain, and for
-    a name that is taken.
+    A retriever becomes a type of `retrievers`, a prompt one of `prompts`, a chat model one of `models`, embeddings one
+    of `embedders`, anything else a node type; `kind="nodes"` makes any but embeddings a node. `settings` are those of
+    `runnable_node` (inputs, outputs, effects, idempotent) and of `LangChainPrompt` (variables). Raises PluginError for
+    what is not of LangChain, and for a name that is taken.
     """
     own = kind_of(thing)
     kind = kind or own
-    if not own or kind not in ("nodes", own):
+    if not own or kind not in (own, "nodes" if own != "embedders" else own):
         raise PluginError(
             f"{name!r} cannot be registered{f' under {kind}' if kind else ''}: it is {a(type(thing).__name__)}",
-            hint="give a Runnable, a retriever, a prompt or a chat model of LangChain; register functions with @node",
+            hint="give a Runnable, a retriever, a prompt, embeddings or a chat model of LangChain; "
+            "register functions with @node",
         )
     made: Any
     if kind == "nodes":
@@ -92,6 +98,11 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
         from ragweave.orchestrator.interop.retriever import LangChainRetriever
 
         made = type(name, (LangChainRetriever,), {})
+        made.given = thing
+    elif kind == "embedders":
+        from ragweave.orchestrator.interop.embedder import LangChainEmbedder
+
+        made = type(name, (LangChainEmbedder,), {"__annotations__": {"model": str}, "model": name})
         made.given = thing
     else:
         from ragweave.orchestrator.interop.model import GivenModel

@@ -1,0 +1,148 @@
+"""Embeddings of LangChain as an embedder of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, SecretStr
+
+from ragweave.orchestrator.contracts import Embedder
+from ragweave.orchestrator.embedding import SharedEmbedding
+from ragweave.orchestrator.errors import MissingExtra, ModelError, ResourceError
+from ragweave.orchestrator.models.reading import one_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from langchain_core.embeddings import Embeddings
+
+    from ragweave.orchestrator.resources import Resources
+
+
+class LangChainEmbedder(Embedder, type="langchain"):
+    """Embeddings by LangChain: `model: "openai:text-embedding-3-small"`, with the provider's package installed.
+
+    In Python, `LangChainEmbedder.of(embeddings)` makes one of an object; `identity` then names the model and its
+    version where the object does not say them. Texts and questions are both embedded by `embed_documents`, those of
+    concurrent calls together, and vectors are scaled to length 1.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    model: str = Field(min_length=1, description="Provider and model, such as openai:text-embedding-3-small.")
+    api_key: SecretStr | None = Field(
+        None, description="The key; without it, the provider's own variable. Never shown."
+    )
+    base_url: str = Field("", description="The address of the server, if it is not the provider's.")
+    max_batch: PositiveInt = Field(64, description="Texts in one call at most.")
+    extra: dict[str, Any] = Field({}, description="Further arguments of init_embeddings.")
+
+    given: ClassVar[Any] = None
+    """The embeddings of a registered type."""
+    _embeddings: Any = PrivateAttr(None)
+    _identity: str = PrivateAttr("")
+    _dimension: int = PrivateAttr(0)
+    _shared: Any = PrivateAttr(None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """What all calls share."""
+        self._shared = SharedEmbedding(self._compute, max_batch=self.max_batch, name=f"embedder {self.model!r}")
+
+    @classmethod
+    def of(cls, embeddings: Embeddings, *, identity: str = "") -> LangChainEmbedder:
+        """An embedder that asks this object of LangChain."""
+        named = getattr(embeddings, "model", "") or getattr(embeddings, "model_name", "")
+        name = f"{type(embeddings).__name__}{f':{named}' if isinstance(named, str) and named else ''}"
+        made = cls(model=name)
+        made._embeddings, made._identity = embeddings, identity
+        return made
+
+    @property
+    def identity(self) -> str:
+        """That it is LangChain's, and the model: `langchain/openai:text-embedding-3-small`."""
+        return self._identity or f"langchain/{self.model}"
+
+    @property
+    def dimension(self) -> int:
+        """The length of its vectors, which one call finds out. Raises ModelError."""
+        if not self._dimension:
+            self.embed(["dimension"])
+        return self._dimension
+
+    def open(self, resources: Resources) -> None:
+        """Make the embeddings. Raises MissingExtra or ResourceError that says which package to install."""
+        self._made()
+
+    async def close(self) -> None:
+        """Wait for what is computed, and forget the vectors that were kept."""
+        await self._shared.close()
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 of shape (len(texts), dimension), rows of length 1. Raises ModelError."""
+        import numpy as np
+
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        return self._shared.embed(texts)  # type: ignore[no-any-return]
+
+    def _compute(self, texts: list[str]) -> np.ndarray:
+        import numpy as np
+
+        embeddings = self._made()
+        sound = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        try:
+            found = embeddings.embed_documents(sound)
+        except Exception as error:  # each provider has its own
+            raise self._failure(error) from error
+        try:
+            rows = np.asarray(found, dtype=np.float32)
+        except (TypeError, ValueError):
+            rows = np.zeros((0,), dtype=np.float32)
+        wanted = (len(texts), self._dimension or (rows.shape[1] if rows.ndim == 2 else 0))
+        if rows.shape != wanted or not wanted[1] or not np.isfinite(rows).all():
+            raise ModelError(
+                f"embedder {self.model!r} gave no vectors of one length for {len(texts)} texts, "
+                f"but an array of shape {rows.shape}"
+            )
+        self._dimension = wanted[1]
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)  # type: ignore[no-any-return]
+
+    def _made(self) -> Any:
+        if self._embeddings is None:
+            self._embeddings = self.given if self.given is not None else self._make()
+        return self._embeddings
+
+    def _make(self) -> Embeddings:
+        try:
+            from langchain.embeddings import init_embeddings
+        except ImportError:
+            raise MissingExtra("the embedder type 'langchain'", "langchain", "langchain") from None
+        settings = dict(self.extra)
+        if self.base_url:
+            settings["base_url"] = self.base_url
+        if self.api_key is not None:
+            settings["api_key"] = self.api_key.get_secret_value()
+        try:
+            return init_embeddings(self.model, **settings)
+        except ImportError as error:
+            said = str(error)
+            package = said.partition("pip install ")[2].split("`")[0].strip(" .'\"") or "the provider's package"
+            raise ResourceError(
+                f"embedder {self.model!r} needs a package of LangChain that is not installed: {one_line(said)}",
+                hint=f"pip install {package}",
+            ) from None
+        except Exception as error:
+            raise ResourceError(
+                f"LangChain cannot make embedder {self.model!r}: {self._redacted(str(error))}"
+            ) from None
+
+    def _failure(self, error: Exception) -> ModelError:
+        status = getattr(error, "status_code", None) or getattr(error, "code", None)
+        passing = isinstance(status, int) and (status in (408, 409, 429) or 500 <= status < 600)
+        lost = isinstance(error, (TimeoutError, ConnectionError)) or "Connect" in type(error).__name__
+        said = f"embedder {self.model!r} failed: {type(error).__name__}: {self._redacted(str(error))}"
+        return ModelError(said, transient=passing or lost or "Timeout" in type(error).__name__)
+
+    def _redacted(self, text: str) -> str:
+        key = self.api_key.get_secret_value() if self.api_key is not None else ""
+        return one_line(text.replace(key, "***") if len(key) >= 4 else text)
