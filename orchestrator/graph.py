@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.edition import Edition
-from ragweave.orchestrator.errors import InputError, JournalError, Problem, RunError
+from ragweave.orchestrator.errors import InputError, Problem, RunError
 from ragweave.orchestrator.graphfile import Plugins, read_file
 from ragweave.orchestrator.history import History
 from ragweave.orchestrator.language.load import load_data, load_text
@@ -23,7 +23,6 @@ from ragweave.orchestrator.running.inputs import (
     OPTIONS,
     check_deadline,
     check_inputs,
-    check_resume,
     check_rows,
     check_text,
     gathered,
@@ -139,7 +138,9 @@ class Graph(History):
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
         return wait_for(
-            self.arun(given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs)
+            self.arun(
+                given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs
+            )
         )
 
     async def arun(
@@ -201,7 +202,9 @@ class Graph(History):
         from ragweave.orchestrator.running.bridge import iterate  # async callers never start its thread
 
         return iterate(
-            self.stream(given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs)
+            self.stream(
+                given, thread_id=thread_id, user=user, tenant=tenant, deadline=deadline, overrides=overrides, **inputs
+            )
         )
 
     def chat(
@@ -263,29 +266,6 @@ class Graph(History):
             for _ in range(min(max_concurrency, len(rows))):
                 group.create_task(work())
         return results
-
-    def resume(self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None) -> Result:
-        """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
-        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
-
-        return wait_for(self.aresume(run_id, answers=answers, deadline=deadline))
-
-    async def aresume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None
-    ) -> Result:
-        """Go on with a run. `answers` are by call path, as in `result.asks`: calls that ask and get none stay as they
-        are.
-
-        The run has what is left of its deadline; a `deadline` given here counts from now. Raises JournalError for an
-        unknown run, InputError for one that is done, whose deadline is used up, or that goes on in this process, and
-        RunTaken for one that goes on in another.
-        """
-        check_resume(run_id, answers)
-        record = await self.store.record(run_id)
-        if record is None:
-            raise JournalError(f"there is no run {run_id!r} in this store")
-        execution = self._execution(record.thread_id, deadline, None, run_id, user=record.user, tenant=record.tenant)
-        return await execution.resume(answers or {})
 
     async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "", tenant: str = "") -> bool:
         """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError. False

@@ -8,17 +8,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.lifecycle import Lifecycle
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.surviving import Surviving
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.journals.diff import Diff
-    from ragweave.orchestrator.journals.timeline import Timeline
-
+    from ragweave.orchestrator.edition import Edition
     from ragweave.orchestrator.graph import Graph
+    from ragweave.orchestrator.journals.diff import Diff
     from ragweave.orchestrator.journals.replay import Replay
+    from ragweave.orchestrator.journals.timeline import Timeline
     from ragweave.orchestrator.result import Result
     from ragweave.orchestrator.running.forking import Fork
     from ragweave.orchestrator.running.stream import Sink
@@ -32,9 +32,11 @@ class Recorded(NamedTuple):
     events: Sequence[Event]
     live: bool
     """True if the events hold the objects that were written, not plain JSON."""
+    edition: Edition
+    """The version of the graph with which it was begun."""
 
 
-class History(Lifecycle):
+class History(Surviving):
     """What a graph knows of its past runs."""
 
     def replay(self, run_id: str) -> Replay:
@@ -142,13 +144,14 @@ class History(Lifecycle):
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
         events = await self.store.events(run_id)
-        plan = self.plan
+        edition = await self.edition_for(record)
+        plan = edition.plan
         overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
         if overrides:
             from ragweave.orchestrator.running.overrides import plan_with  # most runs override nothing
 
-            plan = plan_with(self._edition, overrides)
-        return Recorded(record, plan, events, self.store.live)
+            plan = plan_with(edition, overrides)
+        return Recorded(record, plan, events, self.store.live, edition)
 
     async def _fork(
         self,
@@ -167,4 +170,5 @@ class History(Lifecycle):
         seconds = check_deadline(deadline)
         run = await self.recorded(run_id)
         journal = fork(run.plan, run.events, at, given, live=run.live)
-        return Fork(cast("Graph", self), run.record, journal, thread_id=thread_id, deadline=seconds, sink=sink)
+        more: dict[str, Any] = {"thread_id": thread_id, "deadline": seconds, "sink": sink}
+        return Fork(cast("Graph", self), run.edition, run.record, journal, **more)

@@ -29,6 +29,8 @@ class Lifecycle:
         self._edition = edition
         self._older: list[Edition] = []
         """Editions that a newer one has replaced, and whose runs may still go on."""
+        self._versions: dict[str, Edition] = {}
+        """Older versions of the graph, by their hashes, that were read again for runs which were begun with them."""
         self._store = store
         self._making = threading.Lock()
 
@@ -97,6 +99,12 @@ class Lifecycle:
             await old.resources.close()
         else:
             self._older.append(old)
+        versions, self._versions = self._versions, {}
+        for one in versions.values():  # they share what the old one has opened
+            if one.retire():
+                await one.resources.close()
+            else:
+                self._older.append(one)
         return new.problems
 
     @contextlib.asynccontextmanager
@@ -134,7 +142,7 @@ class Lifecycle:
 
     async def aclose(self) -> None:
         """Cancel the runs that go on, wait for them, and close models, retrievers, the store and inner graphs."""
-        editions = [*self._older, self._edition]
+        editions = [*self._versions.values(), *self._older, self._edition]
         self._threads.interrupt_all(CLOSED)
         resources = [edition.resources for edition in editions]
         for loop, walker in list(self._active.values()):

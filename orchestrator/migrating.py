@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragweave.orchestrator.errors import JournalError, RagweaveError
@@ -36,6 +36,10 @@ class Trial:
     on its version; `same`: it is on this version already."""
     reasons: tuple[str, ...] = ()
     """Why it breaks: every reason, each a few words."""
+
+    def told(self, fate: Fate) -> Trial:
+        """The same run with another fate."""
+        return replace(self, fate=fate)
 
 
 def trial(record: RunRecord, status: str, events: Sequence[Event], bundle: str, edition: Edition, live: bool) -> Trial:

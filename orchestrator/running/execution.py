@@ -77,34 +77,46 @@ class Execution:
     async def start(self, inputs: Mapping[str, Any]) -> Result:
         """A new run on these inputs."""
         edition = self.edition
+        if edition is not self.base:
+            return await self._kept_to(self._begin(inputs))
         edition.enter()
         try:
-            if not self.thread_id:
-                return await self._start(inputs)
-            owner = whose(self.tenant, self.user)
-            async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
-                return await self._start(inputs)
+            return await self._begin(inputs)
         finally:
             if edition.leave():
                 await uninterrupted(edition.resources.close())
 
     async def resume(self, answers: Mapping[str, Any]) -> Result:
         """Go on from the journal. `answers` are by call path."""
+        return await self._kept_to(self._go_on(answers))
+
+    async def _kept_to(self, going: Coroutine[Any, Any, Result]) -> Result:
+        """What goes by an edition whose files may stand in for those on the disk."""
         editions = dict.fromkeys((self.edition, self.base))
         for edition in editions:
             edition.enter()
         try:
             with sources.as_were(self.edition.resources.files):
-                if not self.thread_id:
-                    async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
-                        return await self._resume(answers)
-                owner = whose(self.tenant, self.user)
-                async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
-                    return await self._resume(answers)
+                return await going
         finally:
             for edition in editions:
                 if edition.leave():
                     await uninterrupted(edition.resources.close())
+
+    async def _begin(self, inputs: Mapping[str, Any]) -> Result:
+        if not self.thread_id:
+            return await self._start(inputs)
+        owner = whose(self.tenant, self.user)
+        async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
+            return await self._start(inputs)
+
+    async def _go_on(self, answers: Mapping[str, Any]) -> Result:
+        if not self.thread_id:
+            async with self.graph._threads.turn(f"\0{self.run_id}", self.run_id, "queue") as self.turn:
+                return await self._resume(answers)
+        owner = whose(self.tenant, self.user)
+        async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
+            return await self._resume(answers)
 
     async def _resume(self, answers: Mapping[str, Any]) -> Result:
         from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither

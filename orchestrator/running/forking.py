@@ -14,6 +14,7 @@ from ragweave.orchestrator.running.waiting import uninterrupted
 from ragweave.orchestrator.stores import RunRecord
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.edition import Edition
     from ragweave.orchestrator.graph import Graph
 
 
@@ -25,6 +26,7 @@ class Fork(Execution):
     def __init__(
         self,
         graph: Graph,
+        edition: Edition,
         parent: RunRecord,
         journal: Sequence[Event],
         *,
@@ -33,6 +35,7 @@ class Fork(Execution):
         sink: Sink | None = None,
     ) -> None:
         super().__init__(graph, None, thread_id, deadline, sink, parent.user, parent.tenant)
+        self.keep_to(edition)
         self.parent = parent
         self.journal = journal
         """Its events have the types that the graph declares; the last one is `forked`."""
