@@ -38,7 +38,7 @@ def signature(node: Any) -> tuple[dict[str, str], dict[str, str]]:
     """What a Runnable reads and writes; `?` if it need not be there."""
     from ragweave.orchestrator.resources import Resources
 
-    reads, writes = runnable_node(node)().signature(Resources())
+    reads, writes, *_ = runnable_node(node)().signature(Resources())
     return (
         {name: f"{read.type}{'' if read.required else '?'}" for name, read in reads.items()},
         {name: f"{write.type}{'' if write.certain else '?'}" for name, write in writes.items()},
