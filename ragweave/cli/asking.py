@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -184,8 +184,15 @@ async def turn(
     watch: Callable[[Event], None] | None = None,
 ) -> Result | None:
     """Run the graph to its end, asking the user what it asks; None if it asks and nobody is there."""
+    if live is None and watch is None:
+        return await to_its_end(graph, graph.arun(inputs, **whose._asdict()), live)
+    return await to_its_end(graph, shown(graph, graph.stream(inputs, **whose._asdict()), live, watch), live)
+
+
+async def to_its_end(graph: Graph, first: Awaitable[Result], live: LiveText | None) -> Result | None:
+    """Wait for a run, and go on with it for as long as it asks and somebody answers; None if nobody does."""
     try:
-        result = await _streamed(graph, inputs, whose, live, watch)
+        result = await first
         while result.status == "parked":
             if live is not None:
                 live.change("")
@@ -206,20 +213,18 @@ async def turn(
     return result
 
 
-async def _streamed(
+async def shown(
     graph: Graph,
-    inputs: Mapping[str, Any],
-    whose: Whose,
+    stream: AsyncGenerator[Event, None],
     live: LiveText | None,
-    watch: Callable[[Event], None] | None,
+    watch: Callable[[Event], None] | None = None,
 ) -> Result:
-    if live is None and watch is None:
-        return await graph.arun(inputs, **whose._asdict())
+    """Show the events of a run as they come; its result."""
     from ragweave.orchestrator.running.speech import Speech
 
     speech = Speech(graph)
     result: Result | None = None
-    async with contextlib.aclosing(graph.stream(inputs, **whose._asdict())) as events:
+    async with contextlib.aclosing(stream) as events:
         async for event in events:
             if watch is not None:
                 watch(event)
