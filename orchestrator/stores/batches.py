@@ -24,12 +24,14 @@ Value = tuple[int, bytes]
 class Writing:
     """A run that this worker writes."""
 
-    __slots__ = ("durability", "encoder", "fence", "head", "held", "key", "lost", "record", "tenant", "watchers")
+    __slots__ = ("begin", "durability", "encoder", "fence", "head", "held", "key", "lost", "record", "tenant", "watchers")
 
     def __init__(self, record: RunRecord, encoder: Encoder, durability: Durability) -> None:
         self.record = record
         self.encoder = encoder
         self.durability = durability
+        self.begin: Begin | None = None
+        """What makes it known, until its first event is written."""
         self.key = 0
         """Its number in the database; 0 until it is there."""
         self.tenant = 0

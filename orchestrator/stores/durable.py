@@ -15,6 +15,7 @@ from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writi
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder, digest_with
 from ragweave.orchestrator.stores.packing import Cipher
+from ragweave.orchestrator.stores.sealing import admit
 from ragweave.orchestrator.stores.workers import LEASE, new_owner, shown, surely_dead
 from ragweave.orchestrator.stores.writer import Writer
 
@@ -47,19 +48,23 @@ class DurableStore:
         self._process = os.getpid()
         self._writer = Writer(database, self._owner, lease, cipher)
         self._ended = 0
+        self._admitted = False
+        """True once it is sure that the store is of our key, or of none as we are."""
 
     # --- writing ---
 
     async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
-        """Make a new run known; it is written with its first events."""
+        """Make a new run known. It is written with its first event: one that has none could not be gone on with."""
         self._look_at_process()
         if record.run_id in self._writer.active:
             raise JournalError(f"there is a run {record.run_id!r} already")
         _check_texts(record)
+        if not self._admitted:
+            await self._look_at_key()
         record.begun = record.begun or time.time()
         run = Writing(record, self._encoder(record.tenant), durability)
         self._writer.active[record.run_id] = run
-        self._writer.put(Begin(run, bundle))
+        run.begin = Begin(run, bundle)
 
     async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
         """Make this worker the one that goes on with a run."""
@@ -110,7 +115,11 @@ class DurableStore:
                 if not run.lost:  # else refused: what it brings must not be counted on
                     line = encoder.line(record)
                     encoder.trust(line)
-                    put(Append(run, record, line))
+                    if run.begin is None:
+                        put(Append(run, record, line))
+                    else:
+                        begin, run.begin = run.begin, None
+                        put(begin, Append(run, record, line))
 
         return append
 
@@ -144,6 +153,9 @@ class DurableStore:
         append = self._appending(run)
         for record in held:
             append(record)
+        if run.begin is not None:
+            begin, run.begin = run.begin, None
+            self._writer.put(begin)
 
     def _writing(self, run_id: str) -> Writing:
         run = self._writer.active.get(run_id)
@@ -155,6 +167,14 @@ class DurableStore:
         if tenant not in self._writer.encoders:
             self._writer.encoders[tenant] = Encoder(self._digest)
         return self._writer.encoders[tenant]
+
+    async def _look_at_key(self) -> None:
+        """Raises JournalError if the store is of another key: before the run does anything, not when it is written."""
+        try:
+            await asyncio.to_thread(self._look, lambda cursor: None)
+        except JournalError as error:
+            if not error.transient:  # else the writer waits until it is within reach, and looks again
+                raise
 
     def _look_at_process(self) -> None:
         if os.getpid() != self._process:
@@ -224,6 +244,7 @@ class DurableStore:
         if not self.database.exists():
             return None
         with self.database.reading() as cursor:
+            self._admitted = self._admitted or admit(cursor, self._cipher, self.database.shown)
             return function(cursor)
 
     # --- removing ---

@@ -16,6 +16,7 @@ from ragweave.orchestrator.stores.batches import Append, Batch, Change, End, Kee
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder
 from ragweave.orchestrator.stores.packing import Cipher
+from ragweave.orchestrator.stores.sealing import admit, enter
 
 LINGER = 0.002
 """Seconds to wait for more when nobody waits for the commit."""
@@ -57,12 +58,13 @@ class Writer:
         self.encoders: dict[str, Encoder] = {}
         """By tenant: all that make lines for this writer."""
         self._cipher = cipher
-        self._queue: SimpleQueue[Change | Wait | Call | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Change, ...] | Wait | Call | None] = SimpleQueue()
         self._hurry = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._tenants: dict[str, int] = {}
         self._generation = -1
+        self._sealed = False
         self._renewed = 0.0
 
     @property
@@ -70,11 +72,11 @@ class Writer:
         """True if something may not be committed yet."""
         return self._thread is not None
 
-    def put(self, change: Change) -> None:
-        """Write this soon."""
+    def put(self, *changes: Change) -> None:
+        """Write these soon, in one transaction."""
         if self._thread is None:
             self._start()
-        self._queue.put(change)
+        self._queue.put(changes)
 
     async def committed(self, run: Writing | None, *, safe: bool = False) -> None:
         """Wait until everything put so far is committed. Raises RunTaken if the run is lost, JournalError if it cannot
@@ -123,22 +125,23 @@ class Writer:
         while going:
             items: list[Change | Wait | Call] = []
             with contextlib.suppress(Empty):
-                first = self._queue.get(timeout=self.lease / 3)
-                if first is None:
-                    going = False
-                else:
-                    items.append(first)
+                going = self._take(self._queue.get(timeout=self.lease / 3), items)
+                if going:
                     self._hurry.wait(LINGER)
                     self._hurry.clear()
-            with contextlib.suppress(Empty):
                 while True:
-                    item = self._queue.get_nowait()
-                    if item is None:
-                        going = False
-                    else:
-                        items.append(item)
+                    going = self._take(self._queue.get_nowait(), items) and going
             self._handle(items)
             self._renew()
+
+    @staticmethod
+    def _take(item: tuple[Change, ...] | Wait | Call | None, items: list[Change | Wait | Call]) -> bool:
+        """Add what came to the items; False if it was the end."""
+        if isinstance(item, (Wait, Call)):
+            items.append(item)
+        elif item is not None:
+            items.extend(item)
+        return item is not None
 
     def _handle(self, items: Sequence[Change | Wait | Call]) -> None:
         """Commit changes up to each call, do the call, and so on; then wake who waits."""
@@ -215,12 +218,9 @@ class Writer:
 
     def _attempt(self, changes: Sequence[Change], *, safe: bool) -> list[Writing]:
         """Commit these changes, all or none; the runs that have one segment more."""
+        self._seal()
         with self.database.writing(safe=safe) as cursor:
-            generation = cursor.rows(GENERATION)[0][0]
-            if generation != self._generation:
-                if self._generation >= 0:
-                    self._distrust()
-                self._generation = generation
+            self._look(cursor)
             batch = Batch(cursor, self.owner, self.lease, self._cipher)
             batch.write(_anew(changes), self._tenants)
         return batch.moved
@@ -238,8 +238,27 @@ class Writer:
     def _called_now(self, call: Call) -> Any:
         if call.outside:
             return call.function()
+        self._seal()
         with self.database.writing(safe=call.alone, alone=call.alone) as cursor:
+            self._look(cursor)
             return call.function(cursor)
+
+    def _seal(self) -> None:
+        """Mark a store that holds nothing yet as encrypted, while nobody else writes. Raises JournalError if it is of
+        another key, or of none."""
+        if self._cipher is not None and not self._sealed:
+            with self.database.writing(alone=True) as cursor:
+                enter(cursor, self._cipher, self.database.shown)
+            self._sealed = True
+
+    def _look(self, cursor: Cursor) -> None:
+        """See whether values were deleted meanwhile, or a key was set. Raises JournalError if it is not ours."""
+        generation = cursor.rows(GENERATION)[0][0]
+        if generation != self._generation:
+            admit(cursor, self._cipher, self.database.shown)
+            if self._generation >= 0:
+                self._distrust()
+            self._generation = generation
 
     def _distrust(self) -> None:
         """What was there, or was about to be written, may not be there: lines that count on it are made anew."""
