@@ -155,8 +155,9 @@ def standing(snapshot: Snapshot) -> dict[str, tuple[Ledger, Ready]]:
 
 
 def _entered(plan: Plan, inputs: Mapping[str, Any], origins: Mapping[str, int] | None = None) -> Frame:
+    new = {name: key.default for name, key in plan.spec.inputs.items() if key.has_default and name not in inputs}
     ledger = Ledger(plan)
-    left = dict(ledger.start(first_state(plan, inputs, origins)))
+    left = dict(ledger.start(first_state(plan, {**new, **inputs}, origins)))
     return Frame(plan, ledger, left, left.pop(1, None))
 
 

@@ -17,6 +17,11 @@ class Text(TypedDict):
     text: str
 
 
+class Both(TypedDict):
+    text: str
+    agreed: bool
+
+
 class Said(TypedDict):
     said: str
 
@@ -44,6 +49,10 @@ def register() -> None:
             if not ctx.answers:
                 return Ask(question=f"{self.question} {text}", answer_schema={"type": "boolean"})
             return {"agreed": ctx.answers[0]}
+
+    class WriteBoth(Node, type="both"):
+        async def __call__(self) -> Both:
+            return {"text": "both", "agreed": True}
 
     class Never(Node, type="never"):
         async def __call__(self, text: str) -> Agreed:
