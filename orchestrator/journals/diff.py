@@ -111,7 +111,7 @@ def _of_call(span: Span, other: Span, a: Timeline, b: Timeline) -> Iterator[Dive
     if writes:
         yield Divergence(path, "writes", *_sides(writes))
     if span.route != other.route:
-        yield Divergence(path, "route", span.route, other.route)
+        yield Divergence(path, "route", ", ".join(span.to) or MISSING, ", ".join(other.to) or MISSING)
     if span.origin != other.origin:
         yield Divergence(path, "origin", span.origin, other.origin)
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ragweave.orchestrator.errors import InputError, did_you_mean
+from ragweave.orchestrator.errors import InputError, JournalError, did_you_mean
 from ragweave.orchestrator.journals.walk import Place, became_due, moments, within
 from ragweave.orchestrator.running.events import Event, belongs, call_path
 from ragweave.orchestrator.running.fold import Snapshot, fold, is_due
 from ragweave.orchestrator.running.inputs import check_inputs
 from ragweave.orchestrator.running.plan import Plan
-from ragweave.orchestrator.types import JSON, converter
+from ragweave.orchestrator.types import JSON, Type, converter
 
 START = "start"
 
@@ -54,6 +54,15 @@ def usable(plan: Plan, events: Sequence[Event], *, live: bool = True) -> list[st
     return list(_read(plan, events, live)[1])
 
 
+def settable(plan: Plan, events: Sequence[Event], at: str = "", *, live: bool = True) -> dict[str, Type]:
+    """What can be set at a call, or without one at the start, with its declared types. Raises InputError for a path
+    that cannot be used."""
+    if at in ("", START):
+        return {name: key.type or JSON for name, key in plan.spec.inputs.items()}
+    places = _read(plan, events, live)[1]
+    return dict(places[_place(at, places).path].plan.keys)
+
+
 def checked(plan: Plan, state: Mapping[str, Any], given: Mapping[str, Any], path: str) -> dict[str, Any]:
     """New values of state keys, with the types that the graph declares. Raises InputError with candidates."""
     known = {**plan.keys, **dict.fromkeys(state, JSON)}
@@ -71,22 +80,33 @@ def checked(plan: Plan, state: Mapping[str, Any], given: Mapping[str, Any], path
     return found
 
 
-def _read(plan: Plan, events: Iterable[Event], live: bool) -> tuple[list[Event], dict[str, Place]]:
-    """The events with their types, and the places of calls and items by their paths."""
+class _Known(NamedTuple):
+    """A call or an item, and the plan of the graph in which it stands."""
+
+    place: Place
+    plan: Plan
+
+
+def _read(plan: Plan, events: Iterable[Event], live: bool) -> tuple[list[Event], dict[str, _Known]]:
+    """The events with their types, and the calls and items by their paths."""
     typed: list[Event] = []
-    places: dict[str, Place] = {}
+    places: dict[str, _Known] = {}
     for moment in moments(plan, events, live=live):
         event = moment.event
         typed.append(event)
-        places.update((place.path, place) for place in became_due(moment))
+        found = became_due(moment)
         if event.item is not None:
-            place = Place(event.frame, event.node, event.visit, event.item)
-            places.setdefault(place.path, place)
+            found.append(Place(event.frame, event.node, event.visit, event.item))
+        for place in found:
+            places.setdefault(place.path, _Known(place, moment.after.frames[place.frame].plan))
+    if not typed or typed[0].kind != "run_started":
+        raise JournalError("the journal does not say how its run started")
     return typed, places
 
 
-def _place(at: str, places: Mapping[str, Place]) -> Place:
+def _place(at: str, known: Mapping[str, _Known]) -> Place:
     """The place that a path means; a node without its visit, if it was called once. Raises InputError."""
+    places = {path: one.place for path, one in known.items()}
     if at in places:
         return places[at]
     named = [place for place in places.values() if f"{place.frame}{place.node}" == at and place.item is None]

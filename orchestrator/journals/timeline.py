@@ -9,10 +9,10 @@ from typing import Any
 
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.journals.clock import Times, times_of
-from ragweave.orchestrator.journals.walk import Moment, became_due, moments, values_of, within
+from ragweave.orchestrator.journals.walk import Moment, became_due, moments, step_of, values_of, within
 from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.fold import Snapshot
-from ragweave.orchestrator.running.plan import Plan
+from ragweave.orchestrator.running.plan import Plan, Step
 from ragweave.orchestrator.values import Ask, Failure, Usage
 
 
@@ -35,6 +35,8 @@ class Span:
     path: str
     frame: str
     node: str
+    type: str
+    """The type of the node."""
     start: float
     """When it became due."""
     because: str = ""
@@ -50,6 +52,8 @@ class Span:
     writes: dict[str, Any] = field(default_factory=dict)
     """What it wrote, by state key."""
     route: int = -1
+    to: tuple[str, ...] = ()
+    """The nodes to which its route led."""
     origin: int = 0
     usage: Usage = NO_USAGE
     """Of its own model calls, not of those in a graph inside it."""
@@ -158,7 +162,9 @@ class _Reader:
             self.spans = {path: span for path, span in self.spans.items() if not span.frame.startswith(frame)}
         for place in became_due(moment):
             because = event.path if kind == "finished" else ""
-            self.spans[place.path] = Span(place.path, place.frame, place.node, self.now, because)
+            bound = step_of(moment.after.frames[place.frame].plan, place.node).bound
+            kind_of = bound.members[0].node.type_name or "" if bound is not None else ""
+            self.spans[place.path] = Span(place.path, place.frame, place.node, kind_of, self.now, because)
         if kind in ("run_started", "finished", "entered"):
             frame = event.frame if kind == "finished" else f"{event.path}/" if event.node else ""
             if moment.after.frames[frame].final is not None:
@@ -203,6 +209,7 @@ class _Reader:
         plan = moment.before.frames[event.frame].plan
         span.reads = values_of(moment.state, plan, [key for key, _ in step.reads])
         span.writes, span.route, span.origin = dict(event.data), event.route, event.origin
+        span.to = _targets(plan, step, event.route)
         span.status = "done"
         if step.error_way is not None and event.route == step.error_way.index:
             span.status = "failed"
@@ -291,6 +298,13 @@ class _Reader:
             end = self.spans[last].end if last else None
             ends[last] = float("inf") if end is None else end
         return self._chain(max(ends, key=lambda last: ends[last]))
+
+
+def _targets(plan: Plan, step: Step, route: int) -> tuple[str, ...]:
+    ways = (*step.ways, *filter(None, [step.error_way]))
+    way = next(way for way in ways if way.index == route)
+    nodes = [way.back] if way.back >= 0 else [target for _, target in way.targets]
+    return tuple(plan.steps[node].name for node in nodes)
 
 
 def _effect(span: Span, event: Event) -> None:
