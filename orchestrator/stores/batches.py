@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.running.events import Record
@@ -97,14 +97,21 @@ class Overtaken(Exception):
         self.runs = runs
 
 
-class Batch:
-    """The changes of one transaction."""
+MOST_BUNDLES = 256
+Bundles = Mapping[tuple[int, int], tuple[str, bytes]]
+"""Files of graphs that are stored: by tenant and the `id` of the text, that text and its hash."""
 
-    def __init__(self, cursor: Cursor, owner: str, lease: float, cipher: Cipher | None) -> None:
+
+class Batch:
+    """The changes of one transaction. `bundles` are those that are surely stored already."""
+
+    def __init__(self, cursor: Cursor, owner: str, lease: float, cipher: Cipher | None, bundles: Bundles) -> None:
         self._cursor = cursor
         self._owner = owner
         self._until = cursor.now() + lease
         self._cipher = cipher
+        self.bundles = dict(bundles) if len(bundles) < MOST_BUNDLES else {}
+        """Those that will be stored, once this is committed."""
         self._refs: Counter[Value] = Counter()
         self._pieces: dict[Value, Piece] = {}
         self.moved: list[Writing] = []
@@ -138,9 +145,12 @@ class Batch:
         record = run.record
         name = None
         if bundle:
-            piece = run.encoder.piece(bundle)
-            name = piece.hash
-            self._pieces[run.tenant, name] = piece
+            mine = run.tenant, id(bundle)
+            if mine not in self.bundles:
+                piece = run.encoder.piece(bundle)
+                self._pieces[run.tenant, piece.hash] = piece
+                self.bundles[mine] = bundle, piece.hash
+            name = self.bundles[mine][1]
             self._refs[run.tenant, name] += 1
         goes_on = status == "running"
         found = self._cursor.rows(

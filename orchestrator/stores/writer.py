@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import JournalError, RunTaken
-from ragweave.orchestrator.stores.batches import Append, Batch, Change, End, Keep, Overtaken, Writing
+from ragweave.orchestrator.stores.batches import Append, Batch, Bundles, Change, End, Keep, Overtaken, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder
 from ragweave.orchestrator.stores.packing import Cipher
@@ -63,6 +63,7 @@ class Writer:
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._tenants: dict[str, int] = {}
+        self._bundles: Bundles = {}
         self._generation = -1
         self._sealed = False
         self._renewed = 0.0
@@ -221,8 +222,9 @@ class Writer:
         self._seal()
         with self.database.writing(safe=safe) as cursor:
             self._look(cursor)
-            batch = Batch(cursor, self.owner, self.lease, self._cipher)
+            batch = Batch(cursor, self.owner, self.lease, self._cipher, self._bundles)
             batch.write(_anew(changes), self._tenants)
+        self._bundles = batch.bundles
         return batch.moved
 
     def _do(self, call: Call) -> None:
@@ -263,6 +265,7 @@ class Writer:
     def _distrust(self) -> None:
         """What was there, or was about to be written, may not be there: lines that count on it are made anew."""
         self._tenants.clear()
+        self._bundles = {}
         for encoder in list(self.encoders.values()):
             encoder.distrust()
 

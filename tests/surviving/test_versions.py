@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import TypedDict
 
@@ -212,3 +214,20 @@ def test_files_with_other_bytes_come_back_as_they_were(tmp_path: Path) -> None:
     write(tmp_path)
     with load(file) as graph:
         assert graph.resume(begun.run_id, answers=yes(begun))["said"] == "h\u00e9llo \U0001f958: True"
+
+
+def test_the_files_are_stored_once_and_again_after_somebody_has_deleted_them(tmp_path: Path) -> None:
+    file = write(tmp_path)
+
+    async def main() -> None:
+        async with load(file) as graph, load(file) as other:
+            first, second = await graph.arun(), await graph.arun()
+            with sqlite3.connect(tmp_path / "runs.sqlite") as rows:
+                counted = "SELECT refs FROM stored WHERE hash = (SELECT bundle FROM runs LIMIT 1)"
+                assert rows.execute(counted).fetchall() == [(2,)]
+            for one in (first, second):
+                assert (await other.store.delete(run_id=one.run_id)).runs == 1
+            third = await graph.arun()
+            assert json.loads(await other.store.bundle(third.run_id))["files"]["letters.yaml"] == GRAPH
+
+    asyncio.run(main())
