@@ -32,6 +32,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ),
     ),
     ("ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT ''",),
+    # One row if what is kept is encrypted: something that only its key opens.
+    ("CREATE TABLE seals (mark {bytes} NOT NULL)",),
 )
 """What makes each version of the tables from the one before; the number of versions is the newest.
 

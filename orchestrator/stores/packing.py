@@ -12,7 +12,7 @@ SQUEEZE_FROM = 512
 """Bytes below which compressing costs more time than the room is worth."""
 SHORT = 8192
 """Bytes up to which a small window does: getting a large one ready takes six times as long as a text of 1 KB."""
-LARGEST = 1 << 30
+LARGEST = 1 << 28
 """Bytes that a row may unfold to: a forged one must not fill the memory."""
 
 
@@ -59,6 +59,13 @@ def unpack(row: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
     if not kind & SQUEEZED:
         return data
     return unsqueeze(data)
+
+
+def row_bytes(value: object) -> bytes:
+    """The bytes that a database gave for a row. Raises JournalError if it holds something else there."""
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value)
+    raise JournalError(f"the journal is damaged: a row of it holds {str(value)[:40]!r} in the place of bytes")
 
 
 def squeeze(data: bytes) -> bytes:

@@ -55,16 +55,16 @@ class DurableSettings(StoreSettings):
     )
     encrypt: SecretStr = Field(
         SecretStr(""),
-        description="A key, such as ${env:RAGWEAVE_KEY}: what is kept can then be read only with it.",
+        description="A key, such as ${env:RAGWEAVE_KEY}: 32 random bytes in hexadecimal or base64. What is kept can then "
+        "be read only with it.",
     )
 
     def _cipher(self) -> Cipher | None:
-        key = self.encrypt.get_secret_value()
-        if not key:
+        if "encrypt" not in self.model_fields_set:
             return None
         from ragweave.orchestrator.stores.sealing import cipher_of  # loads the package cryptography
 
-        return cipher_of(key)
+        return cipher_of(self.encrypt.get_secret_value())
 
 
 class SqliteSettings(DurableSettings, type="sqlite"):
