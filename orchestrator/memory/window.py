@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 KNOWN_SCOPES = 256
 """Conversations that are kept in memory as they were last read."""
-_TURN: TypeAdapter[tuple[Message, ...]] = TypeAdapter(tuple[Message, ...], config=ConfigDict(defer_build=True))
+_TURNS: TypeAdapter[list[tuple[Message, ...]]] = TypeAdapter(
+    list[tuple[Message, ...]], config=ConfigDict(defer_build=True)
+)
 
 
 class _Known(NamedTuple):
@@ -99,7 +101,7 @@ class Window(Memory, type="window"):
             known = self._recent.pop(scope, None)
             if known is None or known.seen != seen or seen < 0:
                 texts = turns.last(scope, self.max_turns)
-                known = _Known(seen, [_TURN.validate_json(text) for text in texts])
+                known = _Known(seen, _TURNS.validate_json(f"[{','.join(texts)}]"))
             self._recent[scope] = known
             while len(self._recent) > KNOWN_SCOPES:
                 self._recent.pop(next(iter(self._recent)))
