@@ -72,7 +72,7 @@ async def test_fastapi_streams_tokens_and_the_answer_with_its_sources(folder: Pa
 async def test_a_websocket_is_a_conversation(folder: Path) -> None:
     port = free_port()
     with started(folder, ["websocket.py", str(port)], r"(listening)"):
-        async with connect(f"ws://127.0.0.1:{port}") as client:
+        async with asyncio.timeout(30), connect(f"ws://127.0.0.1:{port}") as client:
             await client.send(WARRANTY)
             got = [json.loads(await client.recv())]
             while got[-1]["kind"] != "answer":
