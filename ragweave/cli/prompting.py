@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.interrupts import unwinding
@@ -46,8 +47,7 @@ def answers_to(result: Result) -> dict[str, Any] | None:
 
 def _answer_of(path: str, ask: Ask, *, named: bool) -> Any:
     """One answer, asked for until it is of its type. Raises EOFError, KeyboardInterrupt."""
-    from ragweave.orchestrator.errors import InputError
-    from ragweave.orchestrator.running.answers import check_answers
+    from ragweave.orchestrator.schemas import fault_of, is_simple
 
     before = f"{path}: " if named else ""
     question = paint(clean(before + ask.question).strip(), "bold", sys.stderr)
@@ -57,11 +57,14 @@ def _answer_of(path: str, ask: Ask, *, named: bool) -> Any:
         text = _line(prompt)
         try:
             value = parsed(text, ask.answer_schema)
-            check_answers({path: ask}, {path: value})
-        except (ValueError, InputError):
+        except ValueError:
             note(f"{text!r} is no answer to this: {_wanted(ask.answer_schema)}")
-        else:
+            continue
+        fault = fault_of(value, ask.answer_schema)
+        if not fault:
             return value
+        reason = _wanted(ask.answer_schema) if is_simple(ask.answer_schema) else fault
+        note(f"{text!r} is no answer to this: {reason}")
 
 
 def parsed(text: str, schema: Mapping[str, Any]) -> Any:
@@ -71,6 +74,11 @@ def parsed(text: str, schema: Mapping[str, Any]) -> Any:
         for choice in choices:
             if text.lower() == _shown(choice).lower():
                 return choice
+        raise ValueError(text)
+    for arm in _arms(schema):
+        with contextlib.suppress(ValueError):
+            return parsed(text, arm)
+    if _arms(schema):
         raise ValueError(text)
     kind = schema.get("type")
     if kind == "boolean":
@@ -85,6 +93,8 @@ def _words(schema: Mapping[str, Any]) -> str:
     choices = schema.get("enum")
     if isinstance(choices, (list, tuple)):
         return "/".join(map(_shown, choices))
+    if _arms(schema):
+        return _words(_arms(schema)[0])
     kind = schema.get("type")
     return "y/n" if kind == "boolean" else _JSON.get(str(kind), "")
 
@@ -93,9 +103,18 @@ def _wanted(schema: Mapping[str, Any]) -> str:
     choices = schema.get("enum")
     if isinstance(choices, (list, tuple)):
         return f"type one of {', '.join(map(_shown, choices))}"
+    if _arms(schema):
+        return ", or ".join(dict.fromkeys(map(_wanted, _arms(schema))))
     if schema.get("type") == "boolean":
         return "type y or yes, or n or no"
     return f"type {_JSON.get(str(schema.get('type')), 'something else')}"
+
+
+def _arms(schema: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The kinds of answers of which any will do, the one that is asked for first."""
+    arms = schema.get("anyOf")
+    fit = isinstance(arms, (list, tuple)) and all(isinstance(arm, Mapping) for arm in arms)
+    return arms if fit else ()  # type: ignore[return-value]
 
 
 def _shown(choice: Any) -> str:

@@ -73,6 +73,7 @@ def test_what_is_neither_yes_nor_no_is_asked_again(folder: Path) -> None:
     [
         ('{"enum": ["card", "cash"]}', "gold", "type one of card, cash", "Cash", "'cash'"),
         ('{"type": "integer"}', "1.5", "type a whole number", "12", "12"),
+        ('{"type": "integer", "maximum": 9}', "12", "12 is greater than the maximum of 9", "8", "8"),
     ],
 )
 def test_other_types_say_what_they_take(
@@ -131,6 +132,14 @@ def test_a_missing_index_is_asked_for_until_it_is_yes_or_no(folder: Path) -> Non
     assert not (folder / "index").exists()
 
 
+APPROVAL = {
+    "anyOf": [
+        {"type": "boolean"},
+        {"type": "object", "properties": {"approved": {"type": "boolean"}, "reason": {"type": "string"}}},
+    ]
+}
+
+
 @pytest.mark.parametrize(
     ("schema", "text", "value"),
     [
@@ -139,6 +148,10 @@ def test_a_missing_index_is_asked_for_until_it_is_yes_or_no(folder: Path) -> Non
         ({"enum": [1, 2, "Three"]}, "2", 2),
         ({"enum": [1, 2, "Three"]}, "three", "Three"),
         ({}, "12", "12"),
+        (APPROVAL, "Y", True),
+        (APPROVAL, '{"approved": false, "reason": "late"}', {"approved": False, "reason": "late"}),
+        ({"anyOf": [{"enum": ["send", "hold"]}, {"type": "object"}]}, "Hold", "hold"),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "soon", "soon"),
     ],
 )
 def test_an_answer_has_the_type_that_is_asked_for(schema: dict[str, Any], text: str, value: object) -> None:
