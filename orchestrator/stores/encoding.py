@@ -128,10 +128,10 @@ class Encoder:
         refs: tuple[bytes, ...] = ()
         slots = []
         for key, value in data.items():
-            if value.__class__ is int:
-                slots.append(f"{quoted(key)}:[{value}]")
-                continue
             try:
+                if value.__class__ is int:
+                    slots.append(f"{quoted(key)}:[{value}]")
+                    continue
                 slot = self._slot(value, pieces, 0)
             except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
                 where = f"{frame}{node}" if node else kind

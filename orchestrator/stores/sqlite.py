@@ -92,7 +92,7 @@ class SqliteDatabase:
         assert self._writer is not None
         with self._explained():
             before = self._size()
-            self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self._writer.executescript("PRAGMA incremental_vacuum")  # `execute` would stop at the first page
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return max(before - self._size(), 0)
 
