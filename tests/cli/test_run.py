@@ -162,14 +162,19 @@ def test_results_are_json_for_programs(folder: Path) -> None:
 
 
 def test_an_output_that_json_has_no_form_for_is_named_and_shown_as_text(tmp_path: Path) -> None:
-    (tmp_path / "graph.yaml").write_text(
+    text = (
         "schema: ragweave/v1\nname: odd\noutputs: [found]\nnodes:\n  odd: {type: odd}\nedges: [start -> odd -> end]\n"
     )
+    (tmp_path / "graph.yaml").write_text(text)
     (tmp_path / "odd.py").write_text(
         "from typing import Any, TypedDict\nfrom ragweave import node\n"
         "class Found(TypedDict):\n    found: Any\n"
         "@node(name='odd')\ndef odd() -> Found:\n    return {'found': {'score': float('nan'), 'seen': {1}}}\n"
     )
+    done = ragweave("run", "graph.yaml", "--plugin", "odd.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "what 'odd' gives for 'found' cannot be kept in the journal: it holds a set" in done.stderr
+    (tmp_path / "graph.yaml").write_text(text + "store: {type: memory}\n")
     done = ragweave("run", "graph.yaml", "--plugin", "odd.py", "--format", "json", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: outputs.found.score is nan, which JSON has no form for; leave --format json")
