@@ -7,6 +7,7 @@ An event is one line of JSON. In its data each value is a *slot*:
     {"l": [slot, …]}    a list of these
     {"c": [slot, …]}    the lists that these are, one behind the other
     {"d": {key: slot}}  a map of these
+    {"b": [hash, slot]} this, which names an image, a sound or a file whose bytes are stored (`B`), with = before the hash
 
 So what a value looks like never decides how it is read. Long lists are cut into chunks of `CHUNK` items: one that has
 grown shares all but its last chunk with what is stored already.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import threading
 import weakref
 from binascii import b2a_base64
@@ -30,6 +32,7 @@ from pydantic_core import PydanticSerializationError
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Record
 from ragweave.orchestrator.running.state import Log
+from ragweave.orchestrator.stores.packing import LARGEST
 
 INLINE = 256
 """Characters of JSON up to which a value stands where it is used."""
@@ -39,8 +42,11 @@ LONG = 4096
 HASH = 16
 """Bytes of a SHA-256 that name a value."""
 DEPTH = 100
+HEIGHT = 150
+"""Slots that may lie in each other: long lists and what is stored need some of their own."""
 MOST_KNOWN = 200_000
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 _SCALARS = {int, float, bool, type(None)}
 _dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
 
@@ -79,10 +85,26 @@ def _digest(body: bytes) -> bytes:
 
 
 class Slot(NamedTuple):
-    """A value as it stands in an event: its text, and the stored values that the text names."""
+    """A value as it stands in an event: its text, the stored values that the text names, and how many slots lie in each
+    other in it."""
 
     text: str
     refs: tuple[bytes, ...] = ()
+    height: int = 0
+
+
+class Blobs(NamedTuple):
+    """Where a run has the bytes of images, sounds and files, which its values name by their SHA-256."""
+
+    find: Callable[[str], bytes | None]
+    """The bytes; None if they are not at hand."""
+    kept: set[bytes]
+    """Hashes of those that are surely stored, for the run has named them before."""
+
+
+def blob_hash(digest: Digest, sha256: str) -> bytes:
+    """The hash under which bytes are stored: that of their SHA-256, so that they are found by it."""
+    return digest(b"B" + bytes.fromhex(sha256))
 
 
 class Encoder:
@@ -100,6 +122,7 @@ class Encoder:
         self._digest = digest
         self._values: dict[int, tuple[weakref.ref[Any], Slot]] = {}
         self._texts: dict[int, tuple[str, Slot]] = {}
+        self._blobs: Blobs | None = None
 
     def forget_texts(self) -> None:
         """Let go of the texts that are kept to be recognised."""
@@ -121,8 +144,9 @@ class Encoder:
         """An encoder of the same tenant that trusts in nothing yet."""
         return Encoder(self._digest)
 
-    def line(self, record: Record) -> Line:
+    def line(self, record: Record, blobs: Blobs | None = None) -> Line:
         """One event. Raises JournalError that names the call and the key of a value that cannot be kept."""
+        self._blobs = blobs
         kind, frame, node, visit, data, item, member, route, origin, at = record
         pieces: dict[bytes, Piece] = {}
         refs: tuple[bytes, ...] = ()
@@ -133,11 +157,13 @@ class Encoder:
                     slots.append(f"{quoted(key)}:[{value}]")
                     continue
                 slot = self._slot(value, pieces, 0)
+                if slot.height > HEIGHT:
+                    raise ValueError(f"it is nested more than {DEPTH} deep")
             except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
                 where = f"{frame}{node}" if node else kind
                 raise JournalError(
                     f"what {where!r} gives for {key!r} cannot be kept in the journal: {error}",
-                    hint="give JSON or a registered value, or use the store 'memory'",
+                    hint="give JSON or a registered value, or keep runs in memory: store: {type: memory}",
                 ) from None
             slots.append(f"{quoted(key)}:{slot.text}")
             refs += slot.refs
@@ -197,9 +223,29 @@ class Encoder:
             slots.append((quoted(key), self._slot(item, pieces, depth + 1)))
         if all(slot.text[0] == "[" for _, slot in slots):
             text = "{" + ",".join(f"{key}:{slot.text[1:-1]}" for key, slot in slots) + "}"
-            return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
-        refs = tuple(ref for _, slot in slots for ref in slot.refs)
-        return self._composed('{"d":{' + ",".join(f"{key}:{slot.text}" for key, slot in slots) + "}}", refs, pieces)
+            mine = Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
+        else:
+            text = '{"d":{' + ",".join(f"{key}:{slot.text}" for key, slot in slots) + "}}"
+            mine = self._composed(text, [slot for _, slot in slots], pieces)
+        blob = value.get("blob")
+        if blob.__class__ is str and self._blobs is not None:
+            name = self._blob(blob, pieces)
+            if name is not None:
+                return Slot(f'{{"b":["={written(name)}",{mine.text}]}}', (name, *mine.refs), mine.height + 1)
+        return mine
+
+    def _blob(self, sha256: str, pieces: dict[bytes, Piece]) -> bytes | None:
+        """The hash of bytes that are, or are to be, stored; None for what has none, or whose bytes are not at hand."""
+        assert self._blobs is not None
+        if _SHA256.fullmatch(sha256) is None:
+            return None
+        name = blob_hash(self._digest, sha256)
+        if name not in self._known and name not in pieces and name not in self._blobs.kept:
+            data = self._blobs.find(sha256)
+            if data is None:
+                return None
+            pieces[name] = Piece(name, b"B" + data, ())
+        return name
 
     def _list(self, value: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
         if set(map(type, value)) <= _SCALARS:  # an embedding, say: cheaper as one
@@ -211,8 +257,7 @@ class Encoder:
         while size * CHUNK < len(value):
             size *= CHUNK
         slots = [self._part(value[at : at + size], pieces, depth) for at in range(0, len(value), size)]
-        refs = tuple(ref for slot in slots for ref in slot.refs)
-        return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", refs, pieces)
+        return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces)
 
     def _part(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
         """A part of a long list: a chunk that is stored, or the list of several."""
@@ -223,19 +268,26 @@ class Encoder:
         if all(slot.text[0] == "[" for slot in slots):
             text = "[" + ",".join(slot.text[1:-1] for slot in slots) + "]"
             return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
-        refs = tuple(ref for slot in slots for ref in slot.refs)
-        return self._composed('{"l":[' + ",".join(slot.text for slot in slots) + "]}", refs, pieces, keep=keep)
+        return self._composed('{"l":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces, keep=keep)
 
-    def _composed(self, text: str, refs: tuple[bytes, ...], pieces: dict[bytes, Piece], *, keep: bool = False) -> Slot:
+    def _composed(self, text: str, slots: list[Slot], pieces: dict[bytes, Piece], *, keep: bool = False) -> Slot:
         """A slot made of slots: as it is if it is short, else stored."""
-        return Slot(text, refs) if len(text) <= INLINE and not keep else self._kept("S", text, refs, pieces)
+        refs = tuple(ref for slot in slots for ref in slot.refs)
+        height = 1 + max(slot.height for slot in slots)
+        if len(text) <= INLINE and not keep:
+            return Slot(text, refs, height)
+        return self._kept("S", text, refs, pieces, height)
 
-    def _kept(self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece]) -> Slot:
+    def _kept(
+        self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece], height: int = 0
+    ) -> Slot:
+        if len(text) >= LARGEST:
+            raise ValueError(f"it is larger than {LARGEST >> 20} MB")
         body = (tag + text).encode()
         name = self._digest(body)
         if name not in self._known and name not in pieces:
             pieces[name] = Piece(name, body, parts)
-        return Slot(f'"{written(name)}"', (name,))
+        return Slot(f'"{written(name)}"', (name,), height + 1)
 
     def _stored(self, slot: Slot) -> bool:
         """True if what a slot names, and so what that names, needs no piece."""
