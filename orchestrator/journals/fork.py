@@ -54,6 +54,14 @@ def usable(plan: Plan, events: Sequence[Event], *, live: bool = True) -> list[st
     return list(_read(plan, events, live)[1])
 
 
+def repeated(events: Sequence[Event], journal: Sequence[Event]) -> list[str]:
+    """The effects that a run has had and that its fork, which begins with this journal, may have again."""
+    kept = {event.path for event in journal if event.kind == "effect_finished"}
+    return list(
+        dict.fromkeys(event.path for event in events if event.kind == "effect_finished" and event.path not in kept)
+    )
+
+
 def settable(plan: Plan, events: Sequence[Event], at: str = "", *, live: bool = True) -> dict[str, Type]:
     """What can be set at a call, or without one at the start, with its declared types. Raises InputError for a path
     that cannot be used."""

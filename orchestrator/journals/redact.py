@@ -11,6 +11,7 @@ from ragweave.orchestrator.result import plain
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.types import value_models
+from ragweave.orchestrator.values import Ask
 
 SHORTEST = 4
 """Characters that a value of the environment has at least to be taken for a secret: `1` or `en` would be everywhere."""
@@ -38,7 +39,8 @@ class Export:
         self._values = values
         # The longest first: a secret may be a part of another one.
         self._secrets = sorted((secrets or {}).items(), key=lambda item: -len(item[0]))
-        self._fields = {name for model in value_models().values() for name in getattr(model, "model_fields", ())}
+        models = (*value_models().values(), Ask)
+        self._fields = {name for model in models for name in getattr(model, "model_fields", ())}
         self._numbers: dict[str, dict[str, int]] = {}
 
     def run(self, record: RunRecord, events: Sequence[Event]) -> dict[str, Any]:

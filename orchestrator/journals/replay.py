@@ -16,6 +16,7 @@ from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.fold import Frame, Snapshot, due
 from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.running.state import State, join, origin_of
+from ragweave.orchestrator.running.walker import USER
 from ragweave.orchestrator.running.wrappers import collected
 from ragweave.orchestrator.values import Usage
 
@@ -128,7 +129,7 @@ def _of_call(moment: Moment) -> Iterator[Difference]:
     origin = step.origin
     for key, _ in step.reads:
         origin |= origin_of(moment.state[key]) if key in moment.state else 0
-    if event.origin != origin:
+    if event.origin != origin and not (_edited(moment) and event.origin == origin | USER):
         yield Difference(event.path, "origin", event.origin, origin)
     if not failed:
         yield from _of_items(moment)
@@ -137,10 +138,20 @@ def _of_call(moment: Moment) -> Iterator[Difference]:
             yield from _of_graph(moment, None)
 
 
+def _edited(moment: Moment) -> frozenset[str]:
+    """The state keys in whose place a person gave other values when the call was approved."""
+    event, bound = moment.event, moment.step.bound
+    if bound is None or bound.policies.interrupt is None:
+        return frozenset()
+    answers = moment.before.answers.get(call_path(event.frame, event.node, event.visit), ())
+    given = [answer.get("values") for answer in answers if isinstance(answer, Mapping)]
+    return frozenset(key for values in given if isinstance(values, Mapping) for key in values)
+
+
 def _of_items(moment: Moment) -> Iterator[Difference]:
     """What a mapped node writes is what its items wrote, in order."""
     event, bound = moment.event, moment.step.bound
-    if bound is None or bound.policies.map is None:
+    if bound is None or bound.policies.map is None or bound.policies.map.over in _edited(moment):
         return
     policy = bound.policies.map
     items = values_of(moment.state, moment.before.frames[event.frame].plan, [policy.over]).get(policy.over, [])
@@ -186,10 +197,12 @@ def _of_inputs(moment: Moment) -> Iterator[Difference]:
         return
     frame = moment.before.frames[event.frame]
     state = values_of(moment.state, frame.plan)
-    expected = {name: state[key] for name, key in bound.members[event.member].reads.items() if key in state}
-    policy = bound.policies.map
-    if policy is not None and event.item is not None and event.item < len(state.get(policy.over, ())):
-        expected[policy.as_] = state[policy.over][event.item]
+    edited, policy = _edited(moment), bound.policies.map
+    reads = bound.members[event.member].reads
+    expected = {name: state[key] for name, key in reads.items() if key in state and key not in edited}
+    if policy is not None and policy.over not in edited and event.item is not None:
+        items = state.get(policy.over, ())
+        expected |= {policy.as_: items[event.item]} if event.item < len(items) else {}
     said = {name: value for name, value in event.data["inputs"].items() if name in expected}
     if not same(said, expected):
         yield Difference(event.path, "inputs", said, expected)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ragweave.cli import keeping, past
 from ragweave.cli.failures import at_once, guarded
 
 app = typer.Typer(
@@ -352,3 +353,7 @@ def explain(
     from ragweave.cli.listing import explain_code
 
     return explain_code(code)
+
+
+for command in (*past.COMMANDS, *keeping.COMMANDS):
+    app.command()(command)

@@ -57,7 +57,7 @@ class Kept:
         if len(fitting) == 1:
             return fitting[0]
         if not fitting:
-            raise JournalError(f"no run {text!r} is kept in {self.shown}", hint="`ragweave runs` lists those that are")
+            raise JournalError(f"no run {text!r} is kept in {self.shown}{_nearest(text, known)}")
         some = ", ".join(one.run_id for one in fitting[-_SHOWN:])
         more = f" and {len(fitting) - _SHOWN} more" if len(fitting) > _SHOWN else ""
         raise JournalError(f"{len(fitting)} runs begin with {text!r}: {some}{more}", hint="write more of the id")
@@ -94,6 +94,17 @@ class Kept:
             if graph is not None:
                 await graph.aclose()
         await self.store.close()
+
+
+def _nearest(text: str, known: Sequence[RunRecord]) -> str:
+    """The end of a message: the run that was meant, or the newest ones."""
+    from ragweave.orchestrator.errors import closest
+
+    near = closest(text, [one.run_id for one in known])
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    newest = ", ".join(one.run_id for one in known[: -_SHOWN - 1 : -1])
+    return f"; the newest are {newest}" if newest else ", which has none"
 
 
 def entry_of(bundle: str) -> str:
