@@ -268,8 +268,8 @@ class Graph(History):
         return results
 
     async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "", tenant: str = "") -> bool:
-        """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError. False
-        if there is none of this id.
+        """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError; or one
+        that is parked, whose questions are then asked no longer. False if there is none of this id.
 
         With a `thread_id` instead: the runs that go on or wait in this thread of the `user` and the `tenant`.
         """
@@ -277,7 +277,9 @@ class Graph(History):
             return self._threads.interrupt(thread_id, "its thread was told to stop", user=whose(tenant, user))
         active = self._active.get(run_id)
         if active is None:
-            return False
+            from ragweave.orchestrator.stores.waiting import withdraw  # for those who ask
+
+            return await withdraw(self.store, run_id)
         loop, walker = active
         loop.call_soon_threadsafe(walker.cancel)
         return True

@@ -9,8 +9,17 @@ from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, belongs
-from ragweave.orchestrator.stores import Store
+from ragweave.orchestrator.stores import Status, Store
 from ragweave.orchestrator.values import Ask
+
+_STANDINGS: dict[str, Status] = {
+    "run_started": "running",
+    "run_resumed": "running",
+    "run_parked": "parked",
+    "run_done": "done",
+    "run_failed": "failed",
+    "run_cancelled": "cancelled",
+}
 
 
 class Waiting(NamedTuple):
@@ -44,6 +53,20 @@ async def waiting(
         for path, ask in open_asks(events).items():
             found.append(Waiting(*run, path, ask.question, ask.answer_schema, asked[path], *whose))
     return found
+
+
+async def withdraw(store: Store, run_id: str) -> bool:
+    """Cancel a parked run: what it asks is asked no longer. False if it is not parked. Raises RunTaken."""
+    record = await store.record(run_id)
+    if record is None or record.status != "parked":
+        return False
+    await store.take(run_id)
+    kinds = [event.kind for event in await store.events(run_id) if event.kind in _STANDINGS]
+    parked = kinds[-1:] == ["run_parked"]  # else it was answered at this moment
+    if parked:
+        store.writer(run_id)(Event("run_cancelled", data={"seconds": 0.0}).record())
+    await store.end(run_id, "cancelled" if parked else _STANDINGS[kinds[-1]])
+    return parked
 
 
 def open_asks(events: Iterable[Event]) -> dict[str, Ask]:
