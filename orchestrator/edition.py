@@ -113,7 +113,7 @@ class Edition:
             await self._build(kind, name)
         for step in self.plan.steps:
             for member in step.bound.members if step.bound is not None else ():
-                for kind, name in _named_by(member.node):
+                for kind, name in named_by(member.node):
                     try:
                         await self._build(kind, name)
                     except MissingExtra:
@@ -140,7 +140,7 @@ async def idle(editions: Iterable[Edition]) -> None:
         pause = min(pause + 0.001, 0.02)
 
 
-def _named_by(node: Any) -> dict[tuple[str, str], None]:
+def named_by(node: Any) -> dict[tuple[str, str], None]:
     """The resources that a node's settings name, defaults included."""
     from ragweave.orchestrator.language.names import names_in  # a run needs it not
 

@@ -17,6 +17,7 @@ from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.stores import RunRecord
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.forgetting import Forgotten
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.migrating import Trial
     from ragweave.orchestrator.result import Result
@@ -219,3 +220,37 @@ class Surviving(Lifecycle):
             )
             failed.__cause__ = error
             return failed
+
+    # --- deletion ---
+
+    def forget(
+        self,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        user: str | None = None,
+        tenant: str | None = None,
+    ) -> Forgotten:
+        """Delete a run, a conversation, or all of a tenant. See `aforget`."""
+        from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
+
+        return wait_for(self.aforget(run_id=run_id, thread_id=thread_id, user=user, tenant=tenant))
+
+    async def aforget(
+        self,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        user: str | None = None,
+        tenant: str | None = None,
+    ) -> Forgotten:
+        """Delete a run; a conversation (of one `user`, or of all that had one of this id); or all of a tenant. Gives
+        what was removed.
+
+        Journals, values that no other run uses and cached results go from the store, turns of conversations from the
+        memories of this graph, and the bytes from the files. Raises RunTaken if one of the runs goes on; then nothing
+        is deleted.
+        """
+        from ragweave.orchestrator.forgetting import Meant, forget  # few processes delete anything
+
+        return await forget(self.store, [self._edition], Meant(run_id, thread_id, user, tenant))

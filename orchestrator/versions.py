@@ -55,7 +55,7 @@ def version_of(edition: Edition) -> Version:
 
 def _version(edition: Edition) -> Version:
     files, code, outline = _texts(edition), _code(edition), outline_of(edition)
-    held = next((problem.file for one in _editions(edition) for problem in one.problems if problem.code == SECRET), "")
+    held = next((problem.file for one in editions(edition) for problem in one.problems if problem.code == SECRET), "")
     entry = edition.source[0].name if edition.source is not None else ""
     made_of: Any = [entry, files] if files else [_described(edition), outline]
     bundle = {
@@ -90,11 +90,11 @@ def _plugins(edition: Edition) -> list[str]:
     return registry.plugin_names(edition.source[1]) if edition.source is not None else []
 
 
-def _editions(edition: Edition) -> Iterator[Edition]:
+def editions(edition: Edition) -> Iterator[Edition]:
     """This one and those of the graphs inside it."""
     yield edition
     for _, _, inner in _inner(edition):
-        yield from _editions(inner)
+        yield from editions(inner)
 
 
 def _inner(edition: Edition) -> Iterator[tuple[str, int, Edition]]:
@@ -107,7 +107,7 @@ def _inner(edition: Edition) -> Iterator[tuple[str, int, Edition]]:
 def _code(edition: Edition) -> dict[str, list[str]]:
     """By kind and type, the class and its print, of all that neither ragweave nor a file gives."""
     found: dict[str, list[str]] = {}
-    for one in _editions(edition):
+    for one in editions(edition):
         things = [("nodes", member.node.type_name, type(member.node)) for member in _members(one)]
         spec = one.plan.spec
         things += [

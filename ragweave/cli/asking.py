@@ -197,7 +197,7 @@ async def to_its_end(graph: Graph, first: Awaitable[Result], live: LiveText | No
             if live is not None:
                 live.change("")
                 live.finish()
-            answers = answers_to(result)
+            answers = answers_to(result, again(graph, result.run_id))
             if answers is None:
                 return None
             result = await graph.aresume(result.run_id, answers=answers)
@@ -211,6 +211,17 @@ async def to_its_end(graph: Graph, first: Awaitable[Result], live: LiveText | No
         live.change(main_text(result.outputs))
         live.finish()
     return result
+
+
+def again(graph: Graph, run_id: str) -> str:
+    """The command that goes on with a run of a graph; empty if its runs end with this process."""
+    source = graph._edition.source
+    if graph.store.live or source is None:
+        return ""
+    from ragweave.cli.finding import RUNS
+
+    beside = (Path.cwd() / RUNS).is_file() and source[0].resolve().parent == Path.cwd()
+    return f"ragweave resume {run_id}" + ("" if beside else f" --graph {near(source[0])}")
 
 
 async def shown(

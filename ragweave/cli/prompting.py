@@ -17,30 +17,34 @@ if TYPE_CHECKING:
 
 _YES, _NO = ("y", "yes", "true", "1"), ("n", "no", "false", "0")
 _JSON = {"integer": "a whole number", "number": "a number", "array": "a JSON list", "object": "a JSON object"}
-_GO_ON = "nothing was answered, and this run is not kept; the same command asks again"
 
 
-def answers_to(result: Result) -> dict[str, Any] | None:
-    """What the person answers to all that a parked run asks; None if nobody is there, or leaves, which is said.
+def answers_to(result: Result, again: str = "") -> dict[str, Any] | None:
+    """What the person answers to all that a parked run asks; None if nobody is there, or leaves, which is said with
+    the command that goes on with the run, `again`; empty if nothing can, since it is not kept.
 
     Ctrl-C leaves at once: it raises KeyboardInterrupt.
     """
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
         for path, ask in result.asks.items():
-            note(f"{path} asks: {one_line(ask.question)}")
-        note("nobody is at a terminal to answer, and this run is not kept: ask again on one")
+            words = _words(ask.answer_schema)
+            note(f"{path} asks: {one_line(ask.question)}{f' [{words}]' if words else ''}")
+        value = "VALUE" if len(result.asks) == 1 else "PATH=VALUE"
+        kept = f"the run waits: {again} --answer {value}" if again else "this run is not kept: ask again on one"
+        note(f"nobody is at a terminal to answer; {kept}")
         return None
+    left = f"the run waits: {again}" if again else "this run is not kept; the same command asks again"
     answers: dict[str, Any] = {}
     for path, ask in result.asks.items():
         try:
             answers[path] = _answer_of(path, ask, named=len(result.asks) > 1)
         except EOFError:
             sys.stderr.write("\n")
-            note(_GO_ON)
+            note(f"nothing was answered; {left}")
             return None
         except KeyboardInterrupt:
             sys.stderr.write("\n")
-            note(_GO_ON)
+            note(f"nothing was answered; {left}")
             raise
     return answers
 

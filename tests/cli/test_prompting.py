@@ -98,12 +98,22 @@ def test_ctrl_c_at_a_question_leaves_at_once(folder: Path) -> None:
     began = time.monotonic()
     seen = asked(folder, ("[y/n] ", "\x03"), timeout=20)
     assert seen.status == 130
-    assert "the same command asks again" in seen.raw
+    assert "nothing was answered; the run waits: ragweave resume " in " ".join(seen.raw.split())
     assert seen.raw.endswith("\ninterrupted\n")
     assert time.monotonic() - began < 15
 
 
 def test_ctrl_d_at_a_question_says_what_became_of_the_run(folder: Path) -> None:
+    seen = asked(folder, ("[y/n] ", "\x04"))
+    assert seen.status == 1
+    said = " ".join(seen.raw.split())
+    command = said.rpartition("nothing was answered; the run waits: ragweave ")[2].split()
+    done = ragweave(*command, "--answer", "n", "--plugin", "asks.py", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "It was False.\n"), done.stderr
+
+
+def test_a_run_that_is_not_kept_cannot_be_answered_later(folder: Path) -> None:
+    (folder / "graph.yaml").write_text(GRAPH + "store: {type: memory}\n")
     seen = asked(folder, ("[y/n] ", "\x04"))
     assert seen.status == 1
     assert " ".join(seen.raw.split()).endswith("this run is not kept; the same command asks again")
@@ -112,10 +122,12 @@ def test_ctrl_d_at_a_question_says_what_became_of_the_run(folder: Path) -> None:
 def test_without_a_terminal_the_question_is_said(folder: Path) -> None:
     done = ragweave("ask", "graph.yaml", "Delete it?", "--plugin", "asks.py", cwd=folder)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "confirm#1 asks: Delete it?",
-        "nobody is at a terminal to answer, and this run is not kept: ask again on one",
-    ]
+    question, waits = done.stderr.splitlines()
+    assert question == "confirm#1 asks: Delete it? [y/n]"
+    said, _, command = waits.partition("; the run waits: ragweave ")
+    assert said == "nobody is at a terminal to answer"
+    done = ragweave(*command.replace("VALUE", "yes").split(), "--plugin", "asks.py", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "It was True.\n"), done.stderr
 
 
 def test_a_missing_index_is_asked_for_until_it_is_yes_or_no(folder: Path) -> None:

@@ -1,0 +1,100 @@
+"""The commands that go on with runs, move them and delete them, and their options. What a command does is imported
+when it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ragweave.cli.failures import guarded
+from ragweave.cli.past import AsJson, GraphOption, Plugins, StoreOption
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before something is deleted.")]
+
+
+@guarded
+def resume(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="The id of a run, how it begins, or `last`; left out, every run whose process is gone.",
+            show_default=False,
+        ),
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH=VALUE", help="What is answered; VALUE alone if one question is open. Repeatable."),
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The time that it has from now on, such as 30s.")
+    ] = None,
+    current: Annotated[
+        bool, typer.Option("--current", help="Go on with the graph as it is now, if the run fits it.")
+    ] = False,
+    graph: GraphOption = None,
+    store: StoreOption = None,
+    plugin: Plugins = None,
+    json: AsJson = False,
+) -> int:
+    """Go on with a run that asks, failed, was cancelled or was killed. What finished is not run again."""
+    from ragweave.cli.finding import find
+    from ragweave.cli.resuming import Resumed, recover, resume_run
+
+    if run is None:
+        if answer or deadline or current:
+            raise typer.BadParameter("--answer, --deadline and --current belong to one RUN")
+        return recover(find(graph, store, plugin or []), as_json=json)
+    return resume_run(find(graph, store, plugin or []), Resumed(run, tuple(answer or ()), deadline, current, json))
+
+
+@guarded
+def migrate(
+    new: Annotated[Path, typer.Argument(metavar="GRAPH", help="The graph as it is to be.", show_default=False)],
+    check: Annotated[bool, typer.Option("--check", help="Only say what would break, and move nothing.")] = False,
+    graph: Annotated[
+        Path | None,
+        typer.Option("--graph", metavar="OLD", help="The graph file whose runs are meant; by default GRAPH itself."),
+    ] = None,
+    store: StoreOption = None,
+    plugin: Plugins = None,
+    json: AsJson = False,
+) -> int:
+    """Move the runs that wait to a changed graph, if they fit it; the others stay on their version."""
+    from ragweave.cli.moving import Moving, migrate_runs
+
+    return migrate_runs(Moving(new, check, graph, store, tuple(plugin or ()), json))
+
+
+@guarded
+def gc(
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Delete this run.", show_default=False)
+    ] = None,
+    thread: Annotated[
+        str | None, typer.Option(metavar="ID", help="Delete this conversation, and what is remembered of it.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="With --thread: only that of this user.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(metavar="ID", help="Delete all of this tenant; with --thread, the conversation of it.")
+    ] = None,
+    yes: Yes = False,
+    graph: GraphOption = None,
+    store: StoreOption = None,
+    plugin: Plugins = None,
+    json: AsJson = False,
+) -> int:
+    """Remove what is older than is kept; or delete a run, a conversation or a tenant, with every trace."""
+    from ragweave.cli.clearing import Clearing, clear
+    from ragweave.cli.finding import find
+
+    if run is not None and (thread is not None or tenant is not None):
+        raise typer.BadParameter("--run goes with neither --thread nor --tenant")
+    if user is not None and thread is None:
+        raise typer.BadParameter("--user belongs to --thread")
+    return clear(find(graph, store, plugin or []), Clearing(run, thread, user, tenant, yes, json))
+
+
+COMMANDS = (resume, migrate, gc)
