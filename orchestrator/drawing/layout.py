@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ragweave.orchestrator.drawing.layers import Item, Layers, Size, is_upwards, layers_of
@@ -84,7 +84,7 @@ def lay_out(picture: Picture, boxes: Sequence[Size], labels: Sequence[Size], met
     columns = columns_of(layers, lambda one, other: _apart(layers.items[one], layers.items[other], metrics))
     gaps = _gaps(picture, layers, columns)
     _set_ports(layers, columns, gaps, metrics)
-    tracks = [_set_tracks(gap) for gap in gaps]
+    tracks = [_set_tracks(gap, metrics.port) for gap in gaps]
     tops, height = _tops(layers, tracks, metrics)
     middles = [_top(layers, tops, item) for item in layers.items]
     rectangles = [
@@ -190,7 +190,7 @@ def _straighten(
             return
 
 
-def _set_tracks(gap: Sequence[_Net]) -> int:
+def _set_tracks(gap: list[_Net], spacing: int) -> int:
     """Give the nets that are not straight levels of their own, so that few cross; how many levels there are."""
     nets = [net for net in gap if not net.is_straight]
     costs = {(one, other): _cost(nets[one], nets[other]) for one in range(len(nets)) for other in range(len(nets))}
@@ -200,11 +200,46 @@ def _set_tracks(gap: Sequence[_Net]) -> int:
         highest = min(left, key=lambda one: sum(max(costs[one, other] - costs[other, one], 0) for other in left))
         left.remove(highest)
         order.append(nets[highest])
+    _split(gap, order, spacing)
     count = 0
     for at, net in enumerate(order):
         net.track = max((earlier.track + 1 for earlier in order[:at] if _meet(earlier, net)), default=0)
         count = max(count, net.track + 1)
     return count
+
+
+def _split(gap: list[_Net], order: list[_Net], spacing: int) -> None:
+    """Let a net change columns on its way, on two levels, where it would come down onto one that runs below it.
+
+    No order keeps two nets apart that change places, each leaving where the other arrives; nor three in a ring. Deutsch
+    (1976), "A dogleg channel router".
+    """
+    for below in list(order):
+        for above in order[: _at(order, below)]:
+            if not set(above.column(upper=False)) & set(below.column(upper=True)):
+                continue
+            between = _free_column(gap, above.columns, spacing)
+            first, last = (
+                replace(above, columns=ends) for ends in pairwise([above.columns[0], between, above.columns[1]])
+            )
+            gap[_at(gap, above) : _at(gap, above) + 1] = [first, last]
+            upper, lower = (first, last) if above.ends[0][1] else (last, first)
+            order.insert(_at(order, below) + 1, lower)
+            order[_at(order, above)] = upper
+
+
+def _at(nets: Sequence[_Net], net: _Net) -> int:
+    return next(place for place, one in enumerate(nets) if one is net)
+
+
+def _free_column(gap: Sequence[_Net], ends: Sequence[int], spacing: int) -> int:
+    """The column near the middle of two in which no net of the gap begins or ends, nor right beside it if possible."""
+    taken = {column for net in gap for column in net.columns}
+
+    def merit(column: int) -> tuple[int, int]:
+        return min(spacing, *(abs(column - other) for other in taken)), -abs(2 * column - sum(ends))
+
+    return max(range(min(ends) - spacing, max(ends) + spacing + 1), key=merit)
 
 
 def _meet(one: _Net, other: _Net) -> bool:
@@ -254,16 +289,16 @@ def _line(
 ) -> tuple[Point, ...]:
     """The corners of an arrow, from the bottom of its source to the top of its target."""
     chain = layers.chains[arrow]
-    mine: dict[tuple[int, int], tuple[_Net, int]] = {}
+    mine: dict[tuple[int, int], list[tuple[_Net, int]]] = {}
     for gap, nets in enumerate(gaps):
         for net in nets:
             if net.arrow == arrow:
-                mine[net.ends[0][0], net.ends[1][0]] = (net, levels[gap] + net.track * metrics.track)
+                level = levels[gap] + net.track * metrics.track
+                mine.setdefault((net.ends[0][0], net.ends[1][0]), []).append((net, level))
     items = [item for item in chain if not layers.items[item].is_turn]
     source, target = rectangles[chain[0]], rectangles[chain[-1]]
     points: list[Point] = []
-    for ends in pairwise(items):
-        net, level = mine[ends]
+    for net, level in (piece for ends in pairwise(items) for piece in mine[ends]):
         if not points:
             points.append((net.columns[0], source.y + source.height))
         if not net.is_straight:

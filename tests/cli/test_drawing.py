@@ -107,6 +107,19 @@ def test_faults_are_seen() -> None:
     assert list(faults(picture, replace(good, lines=(first, (third[0], (third[0][0], good.height)), third))))
 
 
+def test_arrows_that_change_places_between_two_rows_do_not_lie_on_each_other() -> None:
+    captions = ["retriever" * (number % 3) for number in range(2, 7)]
+    boxes = (Box("start"), Box("end"), *(Box(f"n{number}", caption) for number, caption in enumerate(captions, 2)))
+    pairs = {(0, 2): "", (2, 3): "else", (0, 3): "else", (0, 4): "else", (2, 5): "a" * 40, (4, 5): "", (5, 6): ""}
+    pairs |= {(4, 6): "", (4, 1): "", (6, 1): "else"}
+    arrows = tuple(Arrow(*ends, "route", label) for ends, label in pairs.items())
+    picture = Picture("places", boxes, arrows, (0, 4, 1, 2, 1, 2, 3))
+    layout = drawing_text.layout_of(picture)
+    assert not list(faults(picture, layout)), draw_text(picture)
+    crossed = layout.lines[list(pairs).index((0, 3))]
+    assert len({x for x, _ in crossed}) == 3, "on its way to the other side it changes columns twice"
+
+
 def test_the_text_shows_types_conditions_loops_and_errors() -> None:
     assert Graph.parse(AGENT).draw("text") == TEXT
 
