@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from ragweave.orchestrator.errors import InputError
@@ -28,6 +31,25 @@ _SIGNATURES = (
     (b"\xff\xfb", "audio/mpeg"),
 )
 _SAME = {"audio/x-wav": "audio/wav", "audio/vnd.wave": "audio/wav", "audio/x-flac": "audio/flac"}
+
+
+_stored: ContextVar[Callable[[str], bytes | None] | None] = ContextVar("bytes kept with the run", default=None)
+
+
+@contextlib.contextmanager
+def stored(find: Callable[[str], bytes | None]) -> Iterator[None]:
+    """Inside, and in calls and tasks that begin there, bytes that are nowhere else are found by this function."""
+    token = _stored.set(find)
+    try:
+        yield
+    finally:
+        _stored.reset(token)
+
+
+def from_store(digest: str) -> bytes | None:
+    """Bytes that are kept with the run that goes on here; None if there are none. May wait for a disk or a network."""
+    find = _stored.get()
+    return None if find is None else find(digest)
 
 
 class Blobs:
@@ -118,6 +140,10 @@ class Blobs:
             media_type=kind,
             name=name,
         )
+
+    def take(self, digest: str, data: bytes) -> None:
+        """Hold bytes in memory that are surely those of this hash."""
+        self._hold(digest, data)
 
     def forget(self, digest: str) -> None:
         """Let go of the bytes of one hash in memory, if they are held."""

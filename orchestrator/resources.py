@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry, sources
-from ragweave.orchestrator.errors import CircularResources, ResourceError, did_you_mean
+from ragweave.orchestrator.errors import CircularResources, InputError, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import missing, resolve
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.stamps import Stamp, named_files, stamp
@@ -81,11 +81,26 @@ class Resources:
             return self._blobs
 
     def blob(self, digest: str, name: str = "") -> bytes:
-        """The bytes of this hash, attached here or to a graph around this one. Raises InputError that shows `name`."""
+        """The bytes of this hash: attached here or to a graph around this one, else kept with the run that goes on.
+        Raises InputError that shows `name`, JournalError."""
         for lender in self._lenders:
             if lender.holds(digest):
                 return lender.blob(digest, name)
+        if digest not in self.blobs:
+            from ragweave.orchestrator.blobs import from_store  # loaded with the blobs
+
+            kept = from_store(digest)
+            if kept is not None:
+                self.blobs.take(digest, kept)
         return self.blobs.get(digest, name)
+
+    def held(self, digest: str) -> bytes | None:
+        """The bytes of this hash if they are here, in a graph around this one or in one inside it; else None."""
+        for one in (self, *self._lenders, *(graph.resources for graph in self.inner_graphs())):
+            if one._blobs is not None and digest in one._blobs:
+                with contextlib.suppress(InputError):  # dropped in this moment, or changed in its folder
+                    return one._blobs.get(digest)
+        return None
 
     def holds(self, digest: str) -> bool:
         """True if the bytes of this hash were attached here or to a graph around this one."""

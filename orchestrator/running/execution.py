@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.running.fold import Snapshot
     from ragweave.orchestrator.running.threads import Turn
+    from ragweave.orchestrator.stores import Store
     from ragweave.orchestrator.versions import Version
 
 
@@ -178,7 +179,9 @@ class Execution:
         return snapshot
 
     def _run(self) -> Run:
-        run = Run(self.run_id, self.thread_id, self.graph.store, self.sink, self.user, self.tenant)
+        store = self.graph.store
+        held = None if store.live else self.edition.resources.held
+        run = Run(self.run_id, self.thread_id, store, self.sink, self.user, self.tenant, held)
         run.unhurried = self.plan.spec.durability == "sync"
         return run
 
@@ -256,7 +259,8 @@ class Execution:
             graph.store.watch(self.run_id, functools.partial(_tell, loop, walker))
         began = loop.time()
         try:
-            outcome = await walker.execute(ready, self.deadline, self.whole)
+            with contextlib.nullcontext() if graph.store.live else _stored(graph.store, self.tenant):
+                outcome = await walker.execute(ready, self.deadline, self.whole)
         except asyncio.CancelledError:
             await self._end(run, _cancelled(run, loop.time() - began), "cancelled")
             raise
@@ -303,6 +307,13 @@ class Execution:
 def whose(tenant: str, user: str) -> str:
     """Whose threads these are: two tenants never share one, nor do two users of one tenant."""
     return f"{tenant}\0{user}" if tenant else user
+
+
+def _stored(store: Store, tenant: str) -> contextlib.AbstractContextManager[None]:
+    """Inside, images that are not in memory are found where the run is kept."""
+    from ragweave.orchestrator.blobs import stored  # what is kept in memory is only there
+
+    return stored(functools.partial(store.blob, tenant=tenant))
 
 
 def _version_of(edition: Edition) -> Version:

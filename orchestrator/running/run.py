@@ -53,7 +53,14 @@ class Run:
     )  # fmt: skip
 
     def __init__(
-        self, run_id: str, thread_id: str, store: Store, sink: Sink | None, user: str = "", tenant: str = ""
+        self,
+        run_id: str,
+        thread_id: str,
+        store: Store,
+        sink: Sink | None,
+        user: str = "",
+        tenant: str = "",
+        blobs: Callable[[str], bytes | None] | None = None,
     ) -> None:
         self.run_id = run_id
         self.thread_id = thread_id
@@ -62,7 +69,7 @@ class Run:
         self.unhurried = False
         """True if a step has to be on the disk before the next one starts."""
         self.store = store
-        self.append: Callable[[Record], None] = store.writer(run_id)
+        self.append: Callable[[Record], None] = store.writer(run_id) if blobs is None else store.writer(run_id, blobs)
         self.sink = sink
         self.usage = NO_USAGE
         self.texts: dict[str, list[str]] = {}

@@ -74,9 +74,13 @@ class Store(Protocol):
         """Make this worker the one that goes on with a run; its status is then `running`. Raises RunTaken if another
         worker is still at it, JournalError if there is no such run."""
 
-    def writer(self, run_id: str) -> Callable[[Record], None]:
+    def writer(self, run_id: str, blobs: Callable[[str], bytes | None] | None = None) -> Callable[[Record], None]:
         """A function that appends a record to this run's journal, in order, at once and without waiting. It raises
-        JournalError for a value that cannot be kept."""
+        JournalError for a value that cannot be kept.
+
+        `blobs` finds the bytes of images, sounds and files by their SHA-256 in hexadecimal. Those that the run's values
+        name are kept with it; only a store that is `live` may leave them where they are.
+        """
 
     def watch(self, run_id: str, lost: Callable[[str], None]) -> None:
         """Call `lost`, from any thread, with the reason why this run can be written no more."""
@@ -93,6 +97,10 @@ class Store(Protocol):
 
     async def events(self, run_id: str) -> Sequence[Event]:
         """The journal of a run in order; empty for an unknown one. Raises JournalError for a damaged one."""
+
+    def blob(self, digest: str, tenant: str = "") -> bytes | None:
+        """Bytes that were kept with a run of this tenant, by their SHA-256; None if there are none. It may wait, and is
+        called in worker threads. Raises JournalError for damaged ones."""
 
     async def bundle(self, run_id: str) -> str:
         """The files of the graph with which a run was begun; empty if it was not made of files."""

@@ -11,7 +11,7 @@ from ragweave.orchestrator.running.events import Record
 from ragweave.orchestrator.stores import Durability, RunRecord, Status
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
-from ragweave.orchestrator.stores.encoding import Encoder, Line, Piece
+from ragweave.orchestrator.stores.encoding import Blobs, Encoder, Line, Piece
 from ragweave.orchestrator.stores.packing import Cipher, pack, unpack
 
 SEGMENT_BITS = 24
@@ -24,7 +24,10 @@ Value = tuple[int, bytes]
 class Writing:
     """A run that this worker writes."""
 
-    __slots__ = ("begin", "durability", "encoder", "fence", "head", "held", "key", "lost", "record", "tenant", "watchers")
+    __slots__ = (
+        "begin", "blobs", "durability", "encoder", "fence", "head", "held", "key", "lost", "record", "tenant",
+        "watchers",
+    )  # fmt: skip
 
     def __init__(self, record: RunRecord, encoder: Encoder, durability: Durability) -> None:
         self.record = record
@@ -40,6 +43,8 @@ class Writing:
         """How many segments it has."""
         self.lost = ""
         """Why it can be written no more; empty if it can."""
+        self.blobs: Blobs | None = None
+        """Where the bytes of its images, sounds and files are; None if it has none."""
         self.watchers: list[Callable[[str], None]] = []
         self.held: list[Record] = []
         """With `durability: exit`, what is not written yet."""
@@ -84,6 +89,7 @@ class Keep(NamedTuple):
     line: Line
     encoder: Encoder
     ttl: float
+    blobs: Blobs | None = None
 
 
 Change = Begin | Append | End | Keep

@@ -12,7 +12,8 @@ from typing import Any
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import JOURNALED, Event
-from ragweave.orchestrator.stores.encoding import DEPTH, HASH, Digest
+from ragweave.orchestrator.stores.encoding import HASH, HEIGHT, Digest
+from ragweave.orchestrator.stores.packing import LARGEST
 
 _NAME = re.compile(r'"([A-Za-z0-9+/]{21}[AQgw])"')
 
@@ -31,6 +32,11 @@ class Decoder:
         self._bodies: dict[str, bytes] = {}
         """By the hash as it is written; empty for one that is not there."""
         self._values: dict[str, Any] = {}
+        self._sizes: dict[str, int] = {}
+        self._size = 0
+        """The characters of JSON that the value which is read now has unfolded to, about."""
+        self.blobs: set[bytes] = set()
+        """The hashes of images, sounds and files that were named; their bytes are not read."""
 
     def events(self, texts: Iterable[str]) -> list[Event]:
         """The events of these lines, in order. Raises JournalError for the first thing that is not right."""
@@ -67,12 +73,15 @@ class Decoder:
 
     def _event(self, line: Any) -> Event:
         kind, frame, node, visit, item, member, route, origin, at, data = line
-        found = {key: self._read(slot, 0) for key, slot in data.items()}
+        found = {}
+        for key, slot in data.items():
+            self._size = 0
+            found[key] = self._read(slot, 0)
         return Event(kind, frame, node, visit, found, item, member, route, origin, at)
 
     def _gather(self, wanted: set[str]) -> None:
         """Read stored values, and those that they name, a layer at a time. What only looks like a name is not there."""
-        for _ in range(DEPTH):
+        for _ in range(HEIGHT + 2):
             wanted -= self._bodies.keys()
             if not wanted:
                 return
@@ -92,7 +101,7 @@ class Decoder:
         raise self._damaged("its values are nested too deep")
 
     def _read(self, slot: Any, depth: int) -> Any:
-        if depth > 2 * DEPTH:
+        if depth > HEIGHT:
             raise self._damaged("its values are nested too deep")
         if slot.__class__ is list and len(slot) == 1:
             return slot[0]
@@ -102,7 +111,14 @@ class Decoder:
                 if not body:
                     raise self._damaged(f"the value {named(slot).hex()} is not there")
                 content = json.loads(body[1:])
+                before = self._size
                 self._values[slot] = content if body[:1] == b"J" else self._read(content, depth + 1)
+                self._sizes[slot] = self._size - before + len(body)
+                self._size = before
+            # A few values that name each other twice may unfold to more than any memory holds.
+            self._size += self._sizes[slot]
+            if self._size > 2 * LARGEST:
+                raise self._damaged("a value of it unfolds to more than anybody stores")
             return self._values[slot]
         if slot.__class__ is dict and len(slot) == 1:
             ((form, inner),) = slot.items()
@@ -117,6 +133,10 @@ class Decoder:
                     key: one[0] if one.__class__ is list and len(one) == 1 else read(one, deeper)
                     for key, one in inner.items()
                 }
+            if form == "b":
+                name, one = inner
+                self.blobs.add(blob_named(name))
+                return read(one, deeper)
         raise self._damaged(f"a value of it is written {str(slot)[:60]!r}")
 
     def _items(self, slot: Any, depth: int) -> list[Any]:
@@ -142,12 +162,22 @@ def refs_of(slot: Any) -> list[bytes]:
     if isinstance(slot, str):
         return [named(slot)]
     if isinstance(slot, dict) and len(slot) == 1:
-        ((_, inner),) = slot.items()
+        ((form, inner),) = slot.items()
+        if form == "b":
+            name, one = inner
+            return [blob_named(name), *refs_of(one)]
         inner = inner.values() if isinstance(inner, dict) else inner
         return [ref for one in inner for ref in refs_of(one)]
     if isinstance(slot, list) and len(slot) == 1:
         return []
     raise ValueError(f"a value is written {str(slot)[:60]!r}")
+
+
+def blob_named(text: Any) -> bytes:
+    """The hash of bytes that a slot says it needs. Raises ValueError."""
+    if not isinstance(text, str) or text[:1] != "=":
+        raise ValueError(f"{str(text)[:40]!r} is no hash of bytes")
+    return named(text[1:])
 
 
 def named(text: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from ragweave.orchestrator.running.events import Event, Record
 from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, reading
 from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
-from ragweave.orchestrator.stores.encoding import Encoder, digest_with
+from ragweave.orchestrator.stores.encoding import Blobs, Encoder, digest_with
 from ragweave.orchestrator.stores.packing import Cipher
 from ragweave.orchestrator.stores.sealing import admit
 from ragweave.orchestrator.stores.workers import LEASE, new_owner, shown, surely_dead
@@ -102,10 +103,24 @@ class DurableStore:
         record = reading.records(cursor, "r.id = ?", [key])[0]
         return record, key, tenant, fence + 1, held[0][0]
 
-    def writer(self, run_id: str) -> Callable[[Record], None]:
+    def writer(self, run_id: str, blobs: Callable[[str], bytes | None] | None = None) -> Callable[[Record], None]:
         """Encodes a record at once, so that a value that cannot be kept is told where it was made."""
         run = self._writing(run_id)
+        if blobs is not None:
+            run.blobs = Blobs(self._finding(blobs, run.record.tenant), run.blobs.kept if run.blobs else set())
         return run.held.append if run.durability == "exit" else self._appending(run)
+
+    def _finding(self, blobs: Callable[[str], bytes | None], tenant: str) -> Callable[[str], bytes | None]:
+        """Finds bytes that are at hand, or are stored for another run of the tenant: of a cached result, or a fork."""
+
+        def find(sha256: str) -> bytes | None:
+            data = blobs(sha256)
+            if data is None:
+                with contextlib.suppress(JournalError):
+                    data = self.blob(sha256, tenant)
+            return data
+
+        return find
 
     def _appending(self, run: Writing) -> Callable[[Record], None]:
         put, encoder = self._writer.put, run.encoder
@@ -113,7 +128,7 @@ class DurableStore:
         def append(record: Record) -> None:
             with encoder.lock:
                 if not run.lost:  # else refused: what it brings must not be counted on
-                    line = encoder.line(record)
+                    line = encoder.line(record, run.blobs)
                     encoder.trust(line)
                     if run.begin is None:
                         put(Append(run, record, line))
@@ -192,8 +207,20 @@ class DurableStore:
 
     async def events(self, run_id: str) -> Sequence[Event]:
         """The journal of a run, with plain JSON in it."""
-        found = await self._read(lambda cursor: reading.events(cursor, run_id, self._digest, self._cipher))
+        run = self._writer.active.get(run_id)
+        named: set[bytes] = set()
+        found = await self._read(lambda cursor: reading.events(cursor, run_id, self._digest, self._cipher, named))
+        if run is not None and named:
+            run.blobs = run.blobs or Blobs(lambda sha256: None, set())
+            run.blobs.kept.update(named)
         return found or ()
+
+    def blob(self, digest: str, tenant: str = "") -> bytes | None:
+        """Bytes that were committed with a run. Raises JournalError for damaged ones."""
+        found: bytes | None = self._look(
+            lambda cursor: reading.blob(cursor, digest, tenant, self._digest, self._cipher)
+        )
+        return found
 
     async def bundle(self, run_id: str) -> str:
         """The files of the graph of a run."""
@@ -229,10 +256,12 @@ class DurableStore:
         """Keep a result; it is written soon."""
         encoder = self._encoder(tenant)
         record: Record = ("cached", "", "", 0, writes, None, 0, -1, 0, time.time())
+        run = self._writer.active.get(run_id)
+        blobs = run.blobs if run is not None and run.record.tenant == tenant else None
         with encoder.lock:
-            line = encoder.line(record)
+            line = encoder.line(record, blobs)
             encoder.trust(line)
-            self._writer.put(Keep(run_id, tenant, key, record, line, encoder, ttl))
+            self._writer.put(Keep(run_id, tenant, key, record, line, encoder, ttl, blobs))
 
     async def _read(self, function: Callable[[Cursor], Any]) -> Any:
         """What a function of a view finds, after what this process has written; None if there is nothing yet."""

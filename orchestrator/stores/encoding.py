@@ -7,7 +7,7 @@ An event is one line of JSON. In its data each value is a *slot*:
     {"l": [slot, …]}    a list of these
     {"c": [slot, …]}    the lists that these are, one behind the other
     {"d": {key: slot}}  a map of these
-    {"b": [hash, slot]} this, which names an image, a sound or a file whose bytes are stored (`B`), with = before the hash
+    {"b": [hash, slot]} this, which names an image, a sound or a file; its bytes are stored (`B`), = is before the hash
 
 So what a value looks like never decides how it is read. Long lists are cut into chunks of `CHUNK` items: one that has
 grown shares all but its last chunk with what is stored already.
@@ -46,6 +46,7 @@ HEIGHT = 150
 """Slots that may lie in each other: long lists and what is stored need some of their own."""
 MOST_KNOWN = 200_000
 
+_TOO_LARGE = f"it is larger than {LARGEST >> 20} MB"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SCALARS = {int, float, bool, type(None)}
 _dumps = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), check_circular=False).encode
@@ -85,12 +86,14 @@ def _digest(body: bytes) -> bytes:
 
 
 class Slot(NamedTuple):
-    """A value as it stands in an event: its text, the stored values that the text names, and how many slots lie in each
-    other in it."""
+    """A value as it stands in an event: its text, and the stored values that the text names."""
 
     text: str
     refs: tuple[bytes, ...] = ()
     height: int = 0
+    """How many slots lie in each other in it."""
+    size: int = 0
+    """The characters of JSON that it unfolds to; 0 if they are those of the text."""
 
 
 class Blobs(NamedTuple):
@@ -123,6 +126,8 @@ class Encoder:
         self._values: dict[int, tuple[weakref.ref[Any], Slot]] = {}
         self._texts: dict[int, tuple[str, Slot]] = {}
         self._blobs: Blobs | None = None
+        self._lacking = 0
+        """How often bytes were not at hand: who has them may come later with the same value."""
 
     def forget_texts(self) -> None:
         """Let go of the texts that are kept to be recognised."""
@@ -159,6 +164,8 @@ class Encoder:
                 slot = self._slot(value, pieces, 0)
                 if slot.height > HEIGHT:
                     raise ValueError(f"it is nested more than {DEPTH} deep")
+                if slot.size > LARGEST:
+                    raise ValueError(_TOO_LARGE)
             except (TypeError, ValueError, RecursionError, PydanticSerializationError) as error:
                 where = f"{frame}{node}" if node else kind
                 raise JournalError(
@@ -210,8 +217,9 @@ class Encoder:
         if seen is not None and self._stored(seen[1]):
             return seen[1]
         # By its fields: the text of a message, say, is stored once, whether it came as a text or in the message.
+        lacking = self._lacking
         slot = self._map(value.model_dump(mode="json"), pieces, 0)
-        if value.model_config.get("frozen"):
+        if value.model_config.get("frozen") and self._lacking == lacking:
             values[number] = weakref.ref(value, lambda _: values.pop(number, None)), slot
         return slot
 
@@ -228,22 +236,23 @@ class Encoder:
             text = '{"d":{' + ",".join(f"{key}:{slot.text}" for key, slot in slots) + "}}"
             mine = self._composed(text, [slot for _, slot in slots], pieces)
         blob = value.get("blob")
-        if blob.__class__ is str and self._blobs is not None:
+        if blob.__class__ is str and _SHA256.fullmatch(blob) is not None:
             name = self._blob(blob, pieces)
             if name is not None:
-                return Slot(f'{{"b":["={written(name)}",{mine.text}]}}', (name, *mine.refs), mine.height + 1)
+                text = f'{{"b":["={written(name)}",{mine.text}]}}'
+                return Slot(text, (name, *mine.refs), mine.height + 1, mine.size)
         return mine
 
     def _blob(self, sha256: str, pieces: dict[bytes, Piece]) -> bytes | None:
-        """The hash of bytes that are, or are to be, stored; None for what has none, or whose bytes are not at hand."""
-        assert self._blobs is not None
-        if _SHA256.fullmatch(sha256) is None:
-            return None
+        """The hash of bytes that are, or are to be, stored; None if they are not at hand."""
         name = blob_hash(self._digest, sha256)
-        if name not in self._known and name not in pieces and name not in self._blobs.kept:
-            data = self._blobs.find(sha256)
+        if name not in self._known and name not in pieces and (self._blobs is None or name not in self._blobs.kept):
+            data = None if self._blobs is None else self._blobs.find(sha256)
             if data is None:
+                self._lacking += 1
                 return None
+            if len(data) >= LARGEST:
+                raise ValueError(_TOO_LARGE)
             pieces[name] = Piece(name, b"B" + data, ())
         return name
 
@@ -274,20 +283,19 @@ class Encoder:
         """A slot made of slots: as it is if it is short, else stored."""
         refs = tuple(ref for slot in slots for ref in slot.refs)
         height = 1 + max(slot.height for slot in slots)
+        size = len(text) + sum(slot.size for slot in slots)
         if len(text) <= INLINE and not keep:
-            return Slot(text, refs, height)
-        return self._kept("S", text, refs, pieces, height)
+            return Slot(text, refs, height, size)
+        return self._kept("S", text, refs, pieces)._replace(height=height + 1, size=size)
 
-    def _kept(
-        self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece], height: int = 0
-    ) -> Slot:
+    def _kept(self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece]) -> Slot:
         if len(text) >= LARGEST:
-            raise ValueError(f"it is larger than {LARGEST >> 20} MB")
+            raise ValueError(_TOO_LARGE)
         body = (tag + text).encode()
         name = self._digest(body)
         if name not in self._known and name not in pieces:
             pieces[name] = Piece(name, body, parts)
-        return Slot(f'"{written(name)}"', (name,), height + 1)
+        return Slot(f'"{written(name)}"', (name,), 1, len(text))
 
     def _stored(self, slot: Slot) -> bool:
         """True if what a slot names, and so what that names, needs no piece."""

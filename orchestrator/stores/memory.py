@@ -45,8 +45,8 @@ class MemoryStore:
         await self.end(run_id, "running")
         return self._records[run_id]
 
-    def writer(self, run_id: str) -> Callable[[Record], None]:
-        """The `extend` of the run's list."""
+    def writer(self, run_id: str, blobs: Callable[[str], bytes | None] | None = None) -> Callable[[Record], None]:
+        """The `extend` of the run's list. Bytes stay with the graph."""
         return self._events.setdefault(run_id, []).extend
 
     def watch(self, run_id: str, lost: Callable[[str], None]) -> None:
@@ -77,6 +77,10 @@ class MemoryStore:
         """The journal, event by event."""
         fields = self._events.get(run_id, [])
         return [Event(*fields[at : at + FIELDS]) for at in range(0, len(fields), FIELDS)]
+
+    def blob(self, digest: str, tenant: str = "") -> bytes | None:
+        """None: they are where they were attached."""
+        return None
 
     async def bundle(self, run_id: str) -> str:
         """Nothing is kept: a run ends with the process, and so does its graph."""

@@ -12,8 +12,10 @@ SQUEEZE_FROM = 512
 """Bytes below which compressing costs more time than the room is worth."""
 SHORT = 8192
 """Bytes up to which a small window does: getting a large one ready takes six times as long as a text of 1 KB."""
-LARGEST = 1 << 28
-"""Bytes that a row may unfold to: a forged one must not fill the memory."""
+LARGEST = 1 << 27
+"""Bytes that a row, and a value with all that it names, may unfold to: a forged one must not fill the memory."""
+SAMPLE = 16384
+"""Bytes of a large row by which it is told whether compressing helps: with images it does not."""
 
 
 class Cipher(Protocol):
@@ -32,7 +34,7 @@ class Cipher(Protocol):
 def pack(data: bytes, bound: bytes, cipher: Cipher | None = None) -> bytes:
     """The bytes of a row: compressed if that helps, encrypted if there is a cipher, else with a checksum."""
     kind = PLAIN
-    if len(data) >= SQUEEZE_FROM:
+    if len(data) >= SQUEEZE_FROM and (len(data) < 8 * SAMPLE or _helps(data)):
         squeezed = squeeze(data)
         if len(squeezed) < 0.9 * len(data):
             kind, data = SQUEEZED, squeezed
@@ -66,6 +68,11 @@ def row_bytes(value: object) -> bytes:
     if isinstance(value, (bytes, memoryview)):
         return bytes(value)
     raise JournalError(f"the journal is damaged: a row of it holds {str(value)[:40]!r} in the place of bytes")
+
+
+def _helps(data: bytes) -> bool:
+    middle = len(data) // 2
+    return len(squeeze(data[middle : middle + SAMPLE])) < 0.9 * SAMPLE
 
 
 def squeeze(data: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -12,8 +14,8 @@ from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.stores.batches import SEGMENT_BITS, cached_place, segment_place, value_place
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import Decoder, Fetch
-from ragweave.orchestrator.stores.encoding import Digest, written
-from ragweave.orchestrator.stores.packing import Cipher, unpack
+from ragweave.orchestrator.stores.encoding import Digest, blob_hash, written
+from ragweave.orchestrator.stores.packing import Cipher, row_bytes, unpack
 from ragweave.orchestrator.stores.workers import surely_dead
 
 _RECORD = (
@@ -43,8 +45,11 @@ def crashed(cursor: Cursor, owner: str, active: set[str]) -> list[RunRecord]:
     return found
 
 
-def events(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -> list[Event]:
-    """The journal of a run. Raises JournalError for a damaged one."""
+def events(
+    cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None, blobs: set[bytes] | None = None
+) -> list[Event]:
+    """The journal of a run; hashes of the bytes that its values name are added to `blobs`. Raises JournalError for a
+    damaged one."""
     found = cursor.rows("SELECT id, tenant, head FROM runs WHERE run = ?", run_id)
     if not found:
         return []
@@ -54,9 +59,12 @@ def events(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -
     if [number for number, _ in rows] != list(range(first, first + head)):
         raise JournalError(f"the journal of run {run_id!r} is damaged: {head - len(rows)} of its {head} parts are gone")
     decoder = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}")
-    return decoder.events(
+    read = decoder.events(
         line for number, body in rows for line in _text(body, segment_place(number), cipher).split("\n")
     )
+    if blobs is not None:
+        blobs |= decoder.blobs
+    return read
 
 
 def bundle(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -> str:
@@ -83,6 +91,24 @@ def cached(cursor: Cursor, tenant: str, key: str, digest: Digest, cipher: Cipher
     number, body = found[0]
     decoder = Decoder(_fetch(cursor, number, cipher), digest, "the cache")
     return decoder.events([_text(body, cached_place(number, key), cipher)])[0].data
+
+
+def blob(cursor: Cursor, sha256: str, tenant: str, digest: Digest, cipher: Cipher | None) -> bytes | None:
+    """The bytes of an image, a sound or a file that a run of this tenant names; None if none does."""
+    if re.fullmatch("[0-9a-f]{64}", sha256) is None:
+        return None
+    name = blob_hash(digest, sha256)
+    found = cursor.rows(
+        "SELECT s.tenant, s.body FROM stored s JOIN tenants t ON t.id = s.tenant WHERE t.name = ? AND s.hash = ?",
+        tenant, name,
+    )  # fmt: skip
+    if not found:
+        return None
+    number, body = found[0]
+    data = unpack(row_bytes(body), value_place(number, name), cipher)
+    if data[:1] != b"B" or hashlib.sha256(data[1:]).hexdigest() != sha256:
+        raise JournalError(f"the journal is damaged: the bytes of the blob {sha256[:12]} are not what they were")
+    return data[1:]
 
 
 def _text(body: bytes, place: bytes, cipher: Cipher | None) -> str:

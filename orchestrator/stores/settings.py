@@ -55,8 +55,8 @@ class DurableSettings(StoreSettings):
     )
     encrypt: SecretStr = Field(
         SecretStr(""),
-        description="A key, such as ${env:RAGWEAVE_KEY}: 32 random bytes in hexadecimal or base64. What is kept can then "
-        "be read only with it.",
+        description="A key, such as ${env:RAGWEAVE_KEY}: 32 random bytes in hexadecimal or base64. What is kept can "
+        "then be read only with it.",
     )
 
     def _cipher(self) -> Cipher | None:

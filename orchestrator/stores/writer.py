@@ -313,7 +313,8 @@ def _anew(changes: Sequence[Change]) -> list[Change]:
             encoder = change.encoder if isinstance(change, Keep) else change.run.encoder
             if change.line.trusting != encoder.distrusted:
                 mine = fresh.setdefault(encoder, encoder.anew())
-                line = mine.line(change.record)
+                blobs = change.blobs if isinstance(change, Keep) else change.run.blobs
+                line = mine.line(change.record, blobs)
                 mine.trust(line)
                 change = change._replace(line=line)
         anew.append(change)
