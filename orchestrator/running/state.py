@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import Any, overload
 
 ORIGINS = ("user", "system", "retrieved", "tool", "memory", "model")
@@ -36,14 +36,25 @@ class Write:
 
 
 class Changed(Write):
-    """The write that a fork puts in the place of others: a state that still has one of those loses it where they
-    meet."""
+    """The write that a fork puts in the place of others: where it meets one of those, only it counts; where it meets
+    the write of an earlier fork in the place of the same, only the later one does."""
 
-    __slots__ = ("replaces",)
+    __slots__ = ("number", "replaces")
 
     def __init__(self, value: Any, node: int, origin: int, replaces: tuple[Write, ...]) -> None:
         super().__init__(value, node, origin)
         self.replaces = replaces
+        self.number = next(_changes)
+
+    def over(self, other: Write) -> bool:
+        """True if this one counts and the other does not."""
+        if not isinstance(other, Changed):
+            return any(other is old for old in self.replaces)
+        shared = other.node == self.node or any(old is one for old in self.replaces for one in other.replaces)
+        return self.number > other.number and (shared or any(other is old for old in self.replaces))
+
+
+_changes = count()
 
 
 class Log(Sequence[Any]):
@@ -186,7 +197,7 @@ def changed(entry: Entry | None, value: Any, node: int, origin: int) -> Entry:
     if isinstance(entry, Log):
         return Log(list(value), None, origin)
     if entry is None:
-        return Write(value, 0, origin)
+        return Changed(value, 0, origin, ())
     before = entry if isinstance(entry, tuple) else (entry,)
     older = [other for write in before if isinstance(write, Changed) for other in write.replaces]
     return Changed(value, before[0].node if len(before) == 1 else node, origin, (*before, *older))
@@ -225,7 +236,7 @@ def _newest(entries: Iterable[Entry], reach: Sequence[int]) -> Entry:
                 writes.append(write)
                 mask |= 1 << write.node
     kept = [write for write in writes if not reach[write.node] & mask]
-    replaced = {id(old) for write in writes if isinstance(write, Changed) for old in write.replaces}
-    if replaced:
-        kept = [write for write in kept if id(write) not in replaced]
+    changes = [write for write in writes if isinstance(write, Changed)]
+    if changes:
+        kept = [write for write in kept if not any(change.over(write) for change in changes)]
     return kept[0] if len(kept) == 1 else tuple(kept)

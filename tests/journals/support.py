@@ -45,7 +45,7 @@ class Played:
 
     async def fork(self, run_id: str, at: str, given: Mapping[str, Any] | None = None) -> tuple[Result, dict[str, Any]]:
         """Fork it at a call; the result, and what the calls that were made saw."""
-        reused: Any = {path: () for path in self.reused(at)}
+        reused: Any = dict.fromkeys(self.reused(at), ())
         actors = Actors(self.sketch, self.script, self.random, reused)
         STAGE.set(actors)
         return await self.graph.afork(run_id, at, given), actors.seen
