@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragweave.cli.answers import write_outputs
-from ragweave.cli.asking import Asked, Whose, inputs_of, prepare, turn
+from ragweave.cli.asking import Asked, Whose, inputs_of, prepare, shown, to_its_end, turn
 from ragweave.cli.documents import open_docs
 from ragweave.cli.failures import status_of
 from ragweave.cli.graphs import open_graph
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
-from ragweave.cli.terminal import is_terminal, note, say
+from ragweave.cli.terminal import is_terminal, note, one_line, say
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
@@ -59,6 +59,8 @@ def chat(asked: Chat) -> int:
     with unwinding(), asyncio.Runner() as runner:
         runner.run(graph.__aenter__())
         try:
+            if asked.thread:
+                _go_on(runner, graph, asked, folders)
             thread = _talk(runner, graph, asked, folders, thread, is_person=is_person)
         finally:
             runner.run(graph.__aexit__(None, None, None))
@@ -85,6 +87,35 @@ def _opened(asked: Chat) -> tuple[Graph, Sequence[Path], str]:
     inputs_of(graph, Asked("", asked.inputs), f"ragweave chat {asked.graph}")
     folders = prepare(graph, asked.graph, agreed=asked.yes)
     return graph, folders, f"ragweave chat {shlex.quote(str(asked.graph))}"
+
+
+def _go_on(runner: asyncio.Runner, graph: Graph, asked: Chat, folders: Sequence[Path]) -> None:
+    """Give the answers that the conversation is still owed: those of runs whose process was killed."""
+    from ragweave.orchestrator.errors import RagweaveError
+
+    for run_id, question in runner.run(_owed(graph, asked)):
+        note(f"going on with what was broken off{': ' + one_line(question) if question else ''}")
+        live = LiveText() if is_terminal(sys.stdout) else None
+        graph.resources.notice = live.notice if live is not None else note
+        try:
+            result = runner.run(to_its_end(graph, shown(graph, graph.stream_resume(run_id), live), live))
+        except RagweaveError as error:
+            status_of(error)
+            continue
+        if result is not None:
+            write_outputs(result.outputs, folders, already=live is not None)
+            say()
+
+
+async def _owed(graph: Graph, asked: Chat) -> list[tuple[str, str]]:
+    """The runs of the conversation that were broken off, each with its question."""
+    found = []
+    for record in await graph.store.crashed():
+        if (record.thread_id, record.user, record.graph) == (asked.thread, asked.user, graph.name):
+            events = await graph.store.events(record.run_id)
+            inputs = events[0].data.get("inputs", {}) if events else {}
+            found.append((record.run_id, str(inputs.get("question", ""))))
+    return found
 
 
 def _talk(
