@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.errors import Problem
-from ragweave.orchestrator.interop import adopted, kind_of, node_of
+from ragweave.orchestrator.interop import adopted, kind_of
 from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, shape_of
+from ragweave.orchestrator.language.given import implementation, type_name
 from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies, seconds
 from ragweave.orchestrator.language.policytext import read_policies
@@ -17,7 +18,7 @@ from ragweave.orchestrator.language.report import Report, path, shown, surely
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.language.yamltext import read
 from ragweave.orchestrator.naming import ResourceSpec
-from ragweave.orchestrator.node import RESERVED, Node
+from ragweave.orchestrator.node import RESERVED
 
 __all__ = ["GRAPH_KEYS", "LATER", "SCHEMA", "SECTIONS", "edges_are_sound", "load_data", "load_text", "shape_of"]
 
@@ -216,9 +217,9 @@ def _resource(report: Report, section: str, name: str, entry: Any, place: Place)
     own = getattr(entry, "kind", None) or kind_of(entry)
     if own in (*SECTIONS, "stores") and own != section:
         wanted = f"one of the {section}"
-        report.wrong_kind(place, wanted, entry, f"{_type_name(entry)} is one of the {own}")
+        report.wrong_kind(place, wanted, entry, f"{type_name(entry)} is one of the {own}")
     elif own == section:  # a Resource that was made in Python
-        declared[section, name] = ResourceSpec(section, name, _type_name(entry), folder=folder, implementation=entry)
+        declared[section, name] = ResourceSpec(section, name, type_name(entry), folder=folder, implementation=entry)
     elif not isinstance(entry, Mapping):
         hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: …}"
         report.wrong_kind(place, "a map", entry, hint)
@@ -229,13 +230,13 @@ def _resource(report: Report, section: str, name: str, entry: Any, place: Place)
         settings = {str(key): value for key, value in entry.items() if key != "type"}
         if "type" not in entry and section == "prompts":
             kind = "template"
-        implementation = None
+        given = None
         if getattr(kind, "kind", None) == section:
-            kind, implementation = _type_name(kind), kind
+            kind, given = type_name(kind), kind
         elif not isinstance(kind, str):
             _no_type(report, place, entry)
             kind = ""
-        declared[section, name] = ResourceSpec(section, name, kind, settings, folder, implementation)
+        declared[section, name] = ResourceSpec(section, name, kind, settings, folder, given)
 
 
 def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
@@ -262,17 +263,17 @@ def _nodes(report: Report, data: Mapping[str, Any]) -> bool:
 def _node(report: Report, name: str, entry: Any) -> NodeSpec:
     place: Place = ("nodes", name)
     mark = report.spec.mark(*place)
-    given = _implementation(entry)
+    given = implementation(entry)
     if given is not None:
-        return NodeSpec(name, _type_name(given), implementation=given, mark=mark)
+        return NodeSpec(name, type_name(given), implementation=given, mark=mark)
     if not isinstance(entry, Mapping):
         hint = f"write {{type: {entry}}}" if isinstance(entry, str) else "such as {type: generator, model: chat}"
         report.wrong_kind(place, "a map with a type", entry, hint)
         return NodeSpec(name, "", mark=mark)
     kind = entry.get("type")
-    implementation = _implementation(kind)
-    if implementation is not None:
-        kind = _type_name(implementation)
+    given = implementation(kind)
+    if given is not None:
+        kind = type_name(given)
     elif not isinstance(kind, str):
         _no_type(report, place, entry)
         kind = ""
@@ -287,7 +288,7 @@ def _node(report: Report, name: str, entry: Any) -> NodeSpec:
         else:
             settings[str(key)] = value
     read = read_policies(report, policies, place) if policies else NO_POLICIES
-    return NodeSpec(name, kind, settings, read, implementation, mark=mark)
+    return NodeSpec(name, kind, settings, read, given, mark=mark)
 
 
 def _no_type(report: Report, place: Place, entry: Mapping[str, Any]) -> None:
@@ -307,21 +308,3 @@ def _not_an_id(report: Report, place: Place, name: str) -> None:
     better = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()).strip("_")
     hint = f", such as {better!r}" if name.isascii() and is_id(better) else ""
     report.key(place, "RW109", f"{path(place)}: a name is of a-z, 0-9 and _, and starts with a letter{hint}")
-
-
-def _implementation(thing: Any) -> Any | None:
-    """The function, Node class or Node that was given in Python; of a Graph, the node that runs it, of a Runnable of
-    LangChain, the class of one. None for others."""
-    if isinstance(thing, (str, Mapping)):
-        return None
-    made = getattr(thing, "__ragweave_node__", None)
-    if isinstance(made, Node):
-        return made
-    return node_of(thing) or (thing if callable(thing) else None)
-
-
-def _type_name(thing: Any) -> str:
-    made = thing if isinstance(thing, type) else type(thing)
-    if hasattr(made, "type_name"):  # of a node or a resource
-        return str(made.type_name or made.__name__)
-    return getattr(thing, "__name__", type(thing).__name__)

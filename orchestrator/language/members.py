@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode, Member
 from ragweave.orchestrator.checking.closed import values_of
 from ragweave.orchestrator.errors import GraphError, RagweaveError
+from ragweave.orchestrator.language.given import implementation
 from ragweave.orchestrator.language.keys import is_id
 from ragweave.orchestrator.language.policies import InterruptPolicy, NodePolicies
 from ragweave.orchestrator.language.policytext import read_policies
 from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.report import path
 from ragweave.orchestrator.language.settings import Builder, used_resources
-from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
+from ragweave.orchestrator.language.spec import NodeSpec, Place
 from ragweave.orchestrator.node import RESERVED, Node, Signature
 from ragweave.orchestrator.types import Type, assignable, list_of
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.running.plan import Plan
 
 INHERITED = ("reads", "writes", "retry", "timeout", "cache")
 """The policies of a node that its fallbacks and its race take over where they do not give their own."""
@@ -116,17 +120,10 @@ def has_effects(node: Node) -> bool:
     """True if a call of this node may have effects; a graph has those of its nodes and of their fallbacks."""
     if not node.nested:
         return node.effects != "none"
-    spec: Spec = node.plan.spec  # type: ignore[attr-defined]
+    inner: Plan = node.plan  # type: ignore[attr-defined]
     return any(
-        (entry.node is not None and has_effects(entry.node))
-        or any(_class_effects(other.get("type")) for other in entry.policies.fallback)
-        for entry in spec.nodes.values()
+        has_effects(member.node) for step in inner.steps if step.bound is not None for member in step.bound.members
     )
-
-
-def _class_effects(kind: Any) -> bool:
-    found = registry.find("nodes", kind) if isinstance(kind, str) else kind
-    return getattr(found, "effects", "none") != "none"
 
 
 def _refuse_on_effects(builder: Builder, node: Node, own: NodePolicies, place: Place) -> None:
@@ -212,13 +209,8 @@ def _other(
             report.key((*place, key), "RW112", f"{path(place)}: {key!r} is not available in this version; delete it")
         elif key != "type":
             settings[str(key)] = value
-    kind, inherited = _kind(builder, first, entry, data, place)
+    node = _made(builder, first, entry, data, settings, place, partial)
     own = read_policies(report, given, place)
-    if kind is None:
-        return None
-    node = builder.build(
-        kind, settings, place, inherited=inherited, beside=MEMBER_KEYS, partial=partial and inherited is not None
-    )
     signature = None if node is None else _signature(builder, node, place)
     if node is None or signature is None:
         return None
@@ -235,6 +227,27 @@ def _other(
     return member
 
 
+def _made(
+    builder: Builder,
+    first: Member,
+    entry: NodeSpec,
+    data: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    place: Place,
+    partial: bool,
+) -> Node | None:
+    """The node of a member; None if a problem was said."""
+    given = implementation(data.get("type"))
+    if isinstance(given, Node):
+        builder.extra(settings, place)
+        return given
+    kind, inherited = _kind(builder, first, entry, data, place)
+    if kind is None:
+        return None
+    partial = partial and inherited is not None
+    return builder.build(kind, settings, place, inherited=inherited, beside=MEMBER_KEYS, partial=partial)
+
+
 def _kind(
     builder: Builder, first: Member, entry: NodeSpec, data: Mapping[str, Any], place: Place
 ) -> tuple[type[Node] | None, Mapping[str, Any] | None]:
@@ -247,8 +260,9 @@ def _kind(
     name = data["type"]
     if isinstance(name, str):
         return builder.find("nodes", name, place), None
-    if callable(name):
-        return builder.class_of(name, (*place, "type")), None
+    given = implementation(name)
+    if given is not None:
+        return builder.class_of(given, (*place, "type")), None
     builder.report.wrong_kind((*place, "type"), "the name of a type", name)
     return None, None
 

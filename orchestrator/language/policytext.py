@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ragweave.orchestrator.language.given import implementation
 from ragweave.orchestrator.language.policies import NodePolicies
 from ragweave.orchestrator.language.report import Report, path
 from ragweave.orchestrator.language.spec import Place
@@ -20,9 +21,11 @@ def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> Node
     given = dict(data)
     for key in MEMBERS:
         value = given.get(key)
-        if isinstance(value, Mapping):
-            given[key] = (value,)
-        elif value is not None and not isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)):
+            given[key] = tuple(_member(one) for one in value)
+        elif isinstance(_member(value), Mapping):
+            given[key] = (_member(value),)
+        elif value is not None:
             report.wrong_kind((*place, key), "other settings, a node with its type, or a list of these", given.pop(key))
     if "cache" in given and not isinstance(given["cache"], Mapping) and given["cache"] is not None:
         given["cache"] = {} if given["cache"] is True else {"ttl": given["cache"]}
@@ -41,6 +44,11 @@ def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> Node
             report_errors(report, error, place, NodePolicies)
             for item in error.errors():
                 given.pop(str(item["loc"][0]), None)
+
+
+def _member(thing: Any) -> Any:
+    """What stands bare in Python, such as a function, as the node of that type."""
+    return thing if implementation(thing) is None else {"type": thing}
 
 
 def _refuse_bools(report: Report, given: dict[str, Any], place: Place) -> None:

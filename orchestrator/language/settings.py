@@ -107,7 +107,7 @@ class Builder:
         place: Place = ("nodes", entry.name)
         implementation = entry.implementation
         if isinstance(implementation, Node):
-            self.extra(entry, place)
+            self.extra(entry.settings, place)
             return type(implementation), implementation
         if implementation is not None:
             kind = self.class_of(implementation, place)
@@ -117,9 +117,9 @@ class Builder:
             return None, None
         return kind, None if kind is None else self.build(kind, entry.settings, place)
 
-    def extra(self, entry: NodeSpec, place: Place) -> None:
+    def extra(self, settings: Iterable[str], place: Place) -> None:
         """A Node given in Python has its settings already."""
-        for name in entry.settings:
+        for name in settings:
             message = f"{path(place)}: setting {name!r} stands beside a Node, which has its settings; give its class"
             self.report.key((*place, name), "RW103", message)
 

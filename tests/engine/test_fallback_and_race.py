@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.errors import NodeError, RunError
+from ragweave.orchestrator.errors import GraphError, NodeError, RunError
 from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.values import Ask, Failure
 from tests.engine.steps import N, R, ask, build, events, finished, idle, routes
@@ -47,6 +47,45 @@ async def test_a_fallback_is_the_same_node_with_other_settings() -> None:
     graph = say(broken=True, fallback=[{"text": "second"}, {"text": "third", "broken": False}])
     assert (await graph.arun())["r"] == "third"
     assert CALLS == ["a#1", "a#1/1", "a#1/2"]
+
+
+@pytest.mark.parametrize("policy", ["fallback", "race"])
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one], lambda one: {"type": one}])
+async def test_what_may_be_a_node_in_python_may_be_a_fallback_or_race_as_it_is(
+    policy: str, wrap: Callable[[Any], Any]
+) -> None:
+    async def function() -> R:
+        return {"r": "function"}
+
+    inner = build({"a": Say(text="inner")}, "start -> a -> end", inputs={}, outputs=["r"])
+    for given, expected in ((function, "function"), (Say(text="node"), "node"), (inner, "inner")):
+        assert (await say(broken=True, **{policy: wrap(given)}).arun())["r"] == expected
+
+
+async def test_what_stands_bare_may_be_mixed_with_settings() -> None:
+    async def last() -> R:
+        return {"r": "function"}
+
+    graph = say(broken=True, fallback=[{"text": "second"}, Say(text="third", broken=True), last])
+    assert (await graph.arun())["r"] == "function"
+    assert CALLS == ["a#1", "a#1/1", "a#1/2"]
+
+
+def test_settings_beside_a_node_and_words_in_place_of_one_are_refused() -> None:
+    with pytest.raises(GraphError, match="setting 'text' stands beside a Node, which has its settings"):
+        say(fallback={"type": Say(), "text": "b"})
+    with pytest.raises(GraphError, match="fallback: expected other settings, a node with its type, or a list of these"):
+        say(fallback="reply")
+
+
+def test_a_graph_whose_fallback_has_effects_is_not_raced() -> None:
+    class Pay(Say):
+        effects = "external"
+
+    inner = build({"a": {"type": Say, "fallback": Pay()}}, "start -> a -> end", inputs={}, outputs=["r"])
+    outer = build({"a": {"type": Say, "fallback": inner}}, "start -> a -> end", inputs={}, outputs=["r"])
+    with pytest.raises(GraphError, match="a node with effects cannot race"):
+        say(race=outer)
 
 
 async def test_a_fallback_inherits_retry_and_is_reached_after_the_last_attempt() -> None:

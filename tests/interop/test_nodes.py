@@ -285,8 +285,9 @@ def test_a_runnable_can_be_a_fallback() -> None:
     def fail(text: str) -> int:
         raise ValueError(text)
 
-    node = {"type": RunnableLambda(fail), "fallback": {"type": runnable_node(RunnableLambda(length))}}
-    assert alone(node, ["output"], input="str").run(input="four")["output"] == 4
+    for other in (RunnableLambda(length), {"type": RunnableLambda(length)}, [RunnableLambda(length)]):
+        node = {"type": RunnableLambda(fail), "fallback": other}
+        assert alone(node, ["output"], input="str").run(input="four")["output"] == 4
 
 
 PLUGIN = """
