@@ -9,8 +9,8 @@ CODES = (
         "RW123",
         "the node has no such key",
         "reads and writes rename what a node reads and writes: on the left the node's own name, on the right the "
-        "key of the state. map.as is a parameter of the node, too. `ragweave nodes TYPE` lists what a type reads "
-        "and writes.",
+        "key of the state. map.as is a parameter of the node, too; interrupt.edit are keys that it reads. "
+        "`ragweave nodes TYPE` lists what a type reads and writes.",
         """\
 nodes:
   greet: {type: reply, text: Hello., writes: {anwser: answer}}
@@ -25,7 +25,7 @@ nodes:
         "policies that do not go together",
         "race does not go with fallback. A node with effects is neither cached nor raced, and retried only if it "
         "is idempotent: else a payment could be made twice. Inside fallback and race there is no fallback, race, "
-        "map or on_error: these belong on the node itself. defaults are retry, timeout and cache.",
+        "map, interrupt or on_error: these belong on the node itself. defaults are retry, timeout and cache.",
         """\
 nodes:
   greet:
