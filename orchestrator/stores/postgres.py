@@ -45,6 +45,11 @@ _SHARED = f"SELECT {_PATH}, pg_advisory_xact_lock_shared($2), pg_current_xact_id
 _ALONE = f"SELECT {_PATH}, pg_advisory_xact_lock($2), pg_current_xact_id()::text, {_CLOCK}"
 _LOOK = f"SELECT {_PATH}, {_CLOCK}"
 _OUTCOME = "SELECT pg_xact_status($1::text::xid8)"
+# Not by to_regclass, which remembers what it has once not found, even where one has waited for it to be made.
+_MADE = (
+    "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE n.nspname = $1 AND c.relname = 'versions')"
+)
 _VERSION = "SELECT coalesce(max(version), 0) FROM versions"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
@@ -225,7 +230,7 @@ class PostgresDatabase:
 
     async def _version(self, connection: Any) -> int:
         """Of the tables as they are; 0 if there are none. Raises JournalError for one that is too new."""
-        if await connection.fetchval("SELECT to_regclass($1)", f'"{self.schema}".versions') is None:
+        if not await connection.fetchval(_MADE, self.schema):
             return 0
         async with connection.transaction():
             await connection.execute("SELECT set_config('search_path', $1, true)", self._path)

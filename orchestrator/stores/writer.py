@@ -107,12 +107,14 @@ class Writer:
 
     def close(self) -> None:
         """Commit what is there, and end the thread."""
-        with self._starting:
+        with (
+            self._starting
+        ):  # until it has ended: who uses the store nevertheless must not start a second one beside it
             thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            self._hurry.set()
-            thread.join()
+            if thread is not None:
+                self._queue.put(None)
+                self._hurry.set()
+                thread.join()
 
     def _start(self) -> None:
         with self._starting:
