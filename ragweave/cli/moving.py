@@ -77,7 +77,7 @@ async def _say_if_none(store: Store, trials: Sequence[Trial], name: str, asked: 
         return
     waiting = Counter(record.graph for record in await store.runs() if record.status != "done")
     others = ", ".join(f"{plural(count, 'run')} of {other!r}" for other, count in waiting.items() if other != name)
-    note(f"no run of {name!r} waits" + (f"; there are {others}: name their file, --graph OLD" if others else ""))
+    note(f"no run of {name!r} waits" + (f"; what waits: {others}; name their file with --graph" if others else ""))
 
 
 def _write(trials: Sequence[Trial], asked: Moving) -> None:
