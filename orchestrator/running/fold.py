@@ -12,11 +12,15 @@ from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, asking, belongs, call_path
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
+from ragweave.orchestrator.running.shapes import check_shape
 from ragweave.orchestrator.running.state import Log, State, changed
 from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_values, typed_writes
 from ragweave.orchestrator.running.walker import USER, first_state, written
 from ragweave.orchestrator.stores.waiting import typed_ask
 from ragweave.orchestrator.values import Usage
+
+_UNFIT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+"""What events of a right shape raise that never came from this graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Snapshot:
     asks: Mapping[str, Any] = field(default_factory=dict)
     """By call path, the Asks that nobody has answered."""
     answers: Mapping[str, list[Any]] = field(default_factory=dict)
+    approvals: Mapping[str, list[Any]] = field(default_factory=dict)
+    """By call path, the answers to what `interrupt` asked."""
     effects: Mapping[str, Any] = field(default_factory=dict)
     """By call path of an effect that has started: its writes, or None while its outcome is not known."""
     usage: Usage = NO_USAGE
@@ -66,12 +72,18 @@ def fold_all(plan: Plan, events: Iterable[Event], *, live: bool = True) -> Snaps
     """
     snapshot = Snapshot(plan)
     for event in events:
-        snapshot = fold(snapshot, event if live else restored(snapshot, event))
+        try:
+            snapshot = fold(snapshot, event if live else restored(snapshot, event))
+        except _UNFIT as error:
+            raise JournalError(
+                f"the journal does not fit the graph at {event.path or event.kind!r}: {type(error).__name__}: {error}"
+            ) from error
     return snapshot
 
 
 def restored(snapshot: Snapshot, event: Event) -> Event:
     """An event that was read from a store, with the types that the graph declares. Raises JournalError."""
+    check_shape(event)
     data = _restored(snapshot, event)
     if data is event.data:
         return event
@@ -128,8 +140,10 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if kind == "answered":
         path = event.data["path"]
         asks = {other: ask for other, ask in snapshot.asks.items() if other != path}
-        given = [*snapshot.answers.get(path, []), event.data["answer"]]
-        return replace(snapshot, asks=asks, answers={**snapshot.answers, path: given})
+        kind = "approvals" if path in snapshot.asks and snapshot.asks[path].approval else "answers"
+        before: Mapping[str, list[Any]] = getattr(snapshot, kind)
+        given = {**before, path: [*before.get(path, []), event.data["answer"]]}
+        return replace(snapshot, asks=asks, **{kind: given})
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
     if kind == "forked":
@@ -171,6 +185,7 @@ def _nested(snapshot: Snapshot, event: Event) -> Snapshot:
         items=_without(snapshot.items, name),
         asks=_without(snapshot.asks, name),
         answers=_without(snapshot.answers, name),
+        approvals=_without(snapshot.approvals, name),
     )
 
 

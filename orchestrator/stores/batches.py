@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Record
 from ragweave.orchestrator.stores import Durability, RunRecord, Status
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, Line, Piece
-from ragweave.orchestrator.stores.packing import Cipher, pack, unpack
+from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
 
 SEGMENT_BITS = 24
 """A run has room for so many bits of segments."""
@@ -199,7 +200,7 @@ class Batch:
         for (body,) in self._cursor.rows(
             "DELETE FROM cached WHERE tenant = ? AND key = ? RETURNING body", tenant, change.key
         ):
-            self._refs.subtract((tenant, ref) for ref in line_refs(unpack(bytes(body), place, self._cipher)))
+            self._refs.subtract((tenant, ref) for ref in row_refs(body, place, self._cipher))
         new = self._cursor.run(
             "INSERT INTO cached (tenant, key, run, expires, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
             tenant, change.key, change.run_id, now + change.ttl, pack(change.line.text.encode(), place, self._cipher),
@@ -237,6 +238,15 @@ def line_refs(text: str | bytes) -> list[bytes]:
     """The stored values that the data of an event's line name. Raises ValueError for what is no line."""
     line: Any = json.loads(text)
     return [ref for slot in line[9].values() for ref in refs_of(slot)]
+
+
+def row_refs(body: object, place: bytes, cipher: Cipher | None) -> list[bytes]:
+    """The stored values that a row of lines names. A damaged row names none that could be told: what it named stays."""
+    try:
+        text = unpack(row_bytes(body), place, cipher)
+        return [name for line in text.split(b"\n") for name in line_refs(line)]
+    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
+        return []
 
 
 def segment_place(number: int) -> bytes:

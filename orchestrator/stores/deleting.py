@@ -14,14 +14,14 @@ from ragweave.orchestrator.stores.batches import (
     Value,
     cached_place,
     count_refs,
-    line_refs,
+    row_refs,
     segment_place,
     value_place,
 )
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Digest, Encoder
-from ragweave.orchestrator.stores.packing import Cipher, pack, unpack
+from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
 from ragweave.orchestrator.stores.workers import shown, surely_dead
 
 DAY = 86400.0
@@ -93,7 +93,7 @@ def adopt(cursor: Cursor, run_id: str, version: str, bundle: str, digest: Digest
     refs: Counter[Value] = Counter()
     name = None
     if old is not None:
-        refs[tenant, bytes(old)] -= 1
+        refs[tenant, row_bytes(old)] -= 1
     if bundle:
         piece = Encoder(digest).piece(bundle)
         name = piece.hash
@@ -111,12 +111,13 @@ def _remove(cursor: Cursor, runs: Iterable[Sequence[object]], cipher: Cipher | N
     refs: Counter[Value] = Counter()
     for key, run, tenant in runs:
         assert isinstance(key, int)
-        assert isinstance(tenant, int)
         first, last = key << SEGMENT_BITS, (key + 1) << SEGMENT_BITS
         for number, body in cursor.rows("SELECT id, body FROM segments WHERE id >= ? AND id < ?", first, last):
-            refs.subtract((tenant, name) for name in _named(bytes(body), segment_place(number), cipher))
-        for (name,) in cursor.rows("SELECT bundle FROM runs WHERE id = ? AND bundle IS NOT NULL", key):
-            refs[tenant, bytes(name)] -= 1
+            names = row_refs(body, segment_place(number), cipher)
+            refs.subtract((tenant, name) for name in names if isinstance(tenant, int))
+        for (name,) in cursor.rows("SELECT bundle FROM runs WHERE id = ?", key):
+            if isinstance(name, (bytes, memoryview)) and isinstance(tenant, int):
+                refs[tenant, bytes(name)] -= 1
         cursor.run("DELETE FROM segments WHERE id >= ? AND id < ?", first, last)
         cursor.run("DELETE FROM runs WHERE id = ?", key)
         cached += _uncache(cursor, "run = ?", [run], cipher)
@@ -129,19 +130,11 @@ def _uncache(cursor: Cursor, where: str, values: Sequence[object], cipher: Ciphe
     refs: Counter[Value] = Counter()
     rows = cursor.rows(f"SELECT tenant, key, body FROM cached WHERE {where}", *values)
     for tenant, key, body in rows:
-        refs.subtract((tenant, name) for name in _named(bytes(body), cached_place(tenant, key), cipher))
+        names = row_refs(body, cached_place(tenant, key), cipher)
+        refs.subtract((tenant, name) for name in names if isinstance(tenant, int))
     count_refs(cursor, refs)
     cursor.run(f"DELETE FROM cached WHERE {where}", *values)
     return len(rows)
-
-
-def _named(body: bytes, place: bytes, cipher: Cipher | None) -> list[bytes]:
-    """The values that a row names. A damaged row names none that could be told: what it named stays."""
-    try:
-        text = unpack(body, place, cipher)
-        return [name for line in text.split(b"\n") for name in line_refs(line)]
-    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
-        return []
 
 
 def _sweep(cursor: Cursor, cipher: Cipher | None) -> int:
@@ -150,16 +143,17 @@ def _sweep(cursor: Cursor, cipher: Cipher | None) -> int:
     while unused := cursor.rows("SELECT id, tenant, hash, body FROM stored WHERE refs <= 0"):
         refs: Counter[Value] = Counter()
         for _, tenant, name, body in unused:
-            refs.subtract((tenant, part) for part in _parts(bytes(body), value_place(tenant, bytes(name)), cipher))
+            parts = _parts(body, tenant, name, cipher)
+            refs.subtract((tenant, part) for part in parts)
         cursor.many("DELETE FROM stored WHERE id = ?", [(number,) for number, *_ in unused])
         count_refs(cursor, refs)
         count += len(unused)
     return count
 
 
-def _parts(body: bytes, place: bytes, cipher: Cipher | None) -> list[bytes]:
+def _parts(body: object, tenant: int, name: object, cipher: Cipher | None) -> list[bytes]:
     try:
-        text = unpack(body, place, cipher)
+        text = unpack(row_bytes(body), value_place(tenant, row_bytes(name)), cipher)
         return refs_of(json.loads(text[1:])) if text[:1] == b"S" else []
     except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
         return []

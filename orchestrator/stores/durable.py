@@ -272,7 +272,7 @@ class DurableStore:
     def _look(self, function: Callable[[Cursor], Any]) -> Any:
         if not self.database.exists():
             return None
-        with self.database.reading() as cursor:
+        with self.database.reading() as cursor, reading.distrusting(self.database.shown):
             self._admitted = self._admitted or admit(cursor, self._cipher, self.database.shown)
             return function(cursor)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event
-from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.stores import RunRecord, Status
 from ragweave.orchestrator.stores.batches import SEGMENT_BITS, cached_place, segment_place, value_place
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import Decoder, Fetch
@@ -23,6 +24,19 @@ _RECORD = (
     "FROM runs r JOIN tenants t ON t.id = r.tenant"
 )
 _AT_ONCE = 200
+_WRONG = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+
+
+@contextlib.contextmanager
+def distrusting(shown: str) -> Iterator[None]:
+    """Inside, what rows of the wrong types raise is a JournalError."""
+    try:
+        yield
+    except _WRONG as error:
+        raise JournalError(
+            f"the journal in {shown!r} is damaged: {type(error).__name__}: {error}",
+            hint="restore it from a copy, or delete the run",
+        ) from error
 
 
 def records(cursor: Cursor, where: str, values: Sequence[Any], limit: int | None = None) -> list[RunRecord]:
@@ -30,7 +44,16 @@ def records(cursor: Cursor, where: str, values: Sequence[Any], limit: int | None
     sql = f"{_RECORD} WHERE {where} ORDER BY r.id"
     newest = () if limit is None else cursor.rows(f"{sql} DESC LIMIT ?", *values, limit)
     rows = cursor.rows(sql, *values) if limit is None else reversed(newest)
-    return [RunRecord(*row) for row in rows]
+    return [_record(row) for row in rows]
+
+
+def _record(row: Sequence[Any]) -> RunRecord:
+    *texts, begun, changed = row
+    if not all(isinstance(text, str) for text in texts) or texts[3] not in get_args(Status):
+        raise JournalError(f"the journal is damaged: what it says of run {str(row[0])[:40]!r} is no record of a run")
+    if not isinstance(begun, float) or not isinstance(changed, float):
+        raise JournalError(f"the journal is damaged: the times of run {row[0]!r} are none")
+    return RunRecord(*texts, begun, changed)
 
 
 def crashed(cursor: Cursor, owner: str, active: set[str]) -> list[RunRecord]:
@@ -54,9 +77,11 @@ def events(
     if not found:
         return []
     key, tenant, head = found[0]
+    if not isinstance(head, int) or not 0 <= head < 1 << SEGMENT_BITS:
+        raise JournalError(f"the journal of run {run_id!r} is damaged: it cannot have {str(head)[:40]!r} parts")
     first = key << SEGMENT_BITS
     rows = cursor.rows("SELECT id, body FROM segments WHERE id >= ? AND id < ? ORDER BY id", first, first + head)
-    if [number for number, _ in rows] != list(range(first, first + head)):
+    if [number for number, _ in rows] != list(range(first, first + len(rows))) or len(rows) != head:
         raise JournalError(f"the journal of run {run_id!r} is damaged: {head - len(rows)} of its {head} parts are gone")
     decoder = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}")
     read = decoder.events(
@@ -73,7 +98,7 @@ def bundle(cursor: Cursor, run_id: str, digest: Digest, cipher: Cipher | None) -
     if not found or found[0][1] is None:
         return ""
     tenant, name = found[0]
-    text = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}").value(f'"{written(bytes(name))}"')
+    text = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}").value(f'"{written(row_bytes(name))}"')
     if not isinstance(text, str):
         raise JournalError(f"the journal of run {run_id!r} is damaged: its graph is no text")
     return text
@@ -113,7 +138,7 @@ def blob(cursor: Cursor, sha256: str, tenant: str, digest: Digest, cipher: Ciphe
 
 def _text(body: bytes, place: bytes, cipher: Cipher | None) -> str:
     try:
-        return unpack(bytes(body), place, cipher).decode()
+        return unpack(row_bytes(body), place, cipher).decode()
     except UnicodeDecodeError as error:
         raise JournalError(f"the journal is damaged: {error}") from None
 
@@ -126,7 +151,7 @@ def _fetch(cursor: Cursor, tenant: int, cipher: Cipher | None) -> Fetch:
             marks = ", ".join("?" * len(part))
             sql = f"SELECT hash, body FROM stored WHERE tenant = ? AND hash IN ({marks})"
             for name, body in cursor.rows(sql, tenant, *part):
-                found[bytes(name)] = unpack(bytes(body), value_place(tenant, bytes(name)), cipher)
+                found[bytes(name)] = unpack(row_bytes(body), value_place(tenant, bytes(name)), cipher)
         return found
 
     return fetch

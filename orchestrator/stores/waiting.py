@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, belongs
+from ragweave.orchestrator.running.shapes import check_shape
 from ragweave.orchestrator.stores import Status, Store
 from ragweave.orchestrator.values import Ask
 
@@ -34,6 +35,8 @@ class Waiting(NamedTuple):
     """JSON schema of the answer."""
     since: float
     """When it was asked, in seconds since 1970."""
+    approval: bool = False
+    """True if it is asked before the call, by `interrupt`."""
     graph: str = ""
     """The graph's name."""
     user: str = ""
@@ -51,7 +54,7 @@ async def waiting(
         run = (record.run_id, record.thread_id)
         whose = (record.graph, record.user, record.tenant)
         for path, ask in open_asks(events).items():
-            found.append(Waiting(*run, path, ask.question, ask.answer_schema, asked[path], *whose))
+            found.append(Waiting(*run, path, ask.question, ask.answer_schema, asked[path], ask.approval, *whose))
     return found
 
 
@@ -76,6 +79,8 @@ def open_asks(events: Iterable[Event]) -> dict[str, Ask]:
     """
     found: dict[str, Any] = {}
     for event in events:
+        if event.kind in ("asked", "answered"):
+            check_shape(event)
         if event.kind == "asked":
             path = event.data.get("path")
             found.pop(path, None)

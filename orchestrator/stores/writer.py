@@ -16,6 +16,7 @@ from ragweave.orchestrator.stores.batches import Append, Batch, Bundles, Change,
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder
 from ragweave.orchestrator.stores.packing import Cipher
+from ragweave.orchestrator.stores.reading import distrusting
 from ragweave.orchestrator.stores.sealing import admit, enter
 
 LINGER = 0.002
@@ -243,7 +244,8 @@ class Writer:
         if call.outside:
             return call.function()
         self._seal()
-        with self.database.writing(safe=call.alone, alone=call.alone) as cursor:
+        writing = self.database.writing(safe=call.alone, alone=call.alone)
+        with writing as cursor, distrusting(self.database.shown):
             self._look(cursor)
             return call.function(cursor)
 
