@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ragweave.orchestrator.localdata import FOLDER, make_folder
+
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
-FOLDER = Path(".ragweave") / "classifiers"
+CLASSIFIERS = Path(FOLDER) / "classifiers"
 KEPT = 16
 """Files that a folder keeps; the oldest give way."""
 
@@ -44,10 +46,7 @@ def save(folder: Path, key: str, arrays: Mapping[str, Array]) -> bool:
 
     temporary = ""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        ignored = folder / ".gitignore"
-        if not ignored.exists():
-            ignored.write_text("*\n", encoding="utf-8")
+        make_folder(folder)
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, **arrays)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ragweave.orchestrator.contracts import Scope
 from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.localdata import make_file
 from ragweave.orchestrator.stores.packing import squeeze, unsqueeze
 
 SPARE = 100
@@ -121,7 +122,7 @@ class Turns:
                 if not write and not self._path.exists():
                     return None
                 try:
-                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    make_file(self._path)
                 except OSError as error:
                     raise self._unusable(error.strerror or str(error)) from None
             with self._explained():

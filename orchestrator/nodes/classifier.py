@@ -161,7 +161,7 @@ class Classifier(Node, type="classifier"):
         return found if found is not None else await asyncio.to_thread(self._train, resources)
 
     def _train(self, resources: Resources) -> Trained:
-        from ragweave.orchestrator.classifying.stored import FOLDER
+        from ragweave.orchestrator.classifying.stored import CLASSIFIERS
         from ragweave.orchestrator.classifying.trained import trained  # it loads numpy, which a check does not need
 
         with _lock:
@@ -171,7 +171,7 @@ class Classifier(Node, type="classifier"):
             examples = self._examples(resources)
             names_only = isinstance(self.labels, list)
             source = self._source(resources, names_only)
-            made = trained(examples, source, self.head, resources.folder / FOLDER, names_only=names_only)
+            made = trained(examples, source, self.head, resources.folder / CLASSIFIERS, names_only=names_only)
             for remark in self._remarks(examples):
                 resources.say(f"classifier: {remark.message}")
             if made.seconds:

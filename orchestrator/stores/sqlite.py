@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.localdata import make_file
 from ragweave.orchestrator.stores.database import MIGRATIONS, Cursor
 
 BUSY = 10.0
@@ -44,7 +45,7 @@ class SqliteDatabase:
         if self._writer is not None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_file(self.path)
         except OSError as error:
             raise self._unusable(error.strerror or str(error)) from None
         with self._explained():

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ragweave.orchestrator.contracts import ChatChunk
 from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.localdata import make_file
 from ragweave.orchestrator.values import ToolCall
 
 
@@ -143,7 +144,7 @@ class FileAnswers:
         self._size, self._ttl, self._clock = size, ttl, clock
         self._lock = threading.Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_file(path)
             self._file = sqlite3.connect(path, timeout=5.0, check_same_thread=False, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise ResourceError(f"the answers cannot be kept in {str(path)!r}: {error}") from None
@@ -151,7 +152,6 @@ class FileAnswers:
             self._file.execute("PRAGMA journal_mode = WAL")
             self._file.execute("PRAGMA synchronous = NORMAL")
             self._file.executescript(_TABLE)
-            path.chmod(0o600)  # what people asked and were told
         except (OSError, sqlite3.Error) as error:
             self._file.close()
             raise ResourceError(

@@ -1,0 +1,31 @@
+"""What graphs write beside themselves: runs, conversations, answers. It is nobody else's business."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+FOLDER = ".ragweave"
+"""What the folder for such things is called."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is not there. One called `.ragweave`, or in such a one, is kept out of version control: what
+    people asked does not belong there, and the rest is made anew. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for own in (folder, *folder.parents):
+        if own.name == FOLDER:
+            with contextlib.suppress(OSError):  # whoever cannot write there did not make the folder either
+                if not (own / ".gitignore").exists():
+                    (own / ".gitignore").write_text("*\n", encoding="utf-8")
+            return
+
+
+def make_file(path: Path) -> None:
+    """Make an empty file for its owner alone, and its folder; a file that is there stays as it is. Raises OSError.
+
+    SQLite gives the files that it puts beside a database the mode of the database.
+    """
+    make_folder(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
