@@ -143,10 +143,22 @@ def goal_table(outcomes: Outcomes) -> Table:
     return table
 
 
-def engine_table(outcomes: Outcomes) -> Table:
-    """Every engine side by side."""
+def engine_tables(outcomes: Outcomes) -> Iterator[Table]:
+    """Every engine side by side: runs in memory, and runs that are kept."""
+    for title, part in _parts(outcomes):
+        yield _engine_table(title, part)
+
+
+def _parts(outcomes: Outcomes) -> Iterator[tuple[str, Outcomes]]:
+    for title, durable in (("all engines", False), ("runs that are kept on the disk", True)):
+        part = {name: measured for name, measured in outcomes.items() if SCENARIOS[name].durable is durable}
+        if part:
+            yield title, part
+
+
+def _engine_table(title: str, outcomes: Outcomes) -> Table:
     engines = measured_engines(outcomes)
-    table = _table("all engines", ["", *(TITLES[engine] for engine in engines)])
+    table = _table(title, ["", *(TITLES[engine] for engine in engines)])
     for scenario, group in groupby(rows(outcomes), key=lambda row: row.scenario):
         table.add_row(scenario, style="bold")
         for row in group:
@@ -179,25 +191,29 @@ def problems(outcomes: Outcomes) -> list[str]:
 
 
 def markdown(outcomes: Outcomes, versions: dict[str, str], conditions: str) -> str:
-    """Both tables and how they came about, for the docs."""
-    engines = measured_engines(outcomes)
+    """All tables and how they came about, for the docs."""
     peers = ", ".join(f"{package} {version}" for package, version in sorted(versions.items()))
     goals: list[list[str]] = []
-    values: list[list[str]] = []
     for scenario, group in groupby(rows(outcomes), key=lambda row: row.scenario):
         goals.append([f"**{scenario}**", *[""] * (len(GOAL_HEADS) - 1)])
-        values.append([f"**{scenario}**", *[""] * len(engines)])
-        for row in group:
-            goals.append(goal_cells(row))
-            values.append(engine_cells(row, engines))
+        goals += [goal_cells(row) for row in group]
     return "\n\n".join(
         [
             f"{conditions} {peers}.",
             _markdown_table(GOAL_HEADS, goals),
-            _markdown_table(["", *(TITLES[engine] for engine in engines)], values),
+            *(_markdown_engines(part) for _, part in _parts(outcomes)),
             "\n".join(f"- **{name}**: {SCENARIOS[name].what}" for name in SCENARIOS if name in outcomes),
         ]
     )
+
+
+def _markdown_engines(outcomes: Outcomes) -> str:
+    engines = measured_engines(outcomes)
+    values: list[list[str]] = []
+    for scenario, group in groupby(rows(outcomes), key=lambda row: row.scenario):
+        values.append([f"**{scenario}**", *[""] * len(engines)])
+        values += [engine_cells(row, engines) for row in group]
+    return _markdown_table(["", *(TITLES[engine] for engine in engines)], values)
 
 
 def _markdown_table(heads: list[str], lines: list[list[str]]) -> str:

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 
 import typer
 import venvs
-from report import Outcome, Outcomes, engine_table, goal_table, markdown, missed, problems, write_between_markers
+from report import Outcome, Outcomes, engine_tables, goal_table, markdown, missed, problems, write_between_markers
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from scenarios import ENGINES, SCENARIOS, TITLES
@@ -49,7 +49,7 @@ def plan(scenarios: list[str], engines: list[str], rounds: int, seconds: float) 
     jobs = []
     for number in range(rounds):
         for name in scenarios:
-            taking_part = [engine for engine in engines if engine in (SCENARIOS[name].engines or ENGINES)]
+            taking_part = [engine for engine in engines if engine in SCENARIOS[name].engines]
             shift = number % max(1, len(taking_part))
             jobs += [Job(name, engine, seconds) for engine in taking_part[shift:] + taking_part[:shift]]
     return jobs
@@ -159,7 +159,8 @@ def main(
     sentence = conditions(rounds, load)
     if outcomes:
         save(outcomes, sentence, time.perf_counter() - begin)
-        console.print(engine_table(outcomes))
+        for table in engine_tables(outcomes):
+            console.print(table)
         console.print(goal_table(outcomes))
     for line in problems(outcomes):
         console.print(f"[red]error[/] {line}", highlight=False)

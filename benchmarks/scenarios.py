@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ENGINES = ("ragweave", "plain_asyncio", "burr", "pydantic_graph", "haystack", "langgraph", "llama_workflows")
+EVERYWHERE = ("ragweave", "plain_asyncio", "burr", "pydantic_graph", "haystack", "langgraph", "llama_workflows")
+#: The same engine in another documented way, where that changes much.
+ENGINES = (*EVERYWHERE, "langgraph_delta")
 
 #: Engine -> the name shown in tables.
 TITLES = {
@@ -19,6 +21,7 @@ TITLES = {
     "haystack": "Haystack",
     "langgraph": "LangGraph",
     "llama_workflows": "LlamaIndex",
+    "langgraph_delta": "LangGraph Δ",
 }
 
 #: The engines that ragweave is compared with; plain asyncio is no engine but the lower limit.
@@ -44,8 +47,10 @@ class Scenario:
     name: str
     what: str
     measures: tuple[Measure, ...]
-    #: Engines that take part; None for all.
-    engines: tuple[str, ...] | None = None
+    #: Engines that take part.
+    engines: tuple[str, ...] = EVERYWHERE
+    #: Whether it is about runs that are kept on the disk: they have a table of their own.
+    durable: bool = False
 
 
 def _cpu_and_wall(unit: str, scale: float, goal: float | None = None) -> tuple[Measure, Measure]:
@@ -119,6 +124,62 @@ _ALL = (
         "a fresh process from start to the answer of a two-node graph (ragweave loads it from YAML), against one "
         "that does `import asyncio`",
         _against_asyncio(4),
+    ),
+    Scenario(
+        "conversation",
+        "200 turns on one thread, 1 KB of question and 1 KB of answer each (real English: the cookbook's recipes), and "
+        "all earlier turns in every one; in ragweave `recall -> reply -> remember` with a window that drops nothing, "
+        "elsewhere one node, as state is the memory there. Bytes are those of all databases when they are closed; "
+        "growth is the CPU of the last 20 turns over that of turns 2 to 21; loaded are all messages and the newest "
+        "run or state, by a fresh process that has imported everything, opened the files, and asked for another "
+        "conversation, which never took place",
+        (
+            Measure("kept", "kept MB", 1e-6, 1),
+            Measure("written", "written MB", 1e-6),
+            Measure("cpu", "CPU ms/turn", 1e3),
+            Measure("growth", "CPU, last 20 / first 20", goal=1.2),
+            Measure("load", "loaded in ms", 1e3, 5),
+            Measure("load_cpu", "CPU ms to load", 1e3),
+        ),
+        engines=("ragweave", "burr", "langgraph", "langgraph_delta"),
+        durable=True,
+    ),
+    Scenario(
+        "carry",
+        "a chain of 20 nodes, and beside them a text of 1 MB that hardly compresses and that no node touches, given "
+        "back in the end; a run's share of three with texts of their own. Written is what the process gave to the "
+        "system to write, until its files are closed",
+        (
+            Measure("written", "written MB", 1e-6, 2.2),
+            Measure("kept", "kept MB", 1e-6),
+            Measure("cpu", "CPU ms", 1e3),
+        ),
+        engines=("ragweave", "burr", "langgraph"),
+        durable=True,
+    ),
+    Scenario(
+        "durable",
+        "100 runs at once of 20 no-op nodes each, every commit waiting for the disk (SQLite, synchronous=FULL). "
+        "Commits are counted by SQLite; ragweave's bursts take turns with those of a program that only makes as many "
+        "of them, for 2,000 rows",
+        (
+            Measure("ratio", "wall × asyncio with as many commits", goal=5),
+            Measure("wall", "wall ms", 1e3),
+            Measure("commits", "commits"),
+        ),
+        engines=("ragweave", "plain_asyncio", "burr", "langgraph"),
+        durable=True,
+    ),
+    Scenario(
+        "journal",
+        "runs of 20 no-op nodes each with the settings that an engine's SQLite store has by default",
+        (
+            Measure("cpu", "CPU µs/step, one by one", 1e6, 75),
+            Measure("cpu_at_once", "CPU µs/step, 100 at once", 1e6, 75),
+            Measure("wall", "wall ms/run, one by one", 1e3),
+        ),
+        engines=("ragweave", "plain_asyncio", "burr", "langgraph"),
+        durable=True,
     ),
 )
 

@@ -10,6 +10,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 #: Engines that run in the project's own environment.
 AT_HOME = ("ragweave", "plain_asyncio")
+#: Engines that are another one, used in another way.
+SHARED = {"langgraph_delta": "langgraph"}
 #: No engine measured here needs it, and some of its builds are gigabytes large.
 UNWANTED = "torch"
 
@@ -20,7 +22,7 @@ class VenvError(Exception):
 
 def interpreter(engine: str) -> Path:
     """The Python that runs this engine's workers."""
-    return Path(sys.executable) if engine in AT_HOME else HERE / ".venvs" / engine / "bin" / "python"
+    return Path(sys.executable) if engine in AT_HOME else _home(engine) / "bin" / "python"
 
 
 def is_ready(engine: str) -> bool:
@@ -33,7 +35,7 @@ def is_ready(engine: str) -> bool:
 
 def make(engine: str) -> None:
     """Create the environment and install the pinned peer. Raises VenvError."""
-    folder = HERE / ".venvs" / engine
+    folder = _home(engine)
     venv.create(folder, with_pip=True, clear=True)
     command = [str(interpreter(engine)), "-m", "pip", "--disable-pip-version-check", "-q"]
     done = subprocess.run(
@@ -47,8 +49,12 @@ def make(engine: str) -> None:
 
 
 def _requirements(engine: str) -> Path:
-    return HERE / "peers" / f"{engine}.txt"
+    return HERE / "peers" / f"{SHARED.get(engine, engine)}.txt"
 
 
 def _stamp(engine: str) -> Path:
-    return HERE / ".venvs" / engine / "installed.txt"
+    return _home(engine) / "installed.txt"
+
+
+def _home(engine: str) -> Path:
+    return HERE / ".venvs" / SHARED.get(engine, engine)

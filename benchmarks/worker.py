@@ -19,6 +19,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import surviving
 from measuring import Numbers, arun, blocking, concurrent, one_by_one, processes, streamed
 from protocol import MESSAGE_NODES, SKEWED_MS
 
@@ -103,13 +104,15 @@ MEASURE = {
     "events_apart": _events_apart,
     "import": _import,
     "coldstart": _coldstart,
+    **surviving.MEASURE,
 }
 
 
 def measure(name: str, scenario: str, seconds: float) -> dict[str, Any]:
     """The report on one scenario of one engine."""
     try:
-        engine: Any = importlib.import_module(f"engines.{name}")
+        folder = "durable" if scenario in surviving.MEASURE else "engines"
+        engine: Any = importlib.import_module(f"{folder}.{name}")
         if reason := engine.UNSUPPORTED.get(scenario):
             return {"skip": reason}
         numbers = MEASURE[scenario](engine, seconds)
