@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ragweave.cli.answers import json_text
+from ragweave.cli.files import near
 from ragweave.cli.finding import Kept
-from ragweave.cli.terminal import confirm, is_terminal, note, plural, say
+from ragweave.cli.graphs import graph_files, open_graph
+from ragweave.cli.terminal import confirm, is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.edition import Edition
@@ -78,21 +81,25 @@ def _shown(asked: Clearing, run_id: str | None) -> str:
 
 
 async def _graphs(kept: Kept, runs: Sequence[RunRecord]) -> list[Edition]:
-    """The graphs whose memories may hold something of these runs; what cannot be opened is said."""
+    """The graphs whose memories may hold something of these runs, or of earlier ones that are not kept any more: the
+    one that was named, else theirs and those beside the store. What cannot be opened is said."""
     from ragweave.orchestrator.errors import RagweaveError
 
-    found = [] if kept.graph is None else [kept.graph._edition]
+    if kept.graph is not None:
+        return [kept.graph._edition]
     failed: dict[str, str] = {}
-    for record in runs:
+    for record in {record.version: record for record in runs}.values():
         try:
-            edition = (await kept.graph_of(record))._edition
+            await kept.graph_of(record)
         except RagweaveError as error:
-            failed.setdefault(record.graph, error.message)
-            continue
-        if edition not in found:
-            found.append(edition)
+            failed[record.graph] = error.message
+    with contextlib.suppress(RagweaveError):  # no graph lies there
+        for file in graph_files([kept.folder]):
+            try:
+                if file.parent == kept.folder and file not in kept.graphs:
+                    kept.graphs[file] = open_graph(file, kept.plugins, store=kept.store)
+            except RagweaveError as error:
+                failed[str(near(file))] = error.message
     for name, reason in failed.items():
-        note(f"what {name!r} remembers stays: {reason}")
-    if not found and not failed:
-        note("no run says which graph it is: what is remembered stays, unless you name the graph: --graph GRAPH")
-    return found
+        note(f"what {name!r} remembers stays: {one_line(reason)}")
+    return [graph._edition for graph in kept.graphs.values()]

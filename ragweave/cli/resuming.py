@@ -101,7 +101,7 @@ def _is_path(text: str) -> bool:
 
 
 def recover(kept: Kept, *, as_json: bool) -> int:
-    """Go on with every run whose process is gone. 1 if one of them fails or asks. Raises RagweaveError."""
+    """Go on with every run whose process is gone. 1 if one of them fails. Raises RagweaveError."""
     with unwinding():
         results = asyncio.run(_recover(kept))
     if as_json:
@@ -127,7 +127,7 @@ async def _recover(kept: Kept) -> list[tuple[dict[str, Any], bool]]:
 
 
 async def _recovered(kept: Kept, record: RunRecord) -> tuple[dict[str, Any], bool] | None:
-    """What became of a run, as data, and whether it is done; None if another worker has taken it."""
+    """What became of a run, as data, and whether it did not fail; None if another worker has taken it."""
     from ragweave.orchestrator.errors import RagweaveError, RunTaken
     from ragweave.orchestrator.result import main_text
 
@@ -145,4 +145,4 @@ async def _recovered(kept: Kept, record: RunRecord) -> tuple[dict[str, Any], boo
         note(f"{record.run_id} waits: {asks}")
     else:
         note(f"{record.run_id} is done: {one_line(clean(main_text(result.outputs)))[:200]}")
-    return as_data(result), result.status == "done"
+    return as_data(result), True
