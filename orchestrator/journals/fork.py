@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import InputError, JournalError, did_you_mean
-from ragweave.orchestrator.journals.walk import Place, became_due, moments, within
+from ragweave.orchestrator.journals.walk import Place, became_due, moments, reading, within
 from ragweave.orchestrator.running.events import Event, belongs, call_path
 from ragweave.orchestrator.running.fold import Snapshot, fold, is_due
 from ragweave.orchestrator.running.inputs import check_inputs
@@ -18,6 +18,7 @@ from ragweave.orchestrator.types import JSON, Type, converter
 START = "start"
 
 
+@reading
 def fork(
     plan: Plan, events: Sequence[Event], at: str = "", given: Mapping[str, Any] | None = None, *, live: bool = True
 ) -> list[Event]:
@@ -49,6 +50,7 @@ def fork(
     return [*kept, asked]
 
 
+@reading
 def usable(plan: Plan, events: Sequence[Event], *, live: bool = True) -> list[str]:
     """The paths from which a fork of this run can go on, in the order in which they became due."""
     return list(_read(plan, events, live)[1])
@@ -62,6 +64,7 @@ def repeated(events: Sequence[Event], journal: Sequence[Event]) -> list[str]:
     )
 
 
+@reading
 def settable(plan: Plan, events: Sequence[Event], at: str = "", *, live: bool = True) -> dict[str, Type]:
     """What can be set at a call, or without one at the start, with its declared types. Raises InputError for a path
     that cannot be used."""

@@ -23,7 +23,7 @@ def secrets_of(specs: Iterable[Spec], environ: Mapping[str, str]) -> dict[str, s
     """By value, the names of the variables that these graphs refer to, in whatever setting."""
     found: dict[str, str] = {}
     for spec in specs:
-        settings = [one.settings for one in (*spec.nodes.values(), *spec.resources.values())]
+        settings = [node.settings for node in spec.nodes.values()] + [one.settings for one in spec.resources.values()]
         for name, _ in references(settings):
             value = environ.get(name, "")
             if len(value) >= SHORTEST:

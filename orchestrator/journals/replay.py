@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.journals.walk import Moment, moments, values_of, within
+from ragweave.orchestrator.journals.walk import Moment, moments, reading, values_of, within
 from ragweave.orchestrator.result import plain
 from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.fold import Frame, Snapshot, due
@@ -61,6 +61,7 @@ class Replay:
         return iter(self.events)
 
 
+@reading
 def replay(plan: Plan, events: Iterable[Event], *, live: bool = True, run_id: str = "") -> Replay:
     """Fold a journal and hold all that it says twice against itself. Raises JournalError for one that is damaged or
     does not fit the graph."""
@@ -143,7 +144,7 @@ def _edited(moment: Moment) -> frozenset[str]:
     event, bound = moment.event, moment.step.bound
     if bound is None or bound.policies.interrupt is None:
         return frozenset()
-    answers = moment.before.answers.get(call_path(event.frame, event.node, event.visit), ())
+    answers = moment.before.approvals.get(call_path(event.frame, event.node, event.visit), ())
     given = [answer.get("values") for answer in answers if isinstance(answer, Mapping)]
     return frozenset(key for values in given if isinstance(values, Mapping) for key in values)
 

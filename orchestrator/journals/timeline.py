@@ -9,7 +9,7 @@ from typing import Any
 
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.journals.clock import Times, times_of
-from ragweave.orchestrator.journals.walk import Moment, became_due, moments, step_of, values_of, within
+from ragweave.orchestrator.journals.walk import Moment, became_due, moments, reading, step_of, values_of, within
 from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.fold import Snapshot
 from ragweave.orchestrator.running.plan import Plan, Step
@@ -109,6 +109,7 @@ class Timeline:
         return next(span for span in self.spans if span.path == path)
 
 
+@reading
 def timeline(plan: Plan, events: Sequence[Event], *, live: bool = True) -> Timeline:
     """The timeline of a journal. Raises JournalError for one that is damaged or does not fit the graph."""
     times = times_of(events)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, belongs, call_path
 from ragweave.orchestrator.running.fold import Snapshot, fold, restored
 from ragweave.orchestrator.running.plan import Plan, Step
 from ragweave.orchestrator.running.state import Entry, Log, MergeFailed, read
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -54,6 +59,31 @@ def moments(plan: Plan, events: Iterable[Event], *, live: bool = True) -> Iterat
         after = fold(before, typed)
         yield Moment(typed, before, after)
         before = after
+
+
+def reading(function: Callable[P, T]) -> Callable[P, T]:
+    """A function that reads a journal. What a forged or a foreign one makes it raise is a JournalError."""
+
+    @functools.wraps(function)
+    def read_it(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except _UNFIT as error:
+            raise JournalError(f"the journal does not fit the graph: {type(error).__name__}: {error}") from error
+
+    return read_it
+
+
+_UNFIT = (
+    TypeError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+    StopIteration,
+)
 
 
 def became_due(moment: Moment) -> list[Place]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ragweave.cli.finding import Kept, find
-from ragweave.cli.terminal import cells, clean, complain, note, one_line, paint, say
+from ragweave.cli.terminal import cells, clean, complain, is_terminal, note, one_line, paint, say, width
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.stores import RunRecord, Status
     from ragweave.orchestrator.stores.waiting import Waiting
+
+T = TypeVar("T")
 
 SHOWN = 20
 STYLES = {"done": "green", "failed": "red", "parked": "yellow", "cancelled": "dim", "running": "cyan"}
@@ -52,10 +55,13 @@ def list_runs(wanted: Wanted) -> int:
     rows = [_row(record) for record in records]
     used = [at for at in range(len(heads)) if any(row[at] for row in rows)]
     widths = {at: max(cells(row[at]) for row in (heads, *rows)) for at in used}
+    if is_terminal(sys.stdout) and len(heads) - 1 in used:  # what a run is a fork of may be long
+        rest = width(sys.stdout) - 1 - sum(widths[at] + 2 for at in used[:-1])
+        rows = [(*row[:-1], _cut(row[-1], max(rest, 12))) for row in rows]
     say(paint("  ".join(_padded(heads[at], widths[at]) for at in used).rstrip(), "dim"))
-    for record, row in zip(records, rows, strict=True):
-        parts = [_padded(row[at], widths[at]) for at in used]
-        parts[used.index(1)] = paint(parts[used.index(1)], STYLES[record.status])
+    for row in rows:
+        parts: list[str] = [_padded(row[at], widths[at]) for at in used]
+        parts[used.index(1)] = paint(parts[used.index(1)], STYLES.get(row[1], ""))
         say("  ".join(parts).rstrip())
     if more and wanted.limit is None:
         note(f"these are the newest {SHOWN}; --limit shows more")
@@ -131,7 +137,7 @@ async def _secrets(kept: Kept, record: RunRecord) -> dict[str, str]:
     return found
 
 
-async def _within(kept: Kept, work: Any) -> Any:
+async def _within(kept: Kept, work: Callable[[Kept], Awaitable[T]]) -> T:
     async with kept:
         return await work(kept)
 
@@ -151,6 +157,10 @@ def _row(record: RunRecord) -> tuple[str, ...]:
     begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.begun))
     texts = (record.run_id, record.status, record.graph, record.thread_id, begun, took, origin)
     return tuple(one_line(text) for text in texts)
+
+
+def _cut(text: str, room: int) -> str:
+    return text if cells(text) <= room else f"{text[: room - 1]}…"
 
 
 def _padded(text: str, room: int) -> str:

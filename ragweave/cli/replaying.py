@@ -112,7 +112,7 @@ async def _diff(kept: Kept, run_a: str, run_b: str) -> tuple[tuple[RunRecord, Ru
 
 def _write_table(records: tuple[RunRecord, RunRecord], diff: Diff) -> None:
     a, b = records
-    rows = [("", f"a: {a.run_id}", f"b: {b.run_id}"), ("status", *diff.status)]
+    rows: list[tuple[str, ...]] = [("", f"a: {a.run_id}", f"b: {b.run_id}"), ("status", *diff.status)]
     if a.graph != b.graph:
         rows.append(("graph", one_line(a.graph), one_line(b.graph)))
     rows += [

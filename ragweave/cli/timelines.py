@@ -170,7 +170,7 @@ def drawn(rows: Sequence[Span], line: Timeline, room: int) -> Iterator[str]:
     notes = [_note(span) for span in rows]
     wide = [min(max(map(cells, names)), _NAMES), max(map(cells, times)), max(map(cells, used))]
     gaps = 2 * (2 + bool(wide[2]) + any(notes))
-    length = max(room - sum(wide) - gaps - min(max(map(cells, notes)), 30) - 1, 12)
+    length = max(room - sum(wide) - gaps - min(max(map(cells, notes)), 30) - 1, 8)
     for span, name, took, tokens_, said in zip(rows, names, times, used, notes, strict=True):
         shown = name if cells(name) <= wide[0] else f"{name[: wide[0] - 1]}…"
         start, end = _bar(span, line, length)

@@ -53,7 +53,7 @@ class Played:
     def reused(self, at: str) -> set[str]:
         """What can be done without the call at this path, by the reference interpreter: all else runs, it does not."""
         reference = Run(self.sketch)
-        done = set()
+        done: set[str] = set()
         while True:
             free = [name for name in reference.running if f"{name}#{reference.visits[name]}" != at]
             if not free:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -14,9 +15,11 @@ from hypothesis import strategies as st
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.errors import JournalError, RunError
+from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.journals.fork import fork, usable
 from ragweave.orchestrator.journals.replay import replay
+from ragweave.orchestrator.journals.timeline import timeline
 from ragweave.orchestrator.running.events import JOURNALED, Event
 from ragweave.orchestrator.values import Answer, Ask, Document, Failure
 from tests.engine.steps import Calls, N, R, ask, build, idle, routes
@@ -246,3 +249,59 @@ async def test_journals_that_are_not_of_this_graph_or_that_are_unknown_raise() -
         await graph.areplay("nobody")
     with pytest.raises(JournalError, match="does not say how it started"):
         replay(graph.plan, [])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_forged_journals_replay_or_raise_journal_errors_and_nothing_else(data: st.DataObject) -> None:
+    """Events left out, moved, doubled, of another kind, with other numbers and other data."""
+    with probes():
+        asyncio.run(forged(data))
+
+
+async def forged(data: st.DataObject) -> None:
+    played = Played(Random(data.draw(st.integers(0, 30))), None)
+    result = await played.run()
+    plan, journal = (
+        played.graph.plan,
+        [Event(*event.record()) for event in await played.graph.store.events(result.run_id)],
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(journal) - 1))
+        change = data.draw(st.sampled_from(["drop", "double", "move", "kind", "number", "name", "data"]))
+        event = Event(*journal[at].record())
+        if change == "drop" and len(journal) > 1:
+            del journal[at]
+        elif change == "double":
+            journal.insert(data.draw(st.integers(0, len(journal))), event)
+        elif change == "move":
+            journal.insert(data.draw(st.integers(0, len(journal) - 1)), journal.pop(at))
+        else:
+            journal[at] = event
+            if change == "kind":
+                event.kind = data.draw(st.sampled_from(sorted(JOURNALED)))
+            elif change == "number":
+                setattr(
+                    event,
+                    data.draw(st.sampled_from(["visit", "route", "member", "item", "origin"])),
+                    data.draw(NUMBERS),
+                )
+            elif change == "name":
+                setattr(
+                    event,
+                    data.draw(st.sampled_from(["node", "frame"])),
+                    data.draw(st.sampled_from(["", "n0", "n1", "n0#1/"])),
+                )
+            else:
+                event.data = data.draw(
+                    st.dictionaries(st.sampled_from(["inputs", "n", "a", "path", "set"]), ODD, max_size=3)
+                )
+    for read in (replay, timeline, usable):
+        with contextlib.suppress(JournalError):
+            read(plan, journal)
+    with contextlib.suppress(JournalError, InputError):
+        fork(plan, journal, f"{journal[-1].node or 'n0'}#1")
+
+
+NUMBERS = st.sampled_from([-1, 0, 1, 2, 99])
+ODD = st.sampled_from([None, 0, "x", [], ["x"], {}, {"n": 1}, {"path": "n0#1"}])
