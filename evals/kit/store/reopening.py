@@ -248,7 +248,7 @@ async def test_a_run_that_cannot_be_written_does_no_harm_to_others(stores: Store
     store = await ended(stores(), "there already", step(a=1))
     told: list[str] = []
     others = [f"run {number}" for number in range(5)]
-    for run in [*others, "there already"]:
+    for run in ["there already", *others]:  # what the first one brings, the others leave out
         await store.begin(RunRecord(run))
         store.watch(run, told.append)
         store.writer(run)(step(said=LONG, own=run))
@@ -269,7 +269,9 @@ async def test_a_run_that_cannot_be_written_does_no_harm_to_others(stores: Store
 async def test_a_name_that_cannot_be_kept_is_refused(stores: Stores, name: str) -> None:
     store = await begun(stores(), "run")
     for odd in ("\ud800", "a\0b"):
+        record = RunRecord("odd")
+        setattr(record, name, odd)
         with pytest.raises(JournalError, match=name):
-            await store.begin(RunRecord(**{"run_id": "odd", name: odd}))
+            await store.begin(record)
     await store.end("run", "done")
     assert ids(await store.runs()) == ["run"]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from ragweave.evals.kit.store.harness import LONG, MakeStore, Stores, data_of, ids, on_stores, step
+from ragweave.evals.kit.store.harness import LONG, MakeStore, Stores, data_of, ended, ids, on_stores, step
 from ragweave.orchestrator.errors import RunTaken
 from ragweave.orchestrator.stores import RunRecord, Status, Store
 
@@ -204,10 +204,10 @@ class TwoStores(RuleBasedStateMachine):
 
 
 def test_two_stores_lose_and_mix_up_nothing(make_store: MakeStore) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: TwoStores(make_store),
+    run_state_machine_as_test(
+        lambda: TwoStores(make_store),  # type: ignore[arg-type]
         settings=settings(
-            max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=15, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
 
@@ -223,7 +223,10 @@ async def turmoil(stores: Stores, seed: int, turns: int = 10) -> dict[str, list[
         nonlocal writing
         for turn in range(turns):
             run, tenant = f"{name} {turn}", chance.choice(TENANTS)
-            data = [{"value": chance.choice(POOL), "own": f"{run} {LONG}"} for _ in range(chance.randrange(1, 5))]
+            data = [
+                {"value": f"{chance.randrange(20)} {LONG}", "own": f"{run} {LONG}"}
+                for _ in range(chance.randrange(1, 5))
+            ]
             await store.begin(RunRecord(run, tenant=tenant), chance.choice(["", *TEXTS]))
             append = store.writer(run)
             for one in data:
@@ -238,12 +241,12 @@ async def turmoil(stores: Stores, seed: int, turns: int = 10) -> dict[str, list[
 
     async def remove(store: Store) -> None:
         while writing:
-            await asyncio.sleep(0.005)
-            if left and chance.random() < 0.8:
+            await asyncio.sleep(0)
+            if len(left) > 2:  # most of them, so that values go, and come again
                 run = chance.choice(list(left))
                 del left[run]
                 assert (await store.delete(run_id=run)).runs == 1
-            elif chance.random() < 0.3:
+            elif chance.random() < 0.1:
                 await store.gc()
 
     async with asyncio.TaskGroup() as tasks:
@@ -252,6 +255,21 @@ async def turmoil(stores: Stores, seed: int, turns: int = 10) -> dict[str, list[
         for store in (one, third):
             tasks.create_task(remove(store))
     return left
+
+
+@on_stores
+async def test_what_one_removes_another_writes_again(stores: Stores) -> None:
+    one, other = stores(), stores()
+    for turn in range(2):
+        for tenant in TENANTS:
+            await ended(one, f"{tenant} {turn}", *(step(value=value) for value in POOL), tenant=tenant, bundle=LONG)
+    for tenant in TENANTS:
+        assert (await other.delete(tenant=tenant)).runs == 2
+    for tenant in TENANTS:  # the first of them is a sign for the second, too
+        await ended(one, f"{tenant} again", *(step(value=value) for value in POOL), tenant=tenant, bundle=LONG)
+    for tenant in TENANTS:
+        assert await data_of(other, f"{tenant} again") == [{"value": value} for value in POOL]
+        assert await other.bundle(f"{tenant} again") == LONG
 
 
 @on_stores

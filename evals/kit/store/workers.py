@@ -210,10 +210,11 @@ def test_a_killed_worker_has_crashed_and_its_runs_are_taken(make_store: MakeStor
 
 
 @forks
-@pytest.mark.parametrize("meanwhile", ["taken", "deleted"])
+@pytest.mark.parametrize("meanwhile", ["taken", "taken while it says nothing", "deleted"])
 def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: MakeStore, meanwhile: str) -> None:
     async def work(stores: Stores, talk: Talk) -> None:
-        store = await begun(stores(lease=BRIEF), "run", step(said="first"), tenant="acme")
+        store = await begun(stores(lease=BRIEF), "mate", step(said="first"), tenant="acme")
+        await begun(store, "run", step(said="first"), tenant="acme")
         told: list[str] = []
         store.watch("run", told.append)
         write = store.writer("run")
@@ -224,8 +225,12 @@ def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: M
         async def noticed() -> bool:
             return bool(told)
 
-        assert await eventually(noticed)  # it had nothing to write
+        if meanwhile == "taken while it says nothing":
+            assert await eventually(noticed)
+        # A run that it has not lost says the same as one that it has: what the one has brought is not counted on.
         write(step(said=f"too late {LONG}"))
+        store.writer("mate")(step(said=f"too late {LONG}"))
+        await store.end("mate", "done")
         tries = []
         for what in (store.flush("run"), store.flush("run", safe=True), store.end("run", "failed")):
             try:
@@ -240,18 +245,18 @@ def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: M
         store = stores()
 
         async def crashed() -> bool:
-            return ids(await store.crashed()) == ["run"]
+            return ids(await store.crashed()) == ["mate", "run"]
 
         assert await eventually(crashed), "the lease of a worker that stands still is never over"
         if meanwhile == "deleted":
-            assert (await store.delete(tenant="acme")).runs == 1
+            assert (await store.delete(run_id="run")).runs == 1
             await begun(store, "another", step(said="another"), tenant="acme")
         else:
             await store.take("run")
             store.writer("run")(step(said="second"))
             await store.flush("run")
-        worker.send(signal.SIGCONT)
         worker.tell("go on")
+        worker.send(signal.SIGCONT)
         told, tries = worker.says()
         assert len(told) == 1
         assert "run" in told[0]
@@ -266,7 +271,7 @@ def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: M
             store.writer("run")(step(said="third"))
             await store.end("run", "done")
             assert await data_of(store, "run") == [{"said": "first"}, {"said": "second"}, {"said": "third"}]
-        # What it says of others may name what it had said too late.
+        assert await data_of(store, "mate") == [{"said": "first"}, {"said": f"too late {LONG}"}]
         assert await data_of(store, "next") == [{"said": f"too late {LONG}"}]
 
     with at_work(make_store, work) as worker:
