@@ -209,6 +209,8 @@ def _asks(snapshot: Snapshot, history: _History, path: str) -> Iterator[str]:
             if path == asking(asker):
                 if not _has_effects(step):
                     yield f"{asker!r} asks whether to repeat its effect, and has none now"
+            elif snapshot.asks[path].approval and asker == call and not _asks_before(step):
+                yield f"{asker!r} waits for a yes, and {step.name!r} is called without one now"
             elif history.differs(name, step.name) and not _may_ask(step):
                 yield f"{asker!r} waits for an answer, and {step.name!r} asks nothing now"
             return
@@ -219,6 +221,10 @@ def _has_effects(step: Step) -> bool:
     return step.bound is not None and any(
         member.node.effects != "none" or member.node.nested for member in step.bound.members
     )
+
+
+def _asks_before(step: Step) -> bool:
+    return step.bound is not None and step.bound.policies.interrupt is not None
 
 
 def _may_ask(step: Step) -> bool:

@@ -197,7 +197,9 @@ class Ask(Value):
 
     question: str
     answer_schema: Mapping[str, Any] = Field(default_factory=lambda: {"type": "string"}, alias="schema")
+    approval: bool = False
+    """True if it is asked before the call, by `interrupt`, and not by the node."""
 
     if TYPE_CHECKING:  # pydantic's own plugin and others disagree on whether the field or its alias is to be given
 
-        def __init__(self, *, question: str, schema: Mapping[str, Any] = ...) -> None: ...
+        def __init__(self, *, question: str, schema: Mapping[str, Any] = ..., approval: bool = ...) -> None: ...

@@ -45,7 +45,7 @@ def accept(shown: str, result: Any, written: Mapping[str, Slot], always: frozens
             from ragweave.orchestrator.running.answers import check_ask  # most runs ask nothing
 
             check_ask(shown, result)
-            return result
+            return result.model_copy(update={"approval": False}) if result.approval else result
         if isinstance(result, Parked):
             return result
         raise NodeError(_no_mapping(shown, result, written))

@@ -24,7 +24,7 @@ PERSON = origin_bit("user")
 
 
 def interrupted(call: Runner, bound: BoundNode, policy: InterruptPolicy, keys: Mapping[str, Type]) -> Runner:
-    """Ask before the call. Its answers are the first at the node's path; what the node itself asks there comes after.
+    """Ask before the call; what the node itself asks is apart, at the same path, and comes after.
 
     What an answer changes, the call gets in the place of what is in the state, which stays as it is (R9). A change that
     the type of its key does not allow is asked about again.
@@ -36,8 +36,7 @@ def interrupted(call: Runner, bound: BoundNode, policy: InterruptPolicy, keys: M
         if run is None:
             return await call(values, ctx)
         path, fault = ctx.path, ""
-        given = list(run.answers.get(path, ()))
-        for count, answer in enumerate(given, 1):
+        for answer in run.approvals.get(path, ()):
             changes = _approved(policy, answer)
             try:
                 changed = {key: converter(kinds[key])(value) for key, value in changes.items()}
@@ -46,18 +45,17 @@ def interrupted(call: Runner, bound: BoundNode, policy: InterruptPolicy, keys: M
 
                 fault = reason_of(error, at=("values",))
                 continue
-            run.answers = {**run.answers, path: given[count:]} if given[count:] else _without(run.answers, path)
             if changed:
                 ctx.heard = PERSON
                 if path in run.origins:
                     known = run.origins[path]
                     run.origins[path] = {**known, **{key: known.get(key, 0) | PERSON for key in changed}}
             return await call({**values, **changed}, ctx)
-        if path in run.pending:
+        if path in run.pending and run.pending[path].approval:
             return Parked([(path, run.pending[path])])
         shown = {key: kind for key, kind in kinds.items() if key in values}
         asked = _question(policy, bound.name, values, shown, fault)
-        return Parked([(path, Ask(question=asked, schema=_schema(policy, values, kinds)))])
+        return Parked([(path, Ask(question=asked, schema=_schema(policy, values, kinds), approval=True))])
 
     return run
 
@@ -66,7 +64,7 @@ def _approved(policy: InterruptPolicy, answer: Any) -> Mapping[str, Any]:
     """The values that an answer changes. Raises Denied for a "no", with its reason."""
     at_length = answer if isinstance(answer, Mapping) else {}
     word = at_length.get(policy.word, answer)
-    if not (policy.choices or {}).get(str(word), word is True):
+    if not (policy.choices.get(str(word), False) if policy.choices else word is True):
         said = f"a person chose {word!r}" if policy.choices else "a person said no"
         reason = at_length.get("reason", "")
         raise Denied(f"{said}: {reason}" if reason else said)
@@ -116,7 +114,3 @@ def _field(kind: Type, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _map(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": dict(properties), "additionalProperties": False}
-
-
-def _without(answers: Mapping[str, Any], path: str) -> dict[str, Any]:
-    return {other: given for other, given in answers.items() if other != path}

@@ -136,7 +136,7 @@ class Execution:
             if snapshot.status != before and snapshot.status in get_args(Status):  # another worker was faster
                 before = cast(Status, snapshot.status)
                 self._refuse(before, answers)
-            answers = check_answers(snapshot.asks, answers, snapshot.answers)
+            answers = check_answers(snapshot.asks, answers, snapshot.answers.keys() | snapshot.approvals)
             left, self.whole = self._left(snapshot)
         except BaseException:
             await uninterrupted(store.end(self.run_id, before or "failed"))

@@ -48,8 +48,8 @@ class Run:
     """Identity, journal, stream and usage of a run, and what it already knows when it is resumed."""
 
     __slots__ = (
-        "answers", "append", "asked", "children", "effects", "finished_items", "grace", "lost", "origins", "pending",
-        "run_id", "sink", "store", "tenant", "texts", "thread_id", "unhurried", "usage", "user",
+        "answers", "append", "approvals", "asked", "children", "effects", "finished_items", "grace", "lost", "origins",
+        "pending", "run_id", "sink", "store", "tenant", "texts", "thread_id", "unhurried", "usage", "user",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +83,8 @@ class Run:
         """The call paths of Asks that the journal has."""
         self.answers: Mapping[str, list[Any]] = {}
         """By call path, what people answered."""
+        self.approvals: Mapping[str, list[Any]] = {}
+        """By call path, what people answered to the question before the call."""
         self.pending: Mapping[str, Ask] = {}
         """By call path, Asks that were open when the run was resumed and still are: these calls are not made again."""
         self.finished_items: Mapping[str, Mapping[int, Any]] = {}
@@ -96,7 +98,7 @@ class Run:
         """Take over what the run knew when it stopped."""
         self.usage = snapshot.usage
         self.asked = frozenset(snapshot.asks)
-        self.answers, self.pending = snapshot.answers, snapshot.asks
+        self.answers, self.approvals, self.pending = snapshot.answers, snapshot.approvals, snapshot.asks
         self.finished_items = {path: dict(done) for path, done in snapshot.items.items()}
         self.effects, self.children = snapshot.effects, children
 
@@ -113,6 +115,7 @@ class Run:
     def entered(self, frame: str) -> None:
         """A graph starts anew in this frame: nothing of an earlier start of it is known any more."""
         self.answers = {path: given for path, given in self.answers.items() if not path.startswith(frame)}
+        self.approvals = {path: given for path, given in self.approvals.items() if not path.startswith(frame)}
         self.pending = {path: ask for path, ask in self.pending.items() if not path.startswith(frame)}
         self.finished_items = {path: done for path, done in self.finished_items.items() if not path.startswith(frame)}
 

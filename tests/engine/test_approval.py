@@ -16,6 +16,7 @@ import pytest
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, RunError, RunTaken
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.stores import Durability, RunRecord
 from ragweave.orchestrator.stores.durable import DurableStore
@@ -179,9 +180,7 @@ async def test_an_effect_is_not_begun_before_the_yes(tmp_path: Path) -> None:
     calls = Calls()
 
     def opened() -> Graph:
-        from ragweave.orchestrator.node import node
-
-        pay = node(effects="external", name="pay")(calls.node("pay"))
+        pay = node_type(calls.node("pay"), effects="external")
         return build({"pay": {"type": pay, "interrupt": "Pay {n}?"}}, "start -> pay -> end", store=kept(tmp_path))
 
     async with opened() as graph:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, NodeError
 from ragweave.orchestrator.graph import Graph
-from ragweave.orchestrator.node import node
+from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.stores import Store
 from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
@@ -78,7 +78,7 @@ class World:
                 raise NodeError("it fails")
             return {"n": n + add}
 
-        return node(effects="write")(call) if part.kind == "effect" else call
+        return node_type(call, effects="write") if part.kind == "effect" else call
 
     def graph(self, rows: Sequence[Sequence[Part]], store: Store | None = None, name: str = "outer") -> Graph:
         nodes: dict[str, Any] = {}

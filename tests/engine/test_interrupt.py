@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, NodeError, RunError
 from ragweave.orchestrator.graph import Graph
-from ragweave.orchestrator.node import node
+from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.running.state import origin_bit
 from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
@@ -31,12 +31,11 @@ class Desk:
     def __init__(self) -> None:
         self.calls: list[tuple[str, float]] = []
 
-        @node(effects="write")
         def pay(order: str, amount: float) -> Paid:
             self.calls.append((order, amount))
             return {"paid": f"{amount:g} for {order}"}
 
-        self.pay = pay
+        self.pay = node_type(pay, effects="write")
 
     def graph(self, interrupt: Any, **more: Any) -> Graph:
         return build(
