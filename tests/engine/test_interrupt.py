@@ -15,6 +15,7 @@ from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.running.state import origin_bit
 from ragweave.orchestrator.stores.durable import DurableStore
+from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from ragweave.orchestrator.types import value_models
 from ragweave.orchestrator.values import Ask, Document, Failure
@@ -366,3 +367,36 @@ async def test_a_yes_holds_when_the_call_fails_and_is_made_again() -> None:
 def test_interrupt_false_asks_nothing() -> None:
     desk = Desk()
     assert desk.graph(False).run(**GIVEN).status == "done"
+
+
+async def test_a_yes_to_the_call_and_an_answer_to_the_node_are_never_taken_for_each_other() -> None:
+    """Also where the graph has changed between question and answer."""
+
+    async def sure(n: int, ctx: Context) -> N | Ask:
+        return {"n": n + len(ctx.answers)} if ctx.answers else ask("Sure?", "boolean")
+
+    store = MemoryStore()
+    asked = build({"a": {"type": sure, "interrupt": True}}, "start -> a -> end", store=store)
+    plain = build({"a": sure}, "start -> a -> end", store=store)
+
+    parked = await asked.arun(n=1)
+    assert parked.asks["a#1"].approval
+    parked = await plain.aresume(parked.run_id, answers={"a#1": True})
+    assert (parked.asks["a#1"].question, parked.asks["a#1"].approval) == ("Sure?", False)
+    assert (await plain.aresume(parked.run_id, answers={"a#1": True}))["n"] == 2
+
+    parked = await plain.arun(n=1)
+    parked = await asked.aresume(parked.run_id, answers={"a#1": True})
+    assert (parked.asks["a#1"].question, parked.asks["a#1"].approval) == ("Shall 'a' go on?\nn: 1", True)
+    assert [one.approval for one in await asked.waiting()] == [True]
+    assert (await asked.aresume(parked.run_id, answers={"a#1": True}))["n"] == 2
+
+
+async def test_a_node_cannot_give_its_question_out_as_that_of_interrupt() -> None:
+    async def sly(n: int, ctx: Context) -> N | Ask:
+        return {"n": n} if ctx.answers else Ask(question="Sure?", schema={"type": "boolean"}, approval=True)
+
+    graph = build({"a": sly}, "start -> a -> end")
+    parked = await graph.arun(n=1)
+    assert not parked.asks["a#1"].approval
+    assert (await graph.aresume(parked.run_id, answers={"a#1": True}))["n"] == 1

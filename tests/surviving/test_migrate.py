@@ -208,3 +208,16 @@ def test_a_graph_in_memory_can_be_migrated_too() -> None:
     new = Graph.parse(LONGER, store=old.store)
     assert [one.fate for one in new.migrate()] == ["moved"]
     assert new.resume(begun.run_id, answers=yes(begun))["said"] == "hello: True"
+
+
+def test_a_call_that_waits_for_a_yes_and_would_be_made_without_one(tmp_path: Path) -> None:
+    careful = GRAPH.replace("send: {type: tell}", "send: {type: tell, interrupt: true}")
+    folder = write(tmp_path, careful)
+    begun = parked(folder)
+    with load(folder) as graph:
+        waits = graph.resume(begun.run_id, answers=yes(begun))
+    assert [ask.approval for ask in waits.asks.values()] == [True]
+    assert reasons(tmp_path, GRAPH) == ["'send#1' waits for a yes, and 'send' is called without one now"]
+    with load(write(tmp_path, careful.replace("true}", '"Tell it?"}'))) as graph:
+        assert [one.fate for one in graph.migrate()] == ["moved"]
+        assert graph.resume(begun.run_id, answers=yes(waits))["said"] == "hello: True"
