@@ -82,13 +82,13 @@ def open_asks(events: Iterable[Event]) -> dict[str, Ask]:
         if event.kind in ("asked", "answered"):
             check_shape(event)
         if event.kind == "asked":
-            path = event.data.get("path")
+            path = str(event.data.get("path"))
             found.pop(path, None)
-            found[str(path)] = event.data.get("ask")
+            found[path] = event.data.get("ask")
         elif not found:
             continue
         elif event.kind == "answered":
-            found.pop(event.data.get("path"), None)
+            found.pop(str(event.data.get("path")), None)
         elif event.kind == "entered":  # a graph starts anew: what was asked in it before does not count
             found = {path: ask for path, ask in found.items() if not path.startswith(event.path + "/")}
         elif event.kind == "finished":

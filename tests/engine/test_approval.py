@@ -45,10 +45,9 @@ async def test_parked_time_counts_toward_no_deadline_and_no_timeout(tmp_path: Pa
 
     def opened() -> Graph:
         inner = build({"slow": slow, "ask": careful}, "start -> slow -> ask -> end", name="inner")
-        more = {"limits": {"deadline": "400ms"}}
         return build(
             {"g": {"type": inner, "timeout": "400ms"}, "last": slow}, "start -> g -> last -> end",
-            store=kept(tmp_path), **more,
+            store=kept(tmp_path), limits={"deadline": "400ms"},
         )  # fmt: skip
 
     async with opened() as graph:
