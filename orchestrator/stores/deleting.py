@@ -25,6 +25,7 @@ from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
 from ragweave.orchestrator.stores.workers import shown, surely_dead
 
 DAY = 86400.0
+MANY = 1 << 40
 
 
 class Which(NamedTuple):
@@ -66,18 +67,22 @@ def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> R
     return removed
 
 
-def expire(cursor: Cursor, keep_days: float, cipher: Cipher | None) -> Removed:
-    """Remove runs that ended longer ago than is kept, results that are over, and values that nothing refers to."""
+def expire(cursor: Cursor, keep_days: float, cipher: Cipher | None, limit: int = MANY) -> Removed:
+    """Remove runs that ended longer ago than is kept, at most so many of them, results that are over, and values that
+    nothing refers to."""
     now = cursor.now()
     runs: list[tuple[object, ...]] = []
     if keep_days:
         runs = cursor.rows(
-            "SELECT id, run, tenant FROM runs WHERE status IN ('done', 'failed', 'cancelled') AND changed < ?",
+            "SELECT id, run, tenant FROM runs WHERE status IN ('done', 'failed', 'cancelled') AND changed < ? "
+            "ORDER BY id LIMIT ?",
             now - keep_days * DAY,
+            limit,
         )
     cached = _uncache(cursor, "expires <= ?", [now], cipher)
     removed = _remove(cursor, runs, cipher)
-    _bump(cursor)
+    if removed.values:
+        _bump(cursor)
     return removed._replace(cached=removed.cached + cached)
 
 

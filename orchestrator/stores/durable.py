@@ -22,7 +22,9 @@ from ragweave.orchestrator.stores.writer import Writer
 
 KEEP_DAYS = 30.0
 SWEEP_EVERY = 500
-"""Runs after which old ones are looked for."""
+"""Runs after which old ones are looked for; the first time after the first one of a process."""
+SWEEP_AT_ONCE = 500
+"""Of old runs so many are removed at a time: others wait meanwhile."""
 
 
 class DurableStore:
@@ -158,9 +160,9 @@ class DurableStore:
         self._writer.put(End(run, status))
         await self._writer.committed(run)
         run.encoder.forget_texts()
-        self._ended += 1
         if self._ended % SWEEP_EVERY == 0 and self.keep_days:
-            await self._writer.call(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher), alone=True)
+            self._writer.later(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher, SWEEP_AT_ONCE))
+        self._ended += 1
 
     def _release(self, run: Writing) -> None:
         """Write what was held back."""

@@ -95,6 +95,10 @@ class Writer:
         """What a function of a transaction gives; it comes after everything put so far."""
         return await self._called(Call(function, Future(), alone=alone))
 
+    def later(self, function: Callable[[Cursor], Any]) -> None:
+        """Call a function in a transaction of its own that is alone, when it is its turn; nobody waits for it."""
+        self._queue.put(Call(function, Future(), alone=True))
+
     async def outside(self, function: Callable[[], Any]) -> Any:
         """What a function gives that is called while no transaction is open."""
         return await self._called(Call(function, Future(), outside=True))

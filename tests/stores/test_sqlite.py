@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from ragweave.evals.kit.store import *  # noqa: F403
 from ragweave.evals.kit.store.harness import MakeStore
+from ragweave.orchestrator.stores import RunRecord, durable
 from ragweave.orchestrator.stores.durable import KEEP_DAYS, DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from ragweave.orchestrator.stores.workers import LEASE
@@ -22,3 +24,17 @@ def make_store(tmp_path: Path) -> MakeStore:
         file.read_bytes() for file in sorted(tmp_path.iterdir()) if not file.name.endswith("-shm")
     )
     return make
+
+
+async def test_old_runs_go_without_being_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "SWEEP_EVERY", 5)
+    store = DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"), keep_days=0.2 / 86400)
+    for number in range(7):
+        await store.begin(RunRecord(f"r{number}", "t"))
+        store.writer(f"r{number}")(("run_started", "", "", 0, {"inputs": {}}, None, 0, -1, 0, 1.0))
+        await store.end(f"r{number}", "parked" if number == 1 else "done")
+        if number in (3, 4):
+            await asyncio.sleep(0.3)
+    left = [record.run_id for record in await store.runs()]
+    await store.close()
+    assert left == ["r1", "r5", "r6"]  # after the sixth run, those that ended before the pause were gone; r1 waits
