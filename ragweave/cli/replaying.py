@@ -11,7 +11,7 @@ from ragweave.cli.finding import Kept
 from ragweave.cli.indexing import jobs_of
 from ragweave.cli.listing_runs import duration, shortened
 from ragweave.cli.terminal import cells, complain, note, one_line, paint, plural, say
-from ragweave.cli.timelines import tokens
+from ragweave.cli.timelines import spent, tokens
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
@@ -119,11 +119,11 @@ def _write_table(records: tuple[RunRecord, RunRecord], diff: Diff) -> None:
         ("calls", _calls(diff.a), _calls(diff.b)),
         ("time", duration(diff.a.seconds), duration(diff.b.seconds)),
     ]
-    if diff.a.usage.calls or diff.b.usage.calls:
+    if spent(diff.a.usage) or spent(diff.b.usage):
         rows.append(("tokens", tokens(diff.a.usage), tokens(diff.b.usage)))
-    if diff.a.reused.calls or diff.b.reused.calls:
+    if spent(diff.a.reused) or spent(diff.b.reused):
         rows.append(
-            ("of these", *("" if not one.reused.calls else f"{tokens(one.reused)} reused" for one in (diff.a, diff.b)))
+            ("of these", *("" if not spent(one.reused) else f"{tokens(one.reused)} reused" for one in (diff.a, diff.b)))
         )
     widths = [max(cells(row[at]) for row in rows) for at in range(2)]
     for at, row in enumerate(rows):

@@ -12,7 +12,7 @@ from ragweave.cli.answers import json_text
 from ragweave.cli.explaining import money
 from ragweave.cli.finding import Kept
 from ragweave.cli.listing_runs import STYLES, duration, shortened, span_of
-from ragweave.cli.terminal import cells, is_terminal, one_line, paint, say, width
+from ragweave.cli.terminal import cells, is_terminal, one_line, paint, plural, say, width
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.journals.timeline import Span, Timeline
@@ -99,7 +99,7 @@ def _facts(span: Span) -> Iterator[tuple[str, str]]:
         yield "called", f"{span.attempts} times"
     if span.cached:
         yield "cached", "the result of an equal call was used"
-    if span.usage.calls:
+    if spent(span.usage):
         yield "tokens", tokens(span.usage)
     for effect in span.effects:
         yield "effect", effect
@@ -126,8 +126,8 @@ def _write_head(record: RunRecord, line: Timeline) -> None:
 def _write_foot(line: Timeline) -> None:
     say()
     stood = f", and stood still for {span_of(line.stopped)}" if line.stopped >= 1 else ""
-    used = f", {tokens(line.usage)}" if line.usage.calls else ""
-    kept = f", of which {tokens(line.reused)} by its parent" if line.reused.calls else ""
+    used = f", {tokens(line.usage)}" if spent(line.usage) else ""
+    kept = f", of which {tokens(line.reused)} by its parent" if spent(line.reused) else ""
     say(f"{duration(line.seconds)}{stood}{used}{kept}")
     inner = {path for path in line.critical if any(other.startswith(f"{path}/") for other in line.critical)}
     waited = [span for span in line.spans if span.critical and span.end is not None and span.path not in inner]
@@ -166,7 +166,7 @@ def drawn(rows: Sequence[Span], line: Timeline, room: int) -> Iterator[str]:
     """A line for each call: its name, its bar, its time, its tokens and what else is to be said."""
     names = ["  " * span.depth + span.path.removeprefix(_parent(span)).lstrip("/") for span in rows]
     times = [_time(span) for span in rows]
-    used = [_counts(span.usage) if span.usage.calls else "" for span in rows]
+    used = [_counts(span.usage) if spent(span.usage) else "" for span in rows]
     notes = [_note(span) for span in rows]
     wide = [min(max(map(cells, names)), _NAMES), max(map(cells, times)), max(map(cells, used))]
     gaps = 2 * (2 + bool(wide[2]) + any(notes))
@@ -198,7 +198,7 @@ def _note(span: Span) -> str:
     said = []
     if span.items:
         failed = f", {span.failed_items} failed" if span.failed_items else ""
-        said.append(f"{span.items} items{failed}")
+        said.append(f"{plural(span.items, 'item')}{failed}")
     if span.attempts > 1 and not span.questions:
         said.append(f"called {span.attempts} times")
     if span.cached:
@@ -216,6 +216,11 @@ def _style(span: Span) -> str:
     if span.status in ("asks", "due"):
         return "yellow"
     return "dim" if span.reused else "green" if span.critical else "blue"
+
+
+def spent(used: Usage) -> bool:
+    """True if there is anything to tell: a model that has no tokens uses none."""
+    return bool(used.input_tokens or used.output_tokens or used.spent)
 
 
 def tokens(used: Usage) -> str:
