@@ -236,6 +236,12 @@ def opened(bundle: str) -> dict[str, Any]:
     return data if isinstance(data, dict) and data.get("format") == FORMAT else {}
 
 
+def files_of(bundle: str, folder: Path) -> sources.Files:
+    """The files of a bundle, as they stand in for those of a folder."""
+    texts = _table(opened(bundle), "files")
+    return {(folder / name).resolve(): str(text).encode("utf-8", "surrogateescape") for name, text in texts.items()}
+
+
 def edition_of(bundle: str, folder: Path) -> Edition:
     """The edition of a bundle, its files in the place of those in the graph's folder. Raises JournalError that says why
     it cannot be had, GraphError, PluginError and what else a file that is loaded raises."""
@@ -245,8 +251,7 @@ def edition_of(bundle: str, folder: Path) -> Edition:
     texts, entry = _table(data, "files"), data.get("entry")
     if not texts or not isinstance(entry, str) or entry not in texts:
         raise JournalError(_why_not(data))
-    files = {(folder / name).resolve(): str(text).encode("utf-8", "surrogateescape") for name, text in texts.items()}
-    with sources.as_were(files):
+    with sources.as_were(files_of(bundle, folder)):
         edition = Edition.read(folder / entry, [str(plugin) for plugin in data.get("plugins", ())])
         edition.version = Version(_version(edition).hash, bundle)
     then, now = _table(data, "code"), _code(edition)

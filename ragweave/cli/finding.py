@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragweave.cli.files import near
-from ragweave.cli.graphs import graph_files, open_graph
+from ragweave.cli.graphs import graph_files, load_plugins, open_graph
+from ragweave.cli.terminal import note
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph
@@ -78,13 +79,22 @@ class Kept:
             )
         path = self.folder / file
         if path not in self.graphs:
-            if not path.is_file():
-                raise JournalError(
-                    f"the graph of run {record.run_id!r} was {str(near(path))!r}, which is not there any more",
-                    hint="name the file that it is now: --graph GRAPH",
-                )
-            self.graphs[path] = open_graph(path, self.plugins, store=self.store)
+            if path.is_file():
+                self.graphs[path] = open_graph(path, self.plugins, store=self.store)
+            else:
+                self.graphs[path] = self._as_it_was(path, bundle)
         return self.graphs[path]
+
+    def _as_it_was(self, path: Path, bundle: str) -> Graph:
+        """A graph whose file is not there any more, from what the run has kept of it. Raises GraphError."""
+        from ragweave.orchestrator import sources
+        from ragweave.orchestrator.graph import Graph
+        from ragweave.orchestrator.versions import files_of
+
+        note(f"{str(near(path))!r} is not there any more: the graph is read as the run has kept it")
+        load_plugins(self.plugins, path)
+        with sources.as_were(files_of(bundle, self.folder)):
+            return Graph.load(path, store=self.store)
 
     async def __aenter__(self) -> Kept:
         return self

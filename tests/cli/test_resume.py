@@ -289,3 +289,11 @@ def test_chat_gives_the_answer_that_it_still_owes(folder: Path) -> None:
     assert done.stderr == "going on with what was broken off: Tea?\n"
     assert done.stdout == "Re: Tea?\n\nRe: Milk?\n\n"
     assert log(folder).count("draft") == 2
+
+
+def test_a_run_whose_file_is_gone_goes_on_from_what_it_has_kept(folder: Path) -> None:
+    parked(folder)
+    (folder / "letters.yaml").unlink()
+    done = ragweave("resume", "last", "--answer", "yes", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "Re: Tea?\n"), done.stderr
+    assert done.stderr == "'letters.yaml' is not there any more: the graph is read as the run has kept it\n"

@@ -16,7 +16,7 @@ from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.result import Result
 from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
-from ragweave.orchestrator.versions import version_of
+from ragweave.orchestrator.versions import edition_of, version_of
 from tests.surviving import kinds
 from tests.surviving.kinds import GRAPH
 
@@ -231,3 +231,26 @@ def test_the_files_are_stored_once_and_again_after_somebody_has_deleted_them(tmp
             assert json.loads(await other.store.bundle(third.run_id))["files"]["letters.yaml"] == GRAPH
 
     asyncio.run(main())
+
+
+def test_labels_and_prices_are_those_of_the_run(tmp_path: Path) -> None:
+    text = """\
+schema: ragweave/v1
+name: sorter
+inputs: {text: str}
+outputs: [label]
+prices: prices.yaml
+nodes:
+  sort: {type: classifier, labels_file: labels.yaml}
+edges: [start -> sort -> end]
+"""
+    write(tmp_path, "currency: EUR\nmodels: {m: {input: 1, output: 2}}\n", "prices.yaml")
+    write(tmp_path, "tea: [a cup of tea, green tea]\ncoffee: [an espresso, filter coffee]\n", "labels.yaml")
+    bundle = version_of(Graph.load(write(tmp_path, text, "sorter.yaml"))._edition).bundle
+    assert sorted(json.loads(bundle)["files"]) == ["labels.yaml", "prices.yaml", "sorter.yaml"]
+    write(tmp_path, "milk: [a glass of milk, warm milk]\nwater: [still water, tap water]\n", "labels.yaml")
+    (tmp_path / "prices.yaml").unlink()
+    then = edition_of(bundle, tmp_path)
+    assert then.checked.values["label"] == {"tea", "coffee", "other"}
+    assert then.resources.prices is not None
+    assert then.resources.prices.currency == "EUR"
