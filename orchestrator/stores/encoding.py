@@ -10,7 +10,7 @@ An event is one line of JSON. In its data each value is a *slot*:
     {"b": [hash, slot]} this, which names an image, a sound or a file; its bytes are stored (`B`), = is before the hash
 
 So what a value looks like never decides how it is read. Long lists are cut into chunks of `CHUNK` items: one that has
-grown shares all but its last chunk with what is stored already.
+grown shares all but its last chunk with what is stored already. `FAN` chunks make a larger part, and so on.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ragweave.orchestrator.stores.packing import LARGEST
 INLINE = 256
 """Characters of JSON up to which a value stands where it is used."""
 CHUNK = 32
+FAN = 4
 LONG = 4096
 """Characters from which on a text is recognised when the same object comes again."""
 HASH = 16
@@ -256,34 +257,50 @@ class Encoder:
             pieces[name] = Piece(name, b"B" + data, ())
         return name
 
-    def _list(self, value: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
+    def _list(self, value: Sequence[Any], pieces: dict[bytes, Piece], depth: int, *, keep: bool = False) -> Slot:
         if set(map(type, value)) <= _SCALARS:  # an embedding, say: cheaper as one
             text = _dumps(list(value))
             return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
         if len(value) <= CHUNK:
             return self._chunk(value, pieces, depth, keep=False)
+        # Parts get smaller towards the end, so that a list that has grown names few of them, and most of those again.
         size = CHUNK
-        while size * CHUNK < len(value):
-            size *= CHUNK
-        slots = [self._part(value[at : at + size], pieces, depth) for at in range(0, len(value), size)]
-        return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces)
+        while size * FAN < len(value):
+            size *= FAN
+        slots: list[Slot] = []
+        at = 0
+        while at < len(value):
+            while size > CHUNK and at + size > len(value):
+                size //= FAN
+            slots.append(self._part(value[at : at + size], pieces, depth))
+            at += size
+        return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces, keep=keep)
 
     def _part(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
         """A part of a long list: a chunk that is stored, or the list of several."""
-        return self._chunk(items, pieces, depth, keep=True) if len(items) <= CHUNK else self._list(items, pieces, depth)
+        whole = self._chunk if len(items) <= CHUNK else self._list
+        return whole(items, pieces, depth, keep=True)
 
     def _chunk(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int, *, keep: bool) -> Slot:
-        slots = [self._slot(item, pieces, depth + 1) for item in items]
+        values, known = self._values, self._known
+        slots = []
+        for item in items:
+            # As `_model` does it: a long conversation is made of messages that are known, and comes again at each turn.
+            seen = values.get(id(item))
+            if seen is None or not known.issuperset(seen[1].refs):
+                slots.append(self._slot(item, pieces, depth + 1))
+            else:
+                slots.append(seen[1])
         if all(slot.text[0] == "[" for slot in slots):
-            text = "[" + ",".join(slot.text[1:-1] for slot in slots) + "]"
+            text = "[" + ",".join([slot.text[1:-1] for slot in slots]) + "]"
             return Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
-        return self._composed('{"l":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces, keep=keep)
+        return self._composed('{"l":[' + ",".join([slot.text for slot in slots]) + "]}", slots, pieces, keep=keep)
 
     def _composed(self, text: str, slots: list[Slot], pieces: dict[bytes, Piece], *, keep: bool = False) -> Slot:
         """A slot made of slots: as it is if it is short, else stored."""
-        refs = tuple(ref for slot in slots for ref in slot.refs)
-        height = 1 + max(slot.height for slot in slots)
-        size = len(text) + sum(slot.size for slot in slots)
+        refs = tuple([ref for slot in slots for ref in slot.refs])
+        height = 1 + max([slot.height for slot in slots])
+        size = len(text) + sum([slot.size for slot in slots])
         if len(text) <= INLINE and not keep:
             return Slot(text, refs, height, size)
         return self._kept("S", text, refs, pieces)._replace(height=height + 1, size=size)
@@ -299,7 +316,7 @@ class Encoder:
 
     def _stored(self, slot: Slot) -> bool:
         """True if what a slot names, and so what that names, needs no piece."""
-        return all(ref in self._known for ref in slot.refs)
+        return self._known.issuperset(slot.refs)
 
 
 def written(name: bytes) -> str:
