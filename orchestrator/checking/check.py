@@ -71,6 +71,12 @@ def _edges_are_sure(problems: list[Problem]) -> bool:
     return edges_are_sound(problems) and not guessed
 
 
+def _constant(text: str, always: bool) -> str:
+    """What is said of a condition that is the same whatever the state is."""
+    way = "leave 'when' out for a route that is always taken" if always else "leave a route out that is never taken"
+    return f"the condition {text!r} is always {str(always).lower()}; {way}"
+
+
 def check_conditions(findings: Findings, checked: Checked, table: Usage, silent: set[str]) -> None:
     """Compile every `when`; note what does not compile, at the character at fault."""
     spec, shape = checked.spec, checked.shape
@@ -89,6 +95,9 @@ def check_conditions(findings: Findings, checked: Checked, table: Usage, silent:
             if not isinstance(result, Trouble):
                 if source in number:
                     checked.conditions[number[source], index] = result
+                if result.always is not None:
+                    mark = spec.value_mark(*route.place, "when")
+                    findings.add("RW426", _constant(route.when, result.always), mark, "warning")
                 for message, offset, old, new in strange_texts(route.when, closed):
                     mark = place_in(spec.text, spec.value_mark(*route.place, "when"), route.when, offset)
                     findings.add("RW425", message, mark, "warning", fix=(old, new) if new else None)

@@ -27,11 +27,13 @@ class ConditionSyntax(ValueError):
 
 
 class Condition(NamedTuple):
-    """A compiled condition. `keys` are the state keys that it reads; `holds` takes their values."""
+    """A compiled condition. `keys` are the state keys that it reads; `holds` takes their values; `always` is what it
+    gives whatever they are, None if that depends on them."""
 
     text: str
     keys: tuple[str, ...]
     holds: Callable[[Mapping[str, Any]], bool]
+    always: bool | None
 
 
 def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
@@ -64,7 +66,10 @@ def compile_condition(text: str, keys: Mapping[str, Type]) -> Condition:
             f"the condition {text!r} failed: {reason}", hint="guard it, as in size(x) > 0 && x[0] == 1"
         )
 
-    return Condition(text, tuple(dict.fromkeys(path[0] for _, path in paths)), holds)
+    # Without any values, reading one is an error, which CEL takes for "it does not matter" only where it does not.
+    alone = program.eval(data={}).value()
+    always = alone if alone is True or alone is False else None
+    return Condition(text, tuple(dict.fromkeys(path[0] for _, path in paths)), holds, always)
 
 
 def read_keys(text: str) -> list[tuple[str, int]]:

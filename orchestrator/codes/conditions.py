@@ -1,4 +1,4 @@
-"""Codes RW421 to RW425: conditions."""
+"""Codes RW421 to RW426: conditions."""
 
 from __future__ import annotations
 
@@ -155,6 +155,36 @@ edges:
       - {when: label == 'bad', to: console}
       - {to: greet}
   - greet, console -> end
+""",
+    ),
+    Code(
+        "RW426",
+        "a condition is always the same",
+        "The condition does not depend on the state, such as `1 == 1` or `true || x`. One that is always true is the "
+        "same as none; a route whose condition is always false is never taken. This is only a warning.",
+        """\
+nodes:
+  greet: {type: reply, text: Hello.}
+  again: {type: reply, text: Again.}
+edges:
+  - start -> greet
+  - from: greet
+    routes:
+      - {when: answer.confidence > 0.5 && 1 > 2, to: again}
+      - {to: end}
+  - again -> end
+""",
+        """\
+nodes:
+  greet: {type: reply, text: Hello.}
+  again: {type: reply, text: Again.}
+edges:
+  - start -> greet
+  - from: greet
+    routes:
+      - {when: answer.confidence > 0.5, to: again}
+      - {to: end}
+  - again -> end
 """,
     ),
 )
