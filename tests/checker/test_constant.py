@@ -35,7 +35,7 @@ edges:
         ("size(question) > 3 && false", "false"),
         ("'''a'' in [''b'']'", "false"),
         ("'!true'", "false"),
-        ("true ? false : urgent", "false"),
+        ("'true ? false : urgent'", "false"),
         ("'[1, 2].all(i, i > 0)'", "true"),
     ],
 )
@@ -54,7 +54,7 @@ def test_a_condition_that_no_state_can_change_is_a_warning(condition: str, alway
         "urgent || false",
         "urgent && n > 1",
         "question == 'true'",
-        "true ? urgent : false",
+        "'true ? urgent : false'",
         "n > 1 || n <= 1",
         "\"words.all(w, w != '')\"",
         "'1 / n == 1'",
