@@ -28,7 +28,6 @@ OLDEST = 13
 """The oldest server that can be asked how a transaction ended."""
 
 _WORDS = {"serial": "id BIGSERIAL PRIMARY KEY", "bytes": "BYTEA", "real": "DOUBLE PRECISION"}
-_TABLES = ("segments", "stored", "cached", "runs", "tenants", "facts")
 _PASSING = ("08", "40", "53", "57P", "57014", "55P03", "25P03")
 """SQLSTATEs, or how they begin, of what may go well the next time: lost connections, deadlocks, a server that stops."""
 _SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]*)(:\d+)?")
@@ -51,6 +50,7 @@ _MADE = (
     "WHERE n.nspname = $1 AND c.relname = 'versions')"
 )
 _VERSION = "SELECT coalesce(max(version), 0) FROM versions"
+_TABLES = "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables WHERE schemaname = $1"
 _SIZE = (
     "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'"
@@ -79,7 +79,8 @@ class PostgresDatabase:
     """
 
     def __init__(self, dsn: str, *, schema: str = "ragweave") -> None:
-        self._driver = _driver()
+        self._driver = driver = _driver()
+        self._errors = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError)
         self._dsn = dsn
         self.shown, self._secrets = _read(dsn)
         if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", schema):
@@ -150,7 +151,7 @@ class PostgresDatabase:
         self.open()
         with self._explained():
             before = self._do(self._writer.fetchval(_SIZE, self.schema))
-            tables = ", ".join(f'"{self.schema}".{table}' for table in _TABLES)
+            tables = self._do(self._writer.fetchval(_TABLES, self.schema))
             self._do(self._writer.execute(f"VACUUM {tables}", timeout=3600.0))
             after = self._do(self._writer.fetchval(_SIZE, self.schema))
         return max(int(before) - int(after), 0)
@@ -244,7 +245,7 @@ class PostgresDatabase:
     def _view(self) -> tuple[Any, float]:
         """A connection in a transaction that reads, and the time. One that was lost in the meantime is replaced."""
         for connection in iter(self._idle_one, None):
-            with contextlib.suppress(self._driver.PostgresError, self._driver.InterfaceError, OSError):
+            with contextlib.suppress(*self._errors):
                 return connection, self._look(connection)
             self._drop(connection)
         connection = self._connect()
@@ -280,7 +281,7 @@ class PostgresDatabase:
                 if outcome != "in progress":
                     return bool(outcome == "committed")
                 self._do(asyncio.sleep(0.05))
-        except (self._driver.PostgresError, self._driver.InterfaceError, OSError):
+        except self._errors:
             pass
         return False
 
@@ -288,10 +289,11 @@ class PostgresDatabase:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (self._driver.PostgresError, self._driver.InterfaceError, OSError, UnicodeEncodeError) as error:
-            state = getattr(error, "sqlstate", None) or ""
-            lost = isinstance(error, OSError) or (self._writer is not None and self._writer.is_closed())
-            passing = self._usable and (lost or state.startswith(_PASSING))
+        except (*self._errors, UnicodeEncodeError) as error:
+            # What has no state was not said by the server: the connection is gone, or the value (a ValueError) is odd.
+            state = getattr(error, "sqlstate", None)
+            passing = state.startswith(_PASSING) if state else not isinstance(error, ValueError)
+            passing = passing and self._usable
             raise self._unusable(str(error) or type(error).__name__, transient=passing) from None
 
     def _unusable(self, reason: str, *, transient: bool = False) -> JournalError:

@@ -58,7 +58,7 @@ def _start(folder: Path) -> Any:
 
 
 def on_server(address: str, work: Callable[[Any], Awaitable[_T]]) -> _T:
-    """What a function of a connection of its own gives."""
+    """What a function of a connection of its own gives; on a loop of its own: a test may be on one."""
     import asyncpg
 
     async def do() -> _T:
@@ -68,7 +68,8 @@ def on_server(address: str, work: Callable[[Any], Awaitable[_T]]) -> _T:
         finally:
             await connection.close()
 
-    return asyncio.run(do())
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(do())).result()
 
 
 def rows_of(address: str, schema: str) -> bytes:
@@ -81,6 +82,4 @@ def rows_of(address: str, schema: str) -> bytes:
             await connection.copy_from_table(table, schema_name=schema, output=out, format="binary")
         return out.getvalue()
 
-    # In a thread of its own: a test may be in the middle of something.
-    with ThreadPoolExecutor(1) as one:
-        return one.submit(on_server, address, copied).result()
+    return on_server(address, copied)
