@@ -14,11 +14,11 @@ from ragweave.cli.graphs import open_graph
 from ragweave.cli.terminal import note, one_line, paint, plural, say
 
 if TYPE_CHECKING:
-    from ragweave.orchestrator.migrating import Trial
+    from ragweave.orchestrator.migrating import Fate, Trial
     from ragweave.orchestrator.stores import Store
 
 _STYLES = {"fits": "green", "moved": "green", "breaks": "red"}
-_TOLD = {
+_TOLD: dict[Fate, str] = {
     "fits": "would move",
     "moved": "moved",
     "breaks": "stay on their version",

@@ -40,7 +40,7 @@ def test_a_run_that_fits_is_moved_and_goes_on_with_the_new_graph(tmp_path: Path)
         result = graph.resume(begun.run_id, answers=yes(begun))
         assert result["said"] == "hello: True"
         assert not graph._versions
-        events = asyncio.run(graph.store.events(begun.run_id))  # type: ignore[arg-type]
+        events = asyncio.run(graph.store.events(begun.run_id))
     assert "last" in {event.node for event in events}
 
 

@@ -155,6 +155,6 @@ def test_a_conversation_is_forgotten_from_python(tmp_path: Path) -> None:
         graph.run(thread_id="b")
         assert isinstance(gone := graph.forget(thread_id="a"), Forgotten)
         assert gone.removed.runs == 1
-        assert [record.thread_id for record in asyncio.run(graph.store.runs())] == ["b"]  # type: ignore[arg-type]
+        assert [record.thread_id for record in asyncio.run(graph.store.runs())] == ["b"]
         with pytest.raises(InputError, match="what is to be deleted"):
             graph.forget()
