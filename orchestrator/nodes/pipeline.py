@@ -87,10 +87,10 @@ class Pipeline(Node, type="transformers"):
     def signature(self, resources: Resources) -> Signature:
         """Reads `text`, writes `result` and, for classifiers, `label` and `score`. Raises ResourceError for a folder
         that does not hold a model for the task."""
-        look(self._folder(resources), task=self.task)
+        config = look(self._folder(resources), task=self.task)
         writes = {"result": Write(_RESULTS[self.task])}
         if self.task in _CLASSIFYING:
-            writes |= {"label": Write(STR), "score": Write(_FLOAT)}
+            writes |= {"label": Write(STR, values=self._names(config)), "score": Write(_FLOAT)}
         return Signature({"text": Read(STR)}, writes)
 
     async def __call__(self, text: str, ctx: Context) -> Mapping[str, Any]:
@@ -102,6 +102,13 @@ class Pipeline(Node, type="transformers"):
             return {"result": result}
         label = max(result, key=result.__getitem__)
         return {"result": result, "label": label, "score": result[label]}
+
+    def _names(self, config: Mapping[str, Any]) -> frozenset[str] | None:
+        """The labels that there are; None if the model's config.json leaves that to transformers."""
+        if self.task == "zero-shot-classification":
+            return None if "candidate_labels" in self.options else frozenset(self.labels)
+        named = config.get("id2label")
+        return frozenset(map(str, named.values())) if isinstance(named, dict) and named else None
 
     def _call_options(self) -> dict[str, Any]:
         if self.task == "zero-shot-classification":

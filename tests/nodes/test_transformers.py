@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,45 @@ def test_items_of_a_map_and_runs_are_computed_together() -> None:
         pipeline = next(one for (kind, _), one in moods.resources._built.items() if kind == "pipelines")
         assert pipeline.batches < 36
     assert pipeline._loaded is None, "closed with its graph"
+
+
+def routed(label: str, **settings: Any) -> Graph:
+    task = "zero-shot-classification" if "labels" in settings else "text-classification"
+    return Graph(
+        inputs={"text": "str"},
+        outputs=["label"],
+        nodes={
+            "mood": {"type": "transformers", "path": str(folder_for(task)), "task": task, **settings},
+            "more": quiet,
+        },
+        edges=[
+            "start -> mood",
+            {"from": "mood", "routes": [{"when": f"label == '{label}'", "to": "more"}, {"to": "end"}]},
+            "more -> end",
+        ],
+    )
+
+
+async def quiet() -> None:
+    return None
+
+
+def test_a_condition_on_a_label_that_the_model_does_not_have_is_a_warning() -> None:
+    (problem,) = routed("baad").check()
+    assert problem.message == "'label' is never 'baad'; did you mean 'bad'?"
+    assert not routed("bad").check()
+    (problem,) = routed("coffe", labels=["tea", "coffee"]).check()
+    assert problem.message == "'label' is never 'coffe'; did you mean 'coffee'?"
+    assert not routed("milk", labels=["tea", "coffee"], options={"candidate_labels": ["milk", "wine"]}).check()
+
+
+def test_labels_that_config_json_does_not_name_are_any(tmp_path: Path) -> None:
+    for file in folder_for("text-classification").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["id2label"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert not routed("LABEL_0", path=str(tmp_path)).check()
 
 
 def test_a_text_may_come_under_another_name() -> None:
