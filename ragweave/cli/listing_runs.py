@@ -177,7 +177,7 @@ def duration(seconds: float) -> str:
 def span_of(seconds: float) -> str:
     """A longer time in its two largest units: `42 s`, `3 min 12 s`, `5 h 2 min`, `12 d 3 h`."""
     left = round(max(seconds, 0))
-    parts = []
+    parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or parts or unit == "s":
