@@ -180,13 +180,13 @@ def played(rows: Sequence[Sequence[Part]], random: Random) -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(layers(), st.randoms(use_true_random=False))
-def test_whoever_asks_wherever_the_outcome_is_the_same(rows: tuple[tuple[Part, ...], ...], random: Random) -> None:
-    played(rows, random)
+@given(layers(), st.integers(0, 999))
+def test_whoever_asks_wherever_the_outcome_is_the_same(rows: tuple[tuple[Part, ...], ...], seed: int) -> None:
+    played(rows, Random(seed))
 
 
 @pytest.mark.long
-@settings(max_examples=600, deadline=None)
-@given(layers(), st.randoms(use_true_random=False))
-def test_many_more_of_them(rows: tuple[tuple[Part, ...], ...], random: Random) -> None:
-    played(rows, random)
+@settings(max_examples=300, deadline=None)
+@given(layers(), st.integers(0, 999))
+def test_many_more_of_them(rows: tuple[tuple[Part, ...], ...], seed: int) -> None:
+    played(rows, Random(seed))
