@@ -72,7 +72,7 @@ def test_a_transaction_that_fails_leaves_nothing(databases: list[PostgresDatabas
             fails(cursor)
 
     with pytest.raises(KeyError):
-        write(lambda _: {}["other than the database's"])
+        write(lambda _: dict[str, int]()["other than the database's"])
     with pytest.raises(JournalError, match="nowhere"):
         write(lambda cursor: cursor.rows("SELECT name FROM nowhere"))
     with database.reading() as cursor:
