@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import itertools
 import shutil
@@ -20,21 +21,30 @@ _T = TypeVar("_T")
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The address of a server. As root it runs as a system user that is made for it, so its folder lies where that user
-    may go."""
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """The address of a server that is stopped when the block is left. As root it runs as a system user that is made for
+    it, so its folder lies where that user may go."""
     folder = Path(tempfile.mkdtemp(prefix="ragweave-postgres-"))
     try:
         server = _start(folder)
-    except (ImportError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"PostgreSQL cannot be started here: {error}")
-    try:
-        yield server.get_uri()
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
     finally:
-        server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a server for all tests of the session."""
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(serving())
+        except (ImportError, OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            pytest.skip(f"PostgreSQL cannot be started here: {error}")
+        yield address
 
 
 @pytest.fixture
