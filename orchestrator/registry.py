@@ -30,6 +30,7 @@ KINDS = (
     "checks",
     "stores",
     "merges",
+    "loaders",
 )
 
 _added: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}

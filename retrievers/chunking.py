@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.loading import SourceText
+from ragweave.retrievers.sourcetext import SourceText
 
 VERSION = 1
 """Part of an index's identity: passages cut by another version are cut anew."""

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from ragweave.orchestrator.errors import RagweaveError
 from ragweave.retrievers import generations
-from ragweave.retrievers.loading import Found, Skipped, digest, find_files, parse, read
+from ragweave.retrievers.loaders import parse
+from ragweave.retrievers.loading import digest, find_files, read
+from ragweave.retrievers.sourcetext import Found, Skipped
 
 MOST_FILES = 5_000
 _MOST_READ = 50
@@ -73,7 +75,7 @@ def _compared(documents: Path, known: Mapping[str, str], began: float) -> Change
 
 def _digest(file: Found) -> str:
     data = read(file)
-    return "" if isinstance(data, Skipped) else digest(data)
+    return "" if isinstance(data, Skipped) else digest(file.source, data)
 
 
 def _has_text(file: Found) -> bool:

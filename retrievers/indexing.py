@@ -15,7 +15,9 @@ from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking, generations
-from ragweave.retrievers.loading import EXTENSIONS, Found, Skipped, SourceText, digest, find_files, parse, read
+from ragweave.retrievers.loaders import parse
+from ragweave.retrievers.loading import digest, find_files, read
+from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,7 +157,7 @@ def _entry(
     data = read(found)
     if isinstance(data, Skipped):
         return data
-    fingerprint = digest(data)
+    fingerprint = digest(found.source, data)
     before = known.get(found.source)
     if old is not None and before is not None and before.digest == fingerprint:
         lines = [old.line(row) for row in range(before.first, before.first + before.passages)]
@@ -179,7 +181,8 @@ def _nothing_found(documents: Path, skipped: Sequence[Skipped]) -> InputError:
     why = f"; {len(skipped)} skipped, such as {skipped[0].source!r}: {skipped[0].reason}" if skipped else ""
     return InputError(
         f"no documents found in {str(documents)!r}{why}",
-        hint=f"files with the extensions {', '.join(EXTENSIONS)} are read, hidden ones are not",
+        hint="Markdown, text, HTML, PDF, Office files, e-mail, data and source code are read, hidden files are not; "
+        "`ragweave nodes loaders` lists the suffixes",
     )
 
 

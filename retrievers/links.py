@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragweave.retrievers.loading import EXTENSIONS
 from ragweave.retrievers.words import stems
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ SHARE = 0.4
 
 _INLINE = re.compile(r"(?<!!)\[([^\[\]\n]{0,200})\]\(\s*<?([^()\s<>]{1,500})>?(?:\s+[\"'(][^)\n]*)?\)")
 _WIKI = re.compile(r"\[\[([^\[\]|\n]{1,200})(?:\|([^\[\]\n]{1,200}))?\]\]")
-_PAGE = re.compile(r"\.(?:md|markdown|html?|txt|rst)$", re.IGNORECASE)
+_PAGE = re.compile(r"\.(?:md|markdown|x?html?|txt|rst)$", re.IGNORECASE)
+_PAGES = (".md", ".markdown", ".txt", ".rst", ".html", ".htm", ".xhtml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Sites:
         folder = "" if target.startswith("/") else posixpath.dirname(source)
         path = posixpath.normpath(posixpath.join(folder, target.lstrip("/")))
         bare = _PAGE.sub("", path)
-        pages = [bare + extension for extension in EXTENSIONS]
+        pages = [bare + extension for extension in _PAGES]
         folders = [f"{bare}/{name}.md" for name in ("index", "README", "_index")]
         for candidate in (path, *pages, *folders):
             if candidate in self._sources:

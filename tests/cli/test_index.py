@@ -117,7 +117,7 @@ def test_an_empty_folder_is_an_error_and_stays_empty(folder: Path) -> None:
     (folder / "empty").mkdir()
     done = words("empty", cwd=folder)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no documents found in 'empty'; files with the extensions .md")
+    assert done.stderr.startswith("error: no documents found in 'empty'; Markdown, text, HTML, PDF")
     assert list((folder / "empty").iterdir()) == []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, labels, passages, sentences, windows
-from ragweave.retrievers.loading import SourceText
+from ragweave.retrievers.sourcetext import SourceText
 
 LINES = st.sampled_from(
     [

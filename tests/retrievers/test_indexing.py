@@ -99,13 +99,13 @@ def test_skipped_files_and_notes_are_reported(docs: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("files", "reason"), [({}, ""), ({"a.pdf": b"%PDF"}, ""), ({"a.md": b"\0"}, "1 skipped, such as 'a.md': binary")]
+    ("files", "reason"), [({}, ""), ({"a.png": b"x"}, ""), ({"a.md": b"\0"}, "1 skipped, such as 'a.md': binary")]
 )
 def test_nothing_to_index_is_an_error(tmp_path: Path, files: dict[str, str | bytes], reason: str) -> None:
     (tmp_path / "docs").mkdir()
     write(tmp_path / "docs", files)
     with pytest.raises(
-        InputError, match=r"no documents found in .*extensions .md, .markdown, .txt, .rst are read"
+        InputError, match=r"no documents found in .*`ragweave nodes loaders` lists the suffixes"
     ) as caught:
         build_index(tmp_path / "docs", tmp_path / "index", None)
     assert reason in str(caught.value)

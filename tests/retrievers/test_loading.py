@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import InputError
-from ragweave.retrievers.loading import Found, Skipped, SourceText, find_files, parse, read
+from ragweave.retrievers.loaders import parse
+from ragweave.retrievers.loading import find_files, read
+from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
 from tests.retrievers.folders import COOKBOOK, write
 
 
