@@ -144,7 +144,7 @@ class History(Surviving):
         if record is None:
             raise JournalError(f"there is no run {run_id!r} in this store")
         events = await self.store.events(run_id)
-        edition = await self.edition_for(record)
+        edition = await self.edition_for(record, exact=False)
         plan = edition.plan
         overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
         if overrides:

@@ -87,32 +87,42 @@ class Surviving(Lifecycle):
 
     # --- versions ---
 
-    async def edition_for(self, record: RunRecord) -> Edition:
+    async def edition_for(self, record: RunRecord, *, exact: bool = True) -> Edition:
         """The version of the graph with which a run was begun: the one that is there now, or one that is read from what
-        the run has kept. Raises JournalError, which names what has changed since, if it cannot be had."""
+        the run has kept. Raises JournalError, which names what has changed since, if it cannot be had.
+
+        For a run that is only looked at it need not be `exact`: then code may have changed, and where the version
+        cannot be had at all, it is the graph as it is now.
+        """
         from ragweave.orchestrator.versions import version_of  # where runs are kept, it is there
 
         current = self._edition
         if not record.version or self.store.live or record.version == version_of(current).hash:
             return current
-        found = self._versions.get(record.version)
+        key = record.version if exact else f"{record.version} or near"
+        found = self._versions.get(record.version) or self._versions.get(key)
         if found is None:
-            found = await self._read_version(record, current)
-            kept = self._versions.setdefault(record.version, found)
+            try:
+                found = await self._read_version(record, current, exact)
+            except JournalError:
+                if exact:
+                    raise
+                return current
+            kept = self._versions.setdefault(key, found)
             if kept is not found:  # somebody else was faster
                 await found.resources.disown()
                 found = kept
         return found
 
-    async def _read_version(self, record: RunRecord, current: Edition) -> Edition:
+    async def _read_version(self, record: RunRecord, current: Edition, exact: bool) -> Edition:
         from ragweave.orchestrator import versions
 
         bundle = await self.store.bundle(record.run_id)
         try:
             if current.source is None:
                 raise JournalError("it was built in Python, which is not kept with runs")
-            folder = current.source[0].resolve().parent
-            edition = await asyncio.to_thread(versions.edition_of, bundle, folder)
+            file, plugins = current.source
+            edition = await asyncio.to_thread(versions.edition_of, bundle, file.resolve().parent, plugins, exact=exact)
         except Exception as error:  # a plugin may raise anything
             why = versions.reason(error) if isinstance(error, RagweaveError) else f"{type(error).__name__}: {error}"
             told = versions.between(versions.opened(bundle), current)

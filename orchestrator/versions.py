@@ -5,7 +5,6 @@ The *hash* names a version: equal hashes mean equal files and equal code. The *b
     entry     the name of the graph file
     files     the texts of every file that decides what the graph is, by path from the graph's folder: the graph file,
               graph files inside it, prompts, files with labels or examples, price files
-    plugins   the plugins that were named when it was loaded
     code      by type, the class that a plugin gives for it and a print of its code
     outline   the nodes and resources by name, each with a print of its settings, and where the ways on from them lead
 
@@ -29,6 +28,7 @@ from ragweave.orchestrator.running.codeprint import code_print, digest, is_forei
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.bound import Member
     from ragweave.orchestrator.edition import Edition
+    from ragweave.orchestrator.graphfile import Plugins
     from ragweave.orchestrator.node import Node
 
 FORMAT = 1
@@ -62,7 +62,6 @@ def _version(edition: Edition) -> Version:
         "format": FORMAT,
         "entry": entry,
         "files": {} if held else files,
-        "plugins": _plugins(edition),
         "code": code,
         "outline": outline,
     }
@@ -84,10 +83,6 @@ def _path(file: Path, folder: Path) -> str:
         return Path(os.path.relpath(file, folder)).as_posix()
     except ValueError:  # it lies on another drive
         return file.as_posix()
-
-
-def _plugins(edition: Edition) -> list[str]:
-    return registry.plugin_names(edition.source[1]) if edition.source is not None else []
 
 
 def editions(edition: Edition) -> Iterator[Edition]:
@@ -137,7 +132,8 @@ def _described(edition: Edition) -> Any:
     spec = edition.plan.spec
     keys = {
         part: {
-            name: [str(key.type), key.default, key.has_default, key.merge, key.accumulate] for name, key in all_.items()
+            name: [str(key.type), key.default, key.has_default, key.merge, key.accumulate, key.choices]
+            for name, key in all_.items()
         }
         for part, all_ in (("inputs", spec.inputs), ("state", spec.state))
     }
@@ -242,9 +238,13 @@ def files_of(bundle: str, folder: Path) -> sources.Files:
     return {(folder / name).resolve(): str(text).encode("utf-8", "surrogateescape") for name, text in texts.items()}
 
 
-def edition_of(bundle: str, folder: Path) -> Edition:
+def edition_of(bundle: str, folder: Path, plugins: Plugins = (), *, exact: bool = True) -> Edition:
     """The edition of a bundle, its files in the place of those in the graph's folder. Raises JournalError that says why
-    it cannot be had, GraphError, PluginError and what else a file that is loaded raises."""
+    it cannot be had, GraphError, PluginError.
+
+    Code comes from `plugins` alone: what a store says is never imported. Unless the edition is to be `exact`, code may
+    be other than it was: enough for a run that is only looked at.
+    """
     from ragweave.orchestrator.edition import Edition
 
     data = opened(bundle)
@@ -252,15 +252,15 @@ def edition_of(bundle: str, folder: Path) -> Edition:
     if not texts or not isinstance(entry, str) or entry not in texts:
         raise JournalError(_why_not(data))
     with sources.as_were(files_of(bundle, folder)):
-        edition = Edition.read(folder / entry, [str(plugin) for plugin in data.get("plugins", ())])
-        edition.version = Version(_version(edition).hash, bundle)
+        edition = Edition.read(folder / entry, plugins)
+        edition.version = _version(edition)
     then, now = _table(data, "code"), _code(edition)
     changed = [
         f"{name!r} ({now.get(name, then.get(name, ['?']))[0]})"
         for name in {**then, **now}
         if then.get(name) != now.get(name)
     ]
-    if changed:
+    if changed and exact:
         raise JournalError(f"the code of {', '.join(changed)} has changed, and code is not kept with runs")
     return edition
 

@@ -12,6 +12,7 @@ from ragweave.orchestrator.running.fold import fold_all, standing
 from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.running.waiting import uninterrupted
 from ragweave.orchestrator.stores import RunRecord
+from ragweave.orchestrator.versions import version_of
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.edition import Edition
@@ -52,9 +53,11 @@ class Fork(Execution):
             began.data = {**began.data, "deadline": self.deadline}
         self.whole = self.deadline
         record = RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", self.user, self.tenant)
-        record.version = self.parent.version
+        bundle = ""
+        if not store.live:
+            record.version, bundle = version_of(self.edition)
         record.parent = f"{self.parent.run_id}@{forked.path}"
-        await store.begin(record, await store.bundle(self.parent.run_id), durability)
+        await store.begin(record, bundle, durability)
         try:
             run = self._run()
             for event in self.journal:

@@ -124,7 +124,8 @@ def entry_of(bundle: str) -> str:
     except ValueError:
         return ""
     entry = data.get("entry", "") if isinstance(data, dict) else ""
-    return entry if isinstance(entry, str) else ""
+    # A name alone: nobody who can write the store may choose the folder whose plugins are loaded.
+    return entry if isinstance(entry, str) and entry == Path(entry).name else ""
 
 
 def find(graph: Path | None, store: Path | None, plugins: Sequence[str] = ()) -> Kept:

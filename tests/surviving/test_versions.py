@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
 from pathlib import Path
 from typing import TypedDict
 
@@ -254,3 +255,20 @@ edges: [start -> sort -> end]
     assert then.checked.values["label"] == {"tea", "coffee", "other"}
     assert then.resources.prices is not None
     assert then.resources.prices.currency == "EUR"
+
+
+def test_what_a_store_says_is_never_imported(tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text("raise SystemExit('imported')\n")
+    text = version_of(Graph.load(write(tmp_path))._edition).bundle
+    forged = json.dumps({**json.loads(text), "plugins": ["evil.py"], "code": {"nodes.say": ["evil:Say", "00"]}})
+    with pytest.raises(JournalError, match="has changed"):
+        edition_of(forged, tmp_path)
+    assert "evil" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "forged", ["", "{", "[]", "{}", '{"format": 1, "files": 5}', '{"format": 1, "entry": 3, "files": {"a": 1}}']
+)
+def test_a_bundle_that_is_none_is_told(tmp_path: Path, forged: str) -> None:
+    with pytest.raises(JournalError, match="not kept"):
+        edition_of(forged, tmp_path)
