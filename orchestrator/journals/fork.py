@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import InputError, JournalError, did_you_mean
-from ragweave.orchestrator.journals.walk import Place, became_due, moments, reading, within
+from ragweave.orchestrator.journals.walk import Place, became_due, moments, reading, step_of, within
 from ragweave.orchestrator.running.events import Event, belongs, call_path
 from ragweave.orchestrator.running.fold import Snapshot, fold, is_due
 from ragweave.orchestrator.running.inputs import check_inputs
@@ -45,8 +45,8 @@ def fork(
             f"{path} is one item of a list, and has no state of its own to change",
             hint=f"fork at {node} and set the list, or set nothing to call this item again",
         )
-    index = next(step.index for step in frame.plan.steps if step.name == place.node)
-    asked.data = {"path": path, "set": checked(frame.plan, frame.due[index], given, path)}
+    state = frame.due[step_of(frame.plan, place.node).index]
+    asked.data = {"path": path, "set": checked(frame.plan, state, given, path)}
     return [*kept, asked]
 
 

@@ -118,8 +118,11 @@ def values_of(state: Mapping[str, Entry], plan: Plan, keys: Iterable[str] | None
 
 
 def step_of(plan: Plan, node: str) -> Step:
-    """The node of this name, which the plan is known to have."""
-    return next(step for step in plan.steps if step.name == node)
+    """The node of this name. Raises JournalError if the graph has none."""
+    for step in plan.steps:
+        if step.name == node:
+            return step
+    raise JournalError(f"the journal names the node {node!r}, which {plan.spec.name!r} does not have")
 
 
 def within(path: str, call: str) -> bool:

@@ -14,6 +14,8 @@ import pytest
 from ragweave.cli.listing_runs import duration, shortened, span_of
 from ragweave.orchestrator.graph import Graph
 from tests.cli.running import on_terminal, ragweave
+from tests.engine.steps import build, idle
+from tests.journals.support import durable
 
 GRAPH = """\
 schema: ragweave/v1
@@ -144,10 +146,17 @@ def test_exports_hide_the_values_of_variables_that_the_graph_names(
     assert "sk-four-minutes" not in out
     assert "is <secret DESK_KEY> right?" in out
     graph.unlink()
+    assert "sk-four-minutes" not in call("runs", "--jsonl", "--values").out
+
+
+def test_runs_whose_secrets_nobody_can_tell_are_left_out(call: Call, graph: Path, tmp_path: Path) -> None:
+    (one,) = ran(graph, "a")
+    with build({"a": idle}, "start -> a -> end", store=durable(tmp_path / ".ragweave")) as made:
+        other = made.run(n=1).run_id
     done = call("runs", "--jsonl", "--values")
-    assert (done.status, done.out) == (1, "")
-    assert "without its graph nobody can tell its secrets" in done.err
-    assert call("runs", "--jsonl").status == 0
+    assert (done.status, [json.loads(line)["run_id"] for line in done.out.splitlines()]) == (1, [one])
+    assert f"run {other!r} is left out: without its graph nobody can tell its secrets" in done.err
+    assert len(call("runs", "--jsonl").out.splitlines()) == 2
 
 
 def test_a_run_is_drawn_with_time_tokens_and_what_it_waited_for(call: Call, graph: Path) -> None:
