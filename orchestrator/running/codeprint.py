@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from ragweave.orchestrator.running.cache import code_of
 
 _OWN = "ragweave"
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _SIMPLE = (str, bytes, int, float, bool, type(None))
 
 
@@ -64,7 +66,7 @@ def _class(made: type, waiting: list[Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for name, value in vars(made).items():
         if name == "__annotations__" and isinstance(value, Mapping):
-            said[name] = {field: str(kind) for field, kind in value.items()}
+            said[name] = {field: _ADDRESS.sub("", str(kind)) for field, kind in value.items()}
         if name.startswith(("__pydantic", "_abc", "model_")) or (name.startswith("__") and name != "__call__"):
             continue
         function = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
@@ -110,7 +112,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(map(repr, value))
+        return sorted(_ADDRESS.sub("", repr(item)) for item in value)
     return value
 
 

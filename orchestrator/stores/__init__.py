@@ -68,7 +68,7 @@ class Store(Protocol):
     types that the graph declares."""
 
     async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
-        """Make a new run known, with the files of its graph as one text. Its events follow through `writer`."""
+        """Make a new run known, with what is kept of its graph as one text. Its events follow through `writer`."""
 
     async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
         """Make this worker the one that goes on with a run; its status is then `running`. Raises RunTaken if another
@@ -103,7 +103,7 @@ class Store(Protocol):
         called in worker threads. Raises JournalError for damaged ones."""
 
     async def bundle(self, run_id: str) -> str:
-        """The files of the graph with which a run was begun; empty if it was not made of files."""
+        """What was kept of the graph with which a run was begun: one text, as `versions` makes it; empty if nothing."""
 
     async def adopt(self, run_id: str, version: str, bundle: str) -> None:
         """Let a run that does not go on belong to another version of its graph."""
