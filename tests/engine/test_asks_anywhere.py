@@ -148,7 +148,9 @@ async def live(rows: Sequence[Sequence[Part]], random: Random, folder: Path) -> 
     graph = opened()
     result = await graph.arun(**given)
     answered: list[str] = []
-    while result.status == "parked":
+    for _ in range(300):
+        if result.status == "done":
+            break
         await graph.aclose()
         graph = opened()
         asked = await waiting(graph.store)
