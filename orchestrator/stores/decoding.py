@@ -68,7 +68,8 @@ class Decoder:
         texts = isinstance(frame, str) and isinstance(node, str)
         if kind not in JOURNALED or not texts or not isinstance(data, dict) or not isinstance(at, (int, float)):
             raise self._damaged(f"an event of it is {str(line)[:80]!r}")
-        if any(not isinstance(number, int) or isinstance(number, bool) for number in numbers):
+        whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+        if not whole or min(numbers) < -1 or min(visit, member, origin, item or 0) < 0:
             raise self._damaged(f"an event of it is {str(line)[:80]!r}")
 
     def _event(self, line: Any) -> Event:
@@ -93,7 +94,7 @@ class Decoder:
                 tag = body[:1]
                 if tag == b"S":
                     inner.update(_looks_named(body.decode()))
-                elif tag != b"J":
+                elif tag != b"J" and tag != b"T":
                     raise self._damaged(f"the value {name.hex()} is of the unknown kind {tag!r}")
                 self._bodies[names[name]] = body
             self._bodies.update(dict.fromkeys(wanted - self._bodies.keys(), b""))
@@ -110,9 +111,8 @@ class Decoder:
                 body = self._bodies.get(slot)
                 if not body:
                     raise self._damaged(f"the value {named(slot).hex()} is not there")
-                content = json.loads(body[1:])
                 before = self._size
-                self._values[slot] = content if body[:1] == b"J" else self._read(content, depth + 1)
+                self._values[slot] = self._content(body, depth)
                 self._sizes[slot] = self._size - before + len(body)
                 self._size = before
             # A few values that name each other twice may unfold to more than any memory holds.
@@ -138,6 +138,12 @@ class Decoder:
                 self.blobs.add(blob_named(name))
                 return read(one, deeper)
         raise self._damaged(f"a value of it is written {str(slot)[:60]!r}")
+
+    def _content(self, body: bytes, depth: int) -> Any:
+        text = body[1:].decode()
+        if body[:1] == b"T":
+            return text
+        return json.loads(text) if body[:1] == b"J" else self._read(json.loads(text), depth + 1)
 
     def _items(self, slot: Any, depth: int) -> list[Any]:
         items = self._read(slot, depth)

@@ -50,10 +50,11 @@ async def waiting(
     found = []
     for record in await store.runs(thread_id=thread_id, status="parked", tenant=tenant, graph=graph):
         events = await store.events(record.run_id)
+        asks = open_asks(events)
         asked = {event.data.get("path"): event.at for event in events if event.kind == "asked"}
         run = (record.run_id, record.thread_id)
         whose = (record.graph, record.user, record.tenant)
-        for path, ask in open_asks(events).items():
+        for path, ask in asks.items():
             found.append(Waiting(*run, path, ask.question, ask.answer_schema, asked[path], ask.approval, *whose))
     return found
 
