@@ -10,10 +10,10 @@ import threading
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, TypeVar
 
 from ragweave.orchestrator.errors import JournalError, MissingExtra
+from ragweave.orchestrator.stores.addresses import read_address
 from ragweave.orchestrator.stores.database import MIGRATIONS, Cursor
 
 READERS = 4
@@ -30,7 +30,6 @@ OLDEST = 13
 _WORDS = {"serial": "id BIGSERIAL PRIMARY KEY", "bytes": "BYTEA", "real": "DOUBLE PRECISION"}
 _PASSING = ("08", "40", "53", "57P", "57014", "55P03", "25P03")
 """SQLSTATEs, or how they begin, of what may go well the next time: lost connections, deadlocks, a server that stops."""
-_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[\w.-]*)(:\d+)?")
 _T = TypeVar("_T")
 
 # Everything that a transaction needs is set within it, and gone with it: poolers that give each transaction another
@@ -82,7 +81,7 @@ class PostgresDatabase:
         self._driver = driver = _driver()
         self._errors = (driver.PostgresError, driver.InterfaceError, driver.InternalClientError, OSError)
         self._dsn = dsn
-        self.shown, self._secrets = _read(dsn)
+        self.shown, self._secrets = read_address(dsn)
         if not re.fullmatch("[a-z_][a-z0-9_]{0,62}", schema):
             raise JournalError(
                 f"{schema!r} cannot be the name of a schema", hint="use up to 63 small letters, digits and underscores"
@@ -369,38 +368,12 @@ class _Loop:
         self._loop.close()
 
 
-class _Address(NamedTuple):
-    shown: str
-    secrets: tuple[str, ...]
-
-
 def _driver() -> Any:
     try:
         import asyncpg
     except ImportError:
         raise MissingExtra("the store 'postgres'", "asyncpg", "postgres") from None
     return asyncpg
-
-
-def _read(dsn: str) -> _Address:
-    """What messages may show of an address, and what they may not, the longest first."""
-    try:
-        parts = urlsplit(dsn)
-        given = parse_qs(parts.query, strict_parsing=True) if parts.query else {}
-        servers = parts.netloc.rpartition("@")[2]
-        known = parts.scheme in ("postgresql", "postgres") and all(map(_SERVER.fullmatch, servers.split(",")))
-        if not known or parts.fragment or "@" in parts.path:  # then a password holds a character that divides
-            raise ValueError
-    except ValueError:
-        # Not a word of it in the message: a password may stand anywhere.
-        raise JournalError(
-            "the address of the store 'postgres' cannot be read",
-            hint="write it as postgresql://user:password@host:5432/database, with %40 for an @ in the password",
-        ) from None
-    place = servers or ",".join(given.get("host", ()))
-    passwords = {parts.password or "", unquote(parts.password or ""), *given.get("password", ())}
-    secrets = sorted((one for one in passwords if one), key=len, reverse=True)
-    return _Address(f"postgresql://{place}{unquote(parts.path)}", tuple(secrets))
 
 
 @lru_cache(maxsize=512)

@@ -209,38 +209,40 @@ def test_a_killed_worker_has_crashed_and_its_runs_are_taken(make_store: MakeStor
         beside(make_store, take_over)
 
 
+async def _stand_still(stores: Stores, talk: Talk) -> None:
+    """Write two runs, stand still, and go on with both, although one of them is lost."""
+    store = await begun(stores(lease=BRIEF), "mate", step(said="first"), tenant="acme")
+    await begun(store, "run", step(said="first"), tenant="acme")
+    told: list[str] = []
+    store.watch("run", told.append)
+    write = store.writer("run")
+    await asyncio.sleep(0.2)  # a sign of life has just been given: none will be in the middle
+    talk.say("written")
+    wait = talk.hear()
+
+    async def noticed() -> bool:
+        return bool(told)
+
+    if wait:
+        assert await eventually(noticed)
+    # A run that it has not lost says the same as the one that it has: what the one has brought is not counted on.
+    write(step(said=f"too late {LONG}"))
+    store.writer("mate")(step(said=f"too late {LONG}"))
+    await store.end("mate", "done")
+    tries = []
+    for what in (store.flush("run"), store.flush("run", safe=True), store.end("run", "failed")):
+        try:
+            await what
+            tries.append("done")
+        except JournalError as error:
+            tries.append(type(error).__name__)
+    await ended(store, "next", step(said=f"too late {LONG}"), tenant="acme")
+    talk.say((told, tries))
+
+
 @forks
 @pytest.mark.parametrize("meanwhile", ["taken", "taken while it says nothing", "deleted"])
 def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: MakeStore, meanwhile: str) -> None:
-    async def work(stores: Stores, talk: Talk) -> None:
-        store = await begun(stores(lease=BRIEF), "mate", step(said="first"), tenant="acme")
-        await begun(store, "run", step(said="first"), tenant="acme")
-        told: list[str] = []
-        store.watch("run", told.append)
-        write = store.writer("run")
-        await asyncio.sleep(0.2)  # a sign of life has just been given: none will be in the middle
-        talk.say("written")
-        talk.hear()
-
-        async def noticed() -> bool:
-            return bool(told)
-
-        if meanwhile == "taken while it says nothing":
-            assert await eventually(noticed)
-        # A run that it has not lost says the same as one that it has: what the one has brought is not counted on.
-        write(step(said=f"too late {LONG}"))
-        store.writer("mate")(step(said=f"too late {LONG}"))
-        await store.end("mate", "done")
-        tries = []
-        for what in (store.flush("run"), store.flush("run", safe=True), store.end("run", "failed")):
-            try:
-                await what
-                tries.append("done")
-            except JournalError as error:
-                tries.append(type(error).__name__)
-        await ended(store, "next", step(said=f"too late {LONG}"), tenant="acme")
-        talk.say((told, tries))
-
     async def go_on(stores: Stores) -> None:
         store = stores()
 
@@ -250,31 +252,27 @@ def test_a_worker_that_stood_still_is_told_and_writes_nothing_more(make_store: M
         assert await eventually(crashed), "the lease of a worker that stands still is never over"
         if meanwhile == "deleted":
             assert (await store.delete(run_id="run")).runs == 1
-            await begun(store, "another", step(said="another"), tenant="acme")
+            await begun(store, "another", step(said="second"), tenant="acme")
         else:
             await store.take("run")
             store.writer("run")(step(said="second"))
             await store.flush("run")
-        worker.tell("go on")
+        worker.tell(meanwhile == "taken while it says nothing")
         worker.send(signal.SIGCONT)
         told, tries = worker.says()
         assert len(told) == 1
         assert "run" in told[0]
         assert tries == ["RunTaken"] * 3
         worker.ended()
-        if meanwhile == "deleted":
-            store.writer("another")(step(said="and on"))
-            await store.end("another", "done")
-            assert await store.record("run") is None
-            assert await data_of(store, "another") == [{"said": "another"}, {"said": "and on"}]
-        else:
-            store.writer("run")(step(said="third"))
-            await store.end("run", "done")
-            assert await data_of(store, "run") == [{"said": "first"}, {"said": "second"}, {"said": "third"}]
+        mine, left = ("another", []) if meanwhile == "deleted" else ("run", [{"said": "first"}])
+        store.writer(mine)(step(said="third"))
+        await store.end(mine, "done")
+        assert await data_of(store, mine) == [*left, {"said": "second"}, {"said": "third"}]
+        assert (await store.record("run") is None) == (meanwhile == "deleted")
         assert await data_of(store, "mate") == [{"said": "first"}, {"said": f"too late {LONG}"}]
         assert await data_of(store, "next") == [{"said": f"too late {LONG}"}]
 
-    with at_work(make_store, work) as worker:
+    with at_work(make_store, _stand_still) as worker:
         assert worker.says() == "written"
         worker.send(signal.SIGSTOP)
         beside(make_store, go_on)
