@@ -44,18 +44,20 @@ def closed_keys(spec: Spec, nodes: Mapping[str, BoundNode]) -> dict[str, frozens
     overridden = {target.node for targets in spec.overrides.values() for target in targets}
     writers = [(key, node) for node in nodes.values() for key in node.written]
     found: dict[str, frozenset[str]] = {}
-    closed = {key for _, node in writers for key in node.values} - set(spec.inputs)
+    given = {name: frozenset(key.choices) for name, key in spec.inputs.items()}
+    closed = {key for _, node in writers for key in node.values} | set(given)
+    closed -= {name for name, choices in given.items() if not choices}
     # A setting that a call may replace could be the very one that says which texts there are.
     closed -= {key for key, node in writers if key not in node.values or node.name in overridden}
     closed -= {"error"}  # which the engine writes too
     for key in closed:
         declared = spec.state.get(key)
-        values = frozenset[str]().union(*(node.values[key] for written, node in writers if written == key))
+        values = given.get(key, frozenset()).union(*(node.values[key] for written, node in writers if written == key))
         if declared is not None:
             if declared.merge is not None and declared.merge not in KEEPING:
                 continue
-            given = declared.default if isinstance(declared.default, list) else [declared.default]
-            values |= {value for value in given if declared.has_default and isinstance(value, str)}
+            first = declared.default if isinstance(declared.default, list) else [declared.default]
+            values |= {value for value in first if declared.has_default and isinstance(value, str)}
         found[key] = values
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun
 from langchain_core.callbacks.manager import adispatch_custom_event
@@ -26,6 +26,7 @@ from ragweave.orchestrator.values import Answer
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
+    from ragweave.orchestrator.language.spec import KeySpec
 
 AT_ONCE = 16
 """Runs of a batch at the same time, unless its config says otherwise."""
@@ -79,7 +80,7 @@ class GraphRunnable(Runnable[Any, Any]):
     def get_input_schema(self, config: RunnableConfig | None = None) -> type[BaseModel]:
         """The inputs, with types and defaults."""
         fields = {
-            name: (_annotation(key.type or JSON), key.default if key.has_default else ...)
+            name: (_given(key), key.default if key.has_default else ...)
             for name, key in self.graph.plan.spec.inputs.items()
         }
         return create_model_v2(self.get_name("Input"), field_definitions=fields)
@@ -245,6 +246,14 @@ class GraphRunnable(Runnable[Any, Any]):
 
 def _told(event: Event) -> dict[str, Any]:
     return {"path": event.path, "node": event.node, **theirs(dict(event.data))}
+
+
+def _given(key: KeySpec) -> Any:
+    """What a caller gives for an input."""
+    if not key.choices:
+        return _annotation(key.type or JSON)
+    texts: Any = Literal.__getitem__(key.choices)
+    return list[texts] if key.type is not None and key.type.item else texts
 
 
 def _annotation(kind: Type) -> Any:

@@ -68,6 +68,8 @@ def arguments_of(graph: Graph) -> dict[str, Any]:
     for name, key in graph.plan.spec.inputs.items():
         schema = TypeAdapter(annotation_of(key.type or JSON)).json_schema()
         definitions.update(schema.pop("$defs", {}))
+        if key.choices:
+            (schema["items"] if key.type is not None and key.type.item else schema)["enum"] = list(key.choices)
         if key.description:
             schema["description"] = key.description
         if key.has_default:

@@ -9,10 +9,12 @@ from typing import Any
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.language.report import Report, path
 from ragweave.orchestrator.language.spec import KeySpec, Place
-from ragweave.orchestrator.types import SCALARS, Type, parse_type, type_of, value_models
+from ragweave.orchestrator.types import SCALARS, Type, parse_type, texts_of, type_of, value_models
 
-INPUT_KEYS = ("type", "default", "description")
+INPUT_KEYS = ("type", "choices", "default", "description")
 STATE_KEYS = ("type", "default", "merge", "accumulate", "description")
+_CHOSEN = ("str", "list[str]")
+"""The types of inputs that may have choices."""
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -77,7 +79,8 @@ def _key(report: Report, place: Place, entry: Any, allowed: tuple[str, ...]) -> 
     if not isinstance(entry, Mapping):
         if entry is None and "merge" in allowed:
             return KeySpec(name, mark=mark)
-        return KeySpec(name, _type(report, place, entry), mark=mark)
+        kind = _type(report, place, entry)
+        return KeySpec(name, kind, mark=mark, choices=_literal(report, entry, kind, allowed))
     entry = report.known_keys(place, entry, allowed)
     kind = _type(report, (*place, "type"), entry["type"]) if "type" in entry else None
     if "type" not in entry and "merge" not in allowed:
@@ -94,9 +97,43 @@ def _key(report: Report, place: Place, entry: Any, allowed: tuple[str, ...]) -> 
     default = entry.get("default")
     if kind is not None and "default" in entry and not fits(default, kind):
         report.value((*place, "default"), "RW106", f"{path((*place, 'default'))}: the default is not of type {kind}")
+    choices = _choices(report, place, entry, kind) if "choices" in entry else ()
+    choices = choices or _literal(report, entry.get("type"), kind, allowed)
+    for text in default if isinstance(default, (list, tuple)) else [default]:
+        if choices and isinstance(text, str) and text not in choices:
+            message = f"{path((*place, 'default'))}: {text!r} is none of the choices"
+            report.unknown(report.spec.value_mark(*place, "default"), "RW106", message, text, choices)
     return KeySpec(
-        name, kind, default, "default" in entry, merge, accumulate, _description(report, place, entry), mark=mark
+        name, kind, default, "default" in entry, merge, accumulate, _description(report, place, entry), mark, choices
     )  # fmt: skip
+
+
+def _choices(report: Report, place: Place, entry: Mapping[str, Any], kind: Type | None) -> tuple[str, ...]:
+    where, given = (*place, "choices"), entry["choices"]
+    if kind is not None and str(kind) not in _CHOSEN:
+        message = f"{path(where)}: choices are texts, so that the type is str or list[str], not {kind}"
+        report.key(where, "RW125", message)
+        return ()
+    if not isinstance(given, (list, tuple)) or not given:
+        report.wrong_kind(where, "a list of texts", given, "such as [short, long]")
+        return ()
+    found: dict[str, None] = {}
+    for index, text in enumerate(given):
+        if not isinstance(text, str) or not text:
+            number = isinstance(text, (int, float)) and not isinstance(text, bool)
+            report.wrong_kind((*where, index), "a text", text, "quote it" if number else "")
+        elif text in found:
+            report.value((*where, index), "RW101", f"{path(where)}: {text!r} stands twice")
+        else:
+            found[text] = None
+    return tuple(found)
+
+
+def _literal(report: Report, word: Any, kind: Type | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """The choices of an input whose type was given in Python, as `Literal["a", "b"]` or a list of it."""
+    if report.spec.marks or "choices" not in allowed or isinstance(word, str) or str(kind) not in _CHOSEN:
+        return ()
+    return tuple(sorted(texts_of(word) or ()))
 
 
 def _type(report: Report, place: Place, word: Any) -> Type | None:

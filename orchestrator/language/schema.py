@@ -60,7 +60,14 @@ def graph_schema() -> Json:
 
 def _properties() -> Json:
     key = {"type": {"$ref": "#/$defs/type"}, "default": {}, "description": {"type": "string"}}
-    at_length = _object(key, "An input at length.", required=["type"])
+    choices = {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+        "minItems": 1,
+        "uniqueItems": True,
+        "description": "The only texts that it may be, or have if it is a list.",
+    }
+    at_length = _object({**key, "choices": choices}, "An input at length.", required=["type"])
     state = _object(
         {
             **key,

@@ -40,6 +40,14 @@ class KeySpec(NamedTuple):
     accumulate: bool = False
     description: str = ""
     mark: Mark = NOWHERE
+    choices: tuple[str, ...] = ()
+    """Of an input: the only texts that it may be, or have if it is a list; empty if any will do."""
+
+    @property
+    def shown(self) -> str:
+        """What a caller gives, in a word: the type, or the choices."""
+        listed = " | ".join(self.choices) or str(self.type)
+        return f"list of {listed}" if self.choices and self.type is not None and self.type.item else listed
 
 
 class RouteSpec(NamedTuple):

@@ -14,6 +14,7 @@ from ragweave.orchestrator.language.policies import seconds
 from ragweave.orchestrator.types import Type, converter, instance_check
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.language.spec import KeySpec
     from ragweave.orchestrator.running.plan import Plan
 
 
@@ -37,13 +38,14 @@ def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str]
             if not key.has_default:
                 taken = f"`{name}=` says something else of a run: give it in a dict, run({{{name!r}: …}})"
                 hint = taken if name in options else ""
-                raise InputError(f"{plan.spec.name!r} needs the input {name!r} ({key.type})", hint=hint)
+                raise InputError(f"{plan.spec.name!r} needs the input {name!r} ({key.shown})", hint=hint)
             values[name] = key.default
             continue
         value = given[name]
         kind = key.type or Type("json")
         if _fits(kind, value):
             values[name] = value
+            _check_choices(key, value)
             continue
         try:
             values[name] = converter(kind)(value)
@@ -53,7 +55,17 @@ def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str]
             inside = any(item["loc"] for item in error.errors(include_url=False))
             said = f": {reason_of(error)}" if inside else ""
             raise InputError(f"input {name!r} must be {kind}, not {value!r}{said}") from None
+        _check_choices(key, values[name])
     return values
+
+
+def _check_choices(key: KeySpec, value: Any) -> None:
+    """Raise InputError if the input has choices, and this is none of them."""
+    if not key.choices:
+        return
+    for text in [value] if isinstance(value, str) else value:
+        if text not in key.choices:
+            raise InputError(f"input {key.name!r} cannot be {text!r}{did_you_mean(text, key.choices)}")
 
 
 def gathered(given: Mapping[str, Any] | None, named: Mapping[str, Any]) -> Mapping[str, Any]:

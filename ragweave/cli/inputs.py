@@ -52,7 +52,7 @@ def check_missing(graph: Graph, inputs: Mapping[str, Any], command: str, option:
     missing = [name for name, key in declared.items() if not key.has_default and name not in inputs]
     if not missing or inputs.keys() - declared.keys():
         return
-    needed = ", ".join(f"{name!r} ({declared[name].type})" for name in missing)
+    needed = ", ".join(f"{name!r} ({declared[name].shown})" for name in missing)
     options = [
         option(name, f"{_MARK}FILE" if _takes_files(declared[name].type) else "…")
         for name in sorted(missing, key=lambda name: name != "question")

@@ -75,7 +75,7 @@ def _from_flags(graph: Graph, flags: Sequence[str]) -> dict[str, Any]:
         if not sign and str(kind) == "bool" and (not left or left[0].startswith("--")):
             value = "true"
         elif not sign and not left:
-            raise InputError(f"--{name} needs a value ({kind})")
+            raise InputError(f"--{name} needs a value ({declared[name].shown})")
         elif not sign:
             value = left.pop(0)
         add_input(inputs, name, value, kind)
@@ -110,4 +110,4 @@ def _usage(graph: Graph) -> str:
     inputs = graph.plan.spec.inputs
     if not inputs:
         return "it takes no inputs"
-    return "inputs: " + ", ".join(f"--{name} ({key.type})" for name, key in inputs.items())
+    return "inputs: " + ", ".join(f"--{name} ({key.shown})" for name, key in inputs.items())
