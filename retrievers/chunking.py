@@ -4,67 +4,75 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.sourcetext import SourceText
+from ragweave.retrievers.units import Unit, by_sentence, by_tokens, sized, trim, units_of
 
-VERSION = 1
+VERSION = 2
 """Part of an index's identity: passages cut by another version are cut anew."""
 PASSAGE_TOKENS = 512
 """What a passage holds at most; a document up to this size stays whole."""
 WINDOW_TOKENS = 240
 """What one vector stands for: a passage is found by its best window."""
-_HARD_CHARACTERS = 4_000
+
+Way = Literal["auto", "heading", "sentence", "tokens", "whole"]
 
 _NO_WORDS = re.compile(r"^[\d\W]*$|^\d{4}-\d\d|://")
-_TOKEN = re.compile(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]")
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
-_SETEXT = re.compile(r"[ \t]*(=+|-{3,}|~{3,})[ \t]*$")
-_FENCE = re.compile(r"[ \t]*(```+|~~~+)")
-_ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]+\S")
-_SENTENCE_END = re.compile(r"""[.!?…]['")\]]*\s+(?=['"(\[]?[A-Z0-9À-ÖØ-Þ])|[。！？]\s*|\n""")
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
-    """What is not cut if it can be avoided: a paragraph, a list item, a heading with what follows it."""
+class Chunks:
+    """How documents are cut into passages.
 
+    `auto` keeps a document of up to `tokens` whole and cuts others into about equal parts between sections and
+    paragraphs; `heading` makes a passage of each section; `sentence` joins sentences up to `tokens`; `tokens` cuts
+    after so many, wherever that is; `whole` does not cut. `overlap` is how many tokens a passage repeats of the one
+    before it.
+    """
+
+    by: Way = "auto"
+    tokens: int = PASSAGE_TOKENS
+    overlap: int = 0
+
+    @property
+    def identity(self) -> str:
+        """Equal for two if they cut alike."""
+        return f"{VERSION}/{self.by}/{self.tokens}/{self.overlap}"
+
+
+class _Span(NamedTuple):
     start: int
     end: int
-    path: tuple[str, ...]
+    path: tuple[str, ...] = ()
     """The headings above it."""
-    tokens: int
+    columns: str = ""
+    """The header of the table in the middle of which it begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    start: int
-    kind: Literal["text", "item", "heading", "underline", "blank"]
-    level: int = 0
-    title: str = ""
+def passages(source: SourceText, chunks: Chunks | None = None) -> list[Document]:
+    """The passages of a text, in order: `source.text[start:end]` of a passage's offsets is exactly its text.
 
-
-def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Document]:
-    """The passages of a text, in order: `source.text[start:end]` of a passage's offsets is exactly its text."""
+    Their titles are that of the document, the headings above and, inside a table, its columns.
+    """
     found: list[Document] = []
     line, counted = 1, 0
-    for start, end, path in _cut(source, max_tokens):
-        line += source.text.count("\n", counted, start)
+    for start, end, path, columns in _cut(source, chunks or Chunks()):
+        line += source.text.count("\n", counted, start) if source.is_original else 0
         counted = start
         text = source.text[start:end]
         found.append(
             Document(
                 id=_identify(source.source, start, end, text),
                 text=text,
-                title=" > ".join(_without_repeats((source.title, *path))),
+                title=" > ".join(_without_repeats((source.title, *path, columns))),
                 source=source.source,
                 offsets=(start, end),
-                line=line,
-                metadata=dict(source.metadata),
+                line=line if source.is_original else None,
+                metadata={**source.metadata, **source.places_of(start, end)},
             )
         )
     return found
@@ -73,23 +81,13 @@ def passages(source: SourceText, max_tokens: int = PASSAGE_TOKENS) -> list[Docum
 def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     """The texts whose vectors stand for a passage: its title, each with a part of the passage of about equal size."""
     plain = SourceText(source="", text=passage.text)
-    spans = _cut(plain, max_tokens, across=True)
+    spans = _balanced(plain, max_tokens, across=True)
     prefix = f"{passage.title}\n" if passage.title else ""
-    return [prefix + passage.text[start:end] for start, end, _ in spans] or [prefix + passage.text]
-
-
-def _cut(source: SourceText, max_tokens: int, across: bool = False) -> list[tuple[int, int, tuple[str, ...]]]:
-    """Where the parts of a text start and end, and the headings above each; all of it if that is small enough."""
-    units = list(_units(source))
-    total = sum(unit.tokens for unit in units)
-    if total <= max_tokens:
-        spans: list[tuple[int, int, tuple[str, ...]]] = [(source.body, len(source.text), ())]
-    else:
-        parts = -(-total // max_tokens)
-        size = max(16, total // parts + 1 if across else min(max_tokens, total * 5 // (parts * 4)))
-        spans = _pack(list(_sized(source.text, units, size)), size, across)
-    trimmed = ((*_trim(source.text, start, end), path) for start, end, path in spans)
-    return [(start, end, path) for start, end, path in trimmed if start < end]
+    found = [
+        f"{prefix}{columns}\n{passage.text[start:end]}" if columns else prefix + passage.text[start:end]
+        for start, end, _, columns in spans
+    ]
+    return found or [prefix + passage.text]
 
 
 def labels(passage: Document) -> str:
@@ -104,139 +102,76 @@ def labels(passage: Document) -> str:
     return ", ".join(found)
 
 
-def sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence or line of a text starts and ends; together they cover all of it that is not blank."""
-    found = []
-    start = 0
-    for match in _SENTENCE_END.finditer(text):
-        found.append((start, match.end()))
-        start = match.end()
-    found.append((start, len(text)))
-    trimmed = (_trim(text, *span) for span in found)
-    return [span for span in trimmed if span[0] < span[1]]
+def _cut(source: SourceText, chunks: Chunks) -> list[_Span]:
+    """Where the passages of a text start and end, and what stands above each."""
+    text, size, overlap = source.text, chunks.tokens, min(chunks.overlap, chunks.tokens // 2)
+    if chunks.by == "auto":
+        return _balanced(source, size, overlap=overlap)
+    units = list(units_of(source))
+    if chunks.by == "whole":
+        spans = [_Span(source.body, len(text))]
+    elif chunks.by == "heading":
+        spans = _pack(list(sized(text, units, size)), size, overlap, sections=True)
+    elif chunks.by == "sentence":
+        spans = _pack(list(by_sentence(text, units, size)), size, overlap, across=True)
+    else:
+        spans = [_Span(unit.start, unit.end, unit.path) for unit in by_tokens(text, units, size, overlap)]
+    return _trimmed(text, spans)
 
 
-def _units(source: SourceText) -> Iterator[_Unit]:
-    """Paragraphs, list items and fenced blocks, with the headings above; a heading belongs to what follows it."""
-    text = source.text
-    path: list[tuple[int, str]] = []
-    start: int | None = None
-    only_headings = False
-    for line in _classified(text, source.body):
-        if start is not None and not only_headings and line.kind in ("blank", "item", "heading"):
-            yield _unit(text, start, line.start, path)
-            start = None
-        if line.kind == "blank":
-            continue
-        if line.kind == "heading":
-            path = [*((level, title) for level, title in path if level < line.level), (line.level, line.title)]
-        only_headings = line.kind == "heading" or (only_headings and line.kind == "underline")
-        start = line.start if start is None else start
-    if start is not None:
-        yield _unit(text, start, len(text), path)
+def _balanced(source: SourceText, max_tokens: int, across: bool = False, overlap: int = 0) -> list[_Span]:
+    """All of a text if it is small enough, else parts of about equal size."""
+    units = list(units_of(source))
+    total = sum(unit.tokens for unit in units)
+    if total <= max_tokens:
+        return _trimmed(source.text, [_Span(source.body, len(source.text))])
+    parts = -(-total // max_tokens)
+    size = max(16, total // parts + 1 if across else min(max_tokens, total * 5 // (parts * 4)))
+    return _trimmed(source.text, _pack(list(sized(source.text, units, size)), size, overlap, across))
 
 
-def _unit(text: str, start: int, end: int, path: Sequence[tuple[int, str]]) -> _Unit:
-    return _Unit(start, end, tuple(title for _, title in path), estimate_tokens(text[start:end]))
+def _trimmed(text: str, spans: Sequence[_Span]) -> list[_Span]:
+    trimmed = (_Span(*trim(text, span.start, span.end), span.path, span.columns) for span in spans)
+    return [span for span in trimmed if span.start < span.end]
 
 
-def _classified(text: str, begin: int) -> Iterator[_Line]:
-    """The lines of a text, each with what it is in Markdown or reStructuredText; fenced blocks are text throughout."""
-    lines = list(_lines(text, begin))
-    fence = ""
-    for place, (start, end) in enumerate(lines):
-        line = text[start:end].rstrip("\r\n")
-        opening = _FENCE.match(line)
-        if fence or opening:
-            if not fence and opening:
-                fence = opening[1]
-            elif line.strip().startswith(fence):
-                fence = ""
-            yield _Line(start, "text")
-            continue
-        following = text[slice(*lines[place + 1])].rstrip("\r\n") if place + 1 < len(lines) else ""
-        level, title = _heading(line, following)
-        if level:
-            yield _Line(start, "heading", level, title)
-        elif not line.strip():
-            yield _Line(start, "blank")
-        elif _SETEXT.match(line):
-            yield _Line(start, "underline")
-        else:
-            yield _Line(start, "item" if _ITEM.match(line) else "text")
-
-
-def _heading(line: str, following: str) -> tuple[int, str]:
-    """The level and title if this line is a heading, by hashes or by the line under it; level 0 if it is none."""
-    match = _HEADING.match(line)
-    if match:
-        return len(match[1]), match[2]
-    title = line.strip()
-    under = _SETEXT.match(following) if title and not _SETEXT.match(line) and not _ITEM.match(line) else None
-    if under and len(under[1]) >= min(len(title), 8) and len(title) < 200:
-        return {"=": 1, "-": 2, "~": 3}[under[1][0]], title
-    return 0, ""
-
-
-def _sized(text: str, units: Sequence[_Unit], max_tokens: int) -> Iterator[_Unit]:
-    """The units, with those that are too large cut between sentences, or by force where there is no sentence's end."""
-    for unit in units:
-        if unit.tokens <= max_tokens:
-            yield unit
-            continue
-        for begin, end in _pieces(text, unit, max_tokens):
-            yield _Unit(begin, end, unit.path, estimate_tokens(text[begin:end]))
-
-
-def _pieces(text: str, unit: _Unit, max_tokens: int) -> Iterator[tuple[int, int]]:
-    begin = unit.start
-    for start, end in sentences(text[unit.start : unit.end]):
-        start, end = unit.start + start, unit.start + end
-        if estimate_tokens(text[start:end]) <= max_tokens and end - start <= _HARD_CHARACTERS:
-            yield begin, end
-        else:
-            yield from _forced(text, begin, end, max_tokens)
-        begin = end
-
-
-def _forced(text: str, begin: int, end: int, max_tokens: int) -> Iterator[tuple[int, int]]:
-    """Cuts between words where there are any, so that no piece is longer than what a model reads."""
-    count, start = 0, begin
-    for match in _TOKEN.finditer(text, begin, end):
-        weight = 1 + (len(match[0]) - 1) // 8
-        cut = match.start()
-        if start < cut and (count + weight > max_tokens or match.end() - start > _HARD_CHARACTERS):
-            yield start, cut
-            start, count = cut, 0
-        count += weight
-        while match.end() - start > _HARD_CHARACTERS:
-            yield start, start + _HARD_CHARACTERS
-            start += _HARD_CHARACTERS
-    if start < end:
-        yield start, end
-
-
-def _pack(units: Sequence[_Unit], size: int, across: bool = False) -> list[tuple[int, int, tuple[str, ...]]]:
+def _pack(
+    units: Sequence[Unit], size: int, overlap: int = 0, across: bool = False, sections: bool = False
+) -> list[_Span]:
     """Neighbouring units joined up to `size`: where more than half full, a heading begins a new group unless `across`.
 
-    A last group of less than a quarter joins the one before it.
+    With `sections` every heading does. A last group of less than a quarter joins the one before it, unless it is a
+    section.
     """
-    groups: list[list[_Unit]] = []
+    groups: list[list[Unit]] = []
     held = 0
     for unit in units:
-        section_ends = bool(groups) and unit.path != groups[-1][-1].path and held > size // 2 and not across
+        is_other = bool(groups) and unit.path != groups[-1][-1].path
+        section_ends = is_other and (sections or held > size // 2) and not across
         if not groups or held + unit.tokens > size or section_ends:
-            groups.append([])
-            held = 0
+            repeated = _repeated(groups[-1], min(overlap, size - unit.tokens)) if groups and not section_ends else []
+            groups.append(repeated)
+            held = sum(one.tokens for one in repeated)
         groups[-1].append(unit)
         held += unit.tokens
-    if len(groups) > 1 and held < size // 4:
+    ends_section = len(groups) > 1 and sections and groups[-1][0].path != groups[-2][-1].path
+    if len(groups) > 1 and held < size // 4 and not ends_section:
         last = groups.pop()
         groups[-1] += last
-    return [(group[0].start, group[-1].end, _common(group)) for group in groups]
+    return [_Span(group[0].start, group[-1].end, _common(group), group[0].columns) for group in groups]
 
 
-def _common(group: Sequence[_Unit]) -> tuple[str, ...]:
+def _repeated(group: Sequence[Unit], overlap: int) -> list[Unit]:
+    """The last units of a group that hold no more than `overlap` tokens together; never all of it."""
+    found: list[Unit] = []
+    for unit in reversed(group[1:]):
+        if sum(one.tokens for one in found) + unit.tokens > overlap:
+            break
+        found.insert(0, unit)
+    return found
+
+
+def _common(group: Sequence[Unit]) -> tuple[str, ...]:
     """The headings that all units of a group stand under; at least those of the first."""
     path: list[str] = []
     for level in zip(*(unit.path for unit in group), strict=False):
@@ -244,21 +179,6 @@ def _common(group: Sequence[_Unit]) -> tuple[str, ...]:
             break
         path.append(level[0])
     return tuple(path) or group[0].path
-
-
-def _lines(text: str, begin: int) -> Iterator[tuple[int, int]]:
-    while begin < len(text):
-        end = text.find("\n", begin) + 1 or len(text)
-        yield begin, end
-        begin = end
-
-
-def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
 
 
 def _without_repeats(titles: Sequence[str]) -> list[str]:

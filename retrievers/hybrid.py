@@ -14,6 +14,7 @@ from ragweave.orchestrator.contracts import Embedder, EmbedderName, Retriever
 from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import generations
+from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
 from ragweave.retrievers.links import follow
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class _Opened(NamedTuple):
 
 
 class Hybrid(Retriever, type="hybrid"):
-    """Passages of a folder of Markdown and text, found by words (BM25) and by meaning (vectors).
+    """Passages of a folder of documents, found by words (BM25) and by meaning (vectors).
 
     Build the index first: `ragweave index GRAPH`, or `ragweave index FOLDER --to INDEX`.
     """
@@ -44,7 +45,19 @@ class Hybrid(Retriever, type="hybrid"):
         default=0.6, ge=0, le=1, description="Share of meaning in the score; the rest is that of words."
     )
 
+    chunks: Way = Field(
+        default="auto", description="Where documents are cut: auto, heading, sentence, tokens, or whole for not at all."
+    )
+    chunk_tokens: int = Field(default=PASSAGE_TOKENS, ge=16, le=8192, description="Tokens that a passage has at most.")
+    chunk_overlap: int = Field(
+        default=0, ge=0, le=4096, description="Tokens that a passage repeats of the one before; at most half of it."
+    )
     links: bool = Field(default=True, description="Also bring in documents that the best passages link to.")
+
+    @property
+    def cutting(self) -> Chunks:
+        """How documents are cut for this retriever's index."""
+        return Chunks(self.chunks, self.chunk_tokens, self.chunk_overlap)
 
     _opened: _Opened = PrivateAttr()
     _seen: Any = PrivateAttr(default=None)

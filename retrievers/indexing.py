@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking, generations
+from ragweave.retrievers.chunking import WINDOW_TOKENS, Chunks
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
 from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
@@ -54,6 +54,8 @@ class IndexReport:
     embedder: str | None
     """The identity of the embedder; None if the index holds words only."""
     seconds: float
+    rebuilt: str = ""
+    """Why nothing of an index that was there could be used again; empty if it could, or if there was none."""
 
     @property
     def files(self) -> int:
@@ -80,30 +82,33 @@ def build_index(
     index: Path,
     embedder: Embedder | None,
     progress: Callable[[Progress], None] | None = None,
+    chunks: Chunks | None = None,
 ) -> IndexReport:
     """Index a folder (or one file), or bring its index up to date; without an embedder, by words alone.
 
-    Files whose content did not change are neither cut nor embedded again. Blocks; a Ctrl-C, an error or a crash at any
-    moment leaves the index as it was. Raises InputError if there is nothing to index, IndexUnusable if the folder
-    cannot be written or another process is writing it.
+    Files whose content did not change are neither cut nor embedded again; what is indexed of a file stays while it
+    cannot be read for the moment. Blocks; a Ctrl-C, an error or a crash at any moment leaves the index as it was.
+    Raises InputError if there is nothing to index, IndexUnusable if the folder cannot be written or another process is
+    writing it.
     """
     started = time.monotonic()
     began = time.time()
     tell = progress or (lambda progress: None)
+    chunks = chunks or Chunks()
     files = list(find_files(documents))
     if not any(isinstance(file, Found) for file in files):
         raise _nothing_found(documents, [file for file in files if isinstance(file, Skipped)])
     with generations.writing(index):
-        old = _old(index, embedder)
+        old, rebuilt = _old(index, embedder, chunks)
         known = {source.source: source for source in old.sources()} if old is not None else {}
-        entries, skipped = _gather(files, old, known, tell, with_vectors=embedder is not None)
+        entries, skipped = _gather(files, old, known, tell, None if embedder is None else WINDOW_TOKENS, chunks)
         if not entries:
             raise _nothing_found(documents, skipped)
         fresh = [entry for entry in entries if entry.old is None]
         changed = sum(entry.source in known for entry in fresh)
         deleted = len(known.keys() - {entry.source for entry in entries})
         if old is None or fresh or deleted:
-            _write(index, old, entries, embedder, tell, began)
+            _write(index, old, entries, embedder, tell, began, chunks)
     return IndexReport(
         added=len(fresh) - changed,
         changed=changed,
@@ -115,21 +120,27 @@ def build_index(
         vectors=sum(entry.old.vectors if entry.old else sum(map(len, entry.windows)) for entry in entries),
         embedder=embedder.identity if embedder is not None else None,
         seconds=time.monotonic() - started,
+        rebuilt=rebuilt,
     )
 
 
-def _old(index: Path, embedder: Embedder | None) -> StoredIndex | None:
-    """The index as it is, if what it holds can be used again."""
+def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> tuple[StoredIndex | None, str]:
+    """The index as it is, if what it holds can be used again; else why not, if there is one."""
     from ragweave.retrievers.stored import StoredIndex
 
     if not generations.exists(index):
-        return None
-    with contextlib.suppress(IndexUnusable):
+        return None, ""
+    try:
         old = StoredIndex(index)
-        same_embedder = old.embedder == (embedder.identity if embedder is not None else None)
-        if same_embedder and old.manifest.get("chunking") == chunking.VERSION:
-            return old
-    return None
+    except IndexUnusable as error:
+        return None, error.message
+    cut = old.manifest.get("chunking")
+    if cut != chunks.identity:
+        is_older = str(cut).partition("/")[0] != chunks.identity.partition("/")[0]
+        return None, "another version cut its documents" if is_older else "its documents were cut with other settings"
+    if old.embedder != (embedder.identity if embedder is not None else None):
+        return None, f"it was built with the embedder {old.embedder}" if old.embedder else "it held words only"
+    return old, ""
 
 
 def _gather(
@@ -137,13 +148,19 @@ def _gather(
     old: StoredIndex | None,
     known: dict[str, StoredSource],
     tell: Callable[[Progress], None],
-    with_vectors: bool,
+    window: int | None,
+    chunks: Chunks,
 ) -> tuple[list[_Entry], list[Skipped]]:
+    """The files as entries, those of the old index among them; `window` is None where no vectors are wanted."""
     entries: list[_Entry] = []
     skipped: list[Skipped] = []
     for count, found in enumerate(files, start=1):
-        entry = found if isinstance(found, Skipped) else _entry(found, old, known, with_vectors)
+        entry = found if isinstance(found, Skipped) else _entry(found, old, known, window, chunks)
         if isinstance(entry, Skipped):
+            before = known.get(entry.source)
+            if old is not None and before is not None and entry.is_there:
+                entries.append(_kept(before, old))
+                entry = replace(entry, reason=f"{entry.reason}; it stays in the index as it was")
             skipped.append(entry)
         else:
             entries.append(entry)
@@ -152,7 +169,7 @@ def _gather(
 
 
 def _entry(
-    found: Found, old: StoredIndex | None, known: dict[str, StoredSource], with_vectors: bool
+    found: Found, old: StoredIndex | None, known: dict[str, StoredSource], window: int | None, chunks: Chunks
 ) -> _Entry | Skipped:
     data = read(found)
     if isinstance(data, Skipped):
@@ -160,20 +177,25 @@ def _entry(
     fingerprint = digest(found.source, data)
     before = known.get(found.source)
     if old is not None and before is not None and before.digest == fingerprint:
-        lines = [old.line(row) for row in range(before.first, before.first + before.passages)]
-        return _Entry(found.source, before.title, fingerprint, before.notes, lines, old=before)
+        return _kept(before, old)
     text = parse(found.source, data)
     if isinstance(text, Skipped):
         return text
-    return _read_anew(text, fingerprint, with_vectors)
+    return _read_anew(text, fingerprint, window, chunks)
 
 
-def _read_anew(text: SourceText, fingerprint: str, with_vectors: bool) -> _Entry | Skipped:
-    passages = chunking.passages(text)
+def _kept(before: StoredSource, old: StoredIndex) -> _Entry:
+    """A file as the old index has it."""
+    lines = [old.line(row) for row in range(before.first, before.first + before.passages)]
+    return _Entry(before.source, before.title, before.digest, before.notes, lines, old=before)
+
+
+def _read_anew(text: SourceText, fingerprint: str, window: int | None, chunks: Chunks) -> _Entry | Skipped:
+    passages = chunking.passages(text, chunks)
     if not passages:
         return Skipped(text.source, "empty")
     lines = [passage.model_dump_json(exclude_defaults=True).encode() + b"\n" for passage in passages]
-    windows = [chunking.windows(passage) for passage in passages] if with_vectors else []
+    windows = [chunking.windows(passage, window) for passage in passages] if window is not None else []
     return _Entry(text.source, text.title, fingerprint, text.notes, lines, windows)
 
 
@@ -193,6 +215,7 @@ def _write(
     embedder: Embedder | None,
     tell: Callable[[Progress], None],
     began: float,
+    chunks: Chunks,
 ) -> None:
     from ragweave.retrievers import stored, words
 
@@ -202,7 +225,7 @@ def _write(
     manifest = {
         "embedder": embedder.identity if embedder is not None else None,
         "dimension": embedder.dimension if embedder is not None else 0,
-        "chunking": chunking.VERSION,
+        "chunking": chunks.identity,
         "passages": len(lines),
         "vectors": len(vectors),
         "began": began,

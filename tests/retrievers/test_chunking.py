@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.chunking import PASSAGE_TOKENS, labels, passages, sentences, windows
+from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, labels, passages, windows
 from ragweave.retrievers.sourcetext import SourceText
+from ragweave.retrievers.units import sentences
 
 LINES = st.sampled_from(
     [
@@ -38,7 +39,7 @@ def source(text: str, title: str = "Doc") -> SourceText:
 
 @given(TEXTS, st.integers(16, 120))
 def test_offsets_are_exact_and_no_text_is_lost(text: str, size: int) -> None:
-    found = passages(source(text), size)
+    found = passages(source(text), Chunks(tokens=size))
     end = 0
     for passage in found:
         assert passage.offsets is not None
@@ -54,7 +55,7 @@ def test_offsets_are_exact_and_no_text_is_lost(text: str, size: int) -> None:
 
 @given(TEXTS, st.integers(16, 120))
 def test_no_passage_is_much_larger_than_asked(text: str, size: int) -> None:
-    for passage in passages(source(text), size):
+    for passage in passages(source(text), Chunks(tokens=size)):
         assert estimate_tokens(passage.text) <= size * 5 // 4 + 1
 
 
@@ -96,7 +97,7 @@ def test_sentences_and_items_are_not_cut() -> None:
     items = "\n".join(f"- item {number} takes a spoon of sugar and a pinch of salt" for number in range(60))
     prose = " ".join(f"Sentence number {number} is about bread." for number in range(120))
     for text, start, end in ((items, "- item", "salt"), (prose, "Sentence", "bread.")):
-        found = passages(source(text), 100)
+        found = passages(source(text), Chunks(tokens=100))
         assert len(found) > 3
         assert all(passage.text.startswith(start) and passage.text.endswith(end) for passage in found)
 
@@ -104,7 +105,7 @@ def test_sentences_and_items_are_not_cut() -> None:
 def test_code_is_kept_together() -> None:
     code = "```python\n# not a heading\n\n- not an item\nx = 1\n```"
     prose = "Words about code, many of them. " * 12
-    found = passages(source(f"{prose}\n\n{code}\n\n{prose}"), 110)
+    found = passages(source(f"{prose}\n\n{code}\n\n{prose}"), Chunks(tokens=110))
     assert any(code in passage.text for passage in found)
     assert {passage.title for passage in found} == {"Doc"}
 
@@ -117,7 +118,7 @@ def test_a_word_without_end_is_cut_by_force() -> None:
 
 def test_underlined_headings_count() -> None:
     filler = "Words to fill the page with. " * 40
-    found = passages(source(f"Intro\n=====\n\n{filler}\n\nUsage\n-----\n\n{filler}"), 200)
+    found = passages(source(f"Intro\n=====\n\n{filler}\n\nUsage\n-----\n\n{filler}"), Chunks(tokens=200))
     assert {passage.title for passage in found} == {"Doc > Intro", "Doc > Intro > Usage"}
 
 
