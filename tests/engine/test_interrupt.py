@@ -156,10 +156,7 @@ async def test_an_answer_may_change_what_this_call_gets_and_nothing_else() -> No
     origin = next(event.origin for event in await events(graph) if event.path == "pay#1" and event.kind == "finished")
     assert origin & origin_bit("user")
 
-
-async def test_without_edit_nothing_can_be_changed() -> None:
-    desk = Desk()
-    graph = desk.graph(True)
+    graph = desk.graph(True)  # without `edit` nothing can be changed
     parked = await graph.arun(**GIVEN)
     with pytest.raises(InputError, match=r"'values' was unexpected"):
         await graph.aresume(parked.run_id, answers={"pay#1": {"approved": True, "values": {"amount": 1}}})
