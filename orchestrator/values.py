@@ -197,7 +197,7 @@ class Ask(Value):
 
     question: str
     answer_schema: Mapping[str, Any] = Field(default_factory=lambda: {"type": "string"}, alias="schema")
-    approval: bool = False
+    approval: bool = Field(False, repr=False)
     """True if it is asked before the call, by `interrupt`, and not by the node."""
 
     if TYPE_CHECKING:  # pydantic's own plugin and others disagree on whether the field or its alias is to be given
