@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
+_PLACES = ("page", "slide", "sheet", "cell", "chapter", "message", "record", "line")
+"""What loaders keep in a passage's metadata of where it stands."""
+
+
 class Value(BaseModel):
     """What state may hold besides plain JSON: frozen, without undeclared fields, compared by content."""
 
@@ -33,6 +37,17 @@ class Document(Value):
     score: float = 0.0
     """How well the passage fits the query that found it; comparable within one search only."""
 
+    @property
+    def place(self) -> str:
+        """Where the passage stands in a source that has no lines of its own: `page 4`, `slides 2-3`, `sheet Sales`."""
+        if self.line is not None:
+            return ""
+        for key in _PLACES:
+            first, last = self.metadata.get(key), self.metadata.get(f"last_{key}")
+            if isinstance(first, (int, str)) and not isinstance(first, bool):
+                return f"{key}s {first}-{last}" if isinstance(last, int) else f"{key} {first}"
+        return ""
+
 
 class Citation(Value):
     """Where a statement of an answer stands in its sources."""
@@ -47,6 +62,8 @@ class Citation(Value):
     source: str = ""
     line: int | None = None
     """The line of the source on which the quote (or else the passage) starts, from 1."""
+    place: str = ""
+    """Where the passage stands in a source that has no lines: `page 4`, `sheet Sales`."""
 
 
 class Answer(Value):

@@ -49,7 +49,13 @@ def _citation(number: int, document: Document, part: Segment | None) -> Citation
         quote = document.text[part.start : part.end]
         line = None if line is None else line + document.text.count("\n", 0, part.start)
     return Citation(
-        number=number, document=document.id, quote=quote, title=document.title, source=document.source, line=line
+        number=number,
+        document=document.id,
+        quote=quote,
+        title=document.title,
+        source=document.source,
+        line=line,
+        place=document.place,
     )
 
 

@@ -81,6 +81,9 @@ class Hybrid(Retriever, type="hybrid"):
         from ragweave.retrievers.stored import StoredIndex  # needs numpy, which a check of the graph does not
 
         stored = StoredIndex(folder)
+        if stored.manifest.get("chunking") != self.cutting.identity:
+            said = f"the index {self.index!r} was cut by another version or with other settings"
+            self._resources.say(f"{said}; `ragweave index` on the graph file cuts it anew")
         return _Opened(stored, self._open_embedder(stored, self._resources) if self.weight > 0 else None)
 
     def _current(self) -> _Opened:

@@ -165,11 +165,13 @@ def _source(citation: Citation, folders: Iterable[Path]) -> list[str]:
 
 
 def _place(citation: Citation, folders: Iterable[Path]) -> str:
-    """`file:line`, as a path from here where the file is found."""
+    """`file:line` or `file, page 4`, as a path from here where the file is found."""
     source = citation.source
     for folder in folders:
         file = folder / source if folder.is_dir() else folder
         if source and file.is_file():
             source = near(file)
             break
-    return f"{source}:{citation.line}" if source and citation.line is not None else source
+    if source and citation.line is not None:
+        return f"{source}:{citation.line}"
+    return ", ".join(part for part in (source, citation.place) if part)

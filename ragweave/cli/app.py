@@ -87,12 +87,15 @@ def index(
     embedder: Annotated[
         str | None, typer.Option(metavar="NAME", help="What turns texts into vectors, or `none`; by default minilm.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Index again whenever a document changes, until Ctrl-C.")
+    ] = False,
     plugin: Plugins = None,
 ) -> int:
     """Index documents, or bring their index up to date."""
     from ragweave.cli.indexing import index_target
 
-    return index_target(target, to, embedder, plugin or [])
+    return index_target(target, to, embedder, plugin or [], watch=watch)
 
 
 @app.command()

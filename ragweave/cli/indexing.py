@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ragweave.cli.files import near
 from ragweave.cli.graphs import check_file, load_plugins
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import Embedder
     from ragweave.orchestrator.language.spec import Spec
     from ragweave.orchestrator.resources import Resources
+    from ragweave.retrievers.chunking import Chunks
     from ragweave.retrievers.hybrid import Hybrid
     from ragweave.retrievers.indexing import IndexReport, Progress
 
 FOLDER = ".ragweave"
 WORDS_ONLY = "words only: pip install 'ragweave[local]' adds search by meaning"
 _SHOWN = 10
+_PAUSE = 0.3
+"""Seconds between two looks at a folder that is watched."""
 _GRAPHS = (".yaml", ".yml")
 
 
@@ -41,10 +45,24 @@ class Job:
     index: Path
     embedder: str
     resources: Resources
+    chunks: Chunks | None = None
+    """How documents are cut; None for the default."""
 
 
-def index_target(target: Path, to: Path | None, embedder: str | None, plugins: Sequence[str]) -> int:
-    """Index what a graph's retrievers declare, or a folder of documents."""
+def index_target(
+    target: Path, to: Path | None, embedder: str | None, plugins: Sequence[str], *, watch: bool = False
+) -> int:
+    """Index what a graph's retrievers declare, or a folder of documents; with `watch`, again whenever one changes."""
+    jobs = [replace(job, embedder=embedder or job.embedder) for job in _jobs(target, to, plugins)]
+    seen = [_stamps(job) if watch else {} for job in jobs]
+    for job in jobs:
+        build(job)
+    if watch:
+        _watch(jobs, seen)
+    return 0
+
+
+def _jobs(target: Path, to: Path | None, plugins: Sequence[str]) -> list[Job]:
     from ragweave.orchestrator.errors import GraphError, RagweaveError
     from ragweave.orchestrator.resources import Resources
 
@@ -60,12 +78,9 @@ def index_target(target: Path, to: Path | None, embedder: str | None, plugins: S
                 f"{str(target)!r} has no retriever with documents to index",
                 hint="give one `documents: FOLDER`, or run `ragweave index FOLDER --to INDEX`",
             )
-    else:
-        load_plugins(plugins)
-        jobs = [Job("", target, to or default_index(target), "minilm", Resources(notice=note))]
-    for job in jobs:
-        build(replace(job, embedder=embedder or job.embedder))
-    return 0
+        return jobs
+    load_plugins(plugins)
+    return [Job("", target, to or default_index(target), "minilm", Resources(notice=note))]
 
 
 def jobs_of(spec: Spec) -> list[Job]:
@@ -87,7 +102,7 @@ def jobs_of(spec: Spec) -> list[Job]:
                 documents = spec.folder / Path(retriever.documents).expanduser()
                 index = spec.folder / Path(retriever.index).expanduser()
                 embedder = retriever.embedder if retriever.weight > 0 else "none"
-                jobs.append(Job(name, documents, index, embedder, resources))
+                jobs.append(Job(name, documents, index, embedder, resources, retriever.cutting))
     for node in spec.nodes.values():
         if isinstance(node.node, GraphNode):
             jobs += jobs_of(node.node.plan.spec)
@@ -155,7 +170,7 @@ def build(job: Job, *, quiet: bool = False) -> IndexReport:
     is_new = not job.index.exists()
     try:
         with unwinding(), _progress() as progress:
-            report = build_index(job.documents, job.index, embedder, progress)
+            report = build_index(job.documents, job.index, embedder, progress, job.chunks)
     except BaseException:
         if is_new and is_missing(job):
             _remove_empty(job.index)
@@ -182,6 +197,8 @@ def _embedder(job: Job) -> Embedder | None:
 
 def summary(job: Job, report: IndexReport) -> Iterator[str]:
     """What was indexed, and then what was not, with reasons."""
+    if report.rebuilt:
+        yield f"{near(job.index)} was built anew: {report.rebuilt}"
     counts = [("added", report.added), ("changed", report.changed), ("deleted", report.deleted)]
     parts = [f"{count:,} {word}" for word, count in [*counts, ("unchanged", report.unchanged)] if count]
     if report.skipped:
@@ -202,6 +219,46 @@ def _listed(title: str, files: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"  {title}: {one_line(source)}: {one_line(reason)}"
     if len(files) > _SHOWN:
         yield f"  {title}: … and {len(files) - _SHOWN:,} more"
+
+
+def _watch(jobs: Sequence[Job], seen: list[dict[str, tuple[int, int]]]) -> NoReturn:
+    """Bring the indexes up to date whenever their documents are no longer as they were `seen`, until Ctrl-C."""
+    from ragweave.orchestrator.errors import RagweaveError
+
+    note("watching for changes; Ctrl-C ends")
+    with unwinding():
+        while True:
+            began = time.monotonic()
+            for place, job in enumerate(jobs):
+                now = _stamps(job)
+                if now == seen[place]:
+                    continue
+                while (later := _stamps(job)) != now:  # somebody is still writing
+                    now = later
+                    time.sleep(_PAUSE)
+                seen[place] = now
+                try:
+                    build(job)
+                except RagweaveError as error:
+                    note(f"{error}; the index stays as it was")
+            # Looking at a large folder takes at most a tenth of the time.
+            time.sleep(max(_PAUSE, 9 * (time.monotonic() - began)))
+
+
+def _stamps(job: Job) -> dict[str, tuple[int, int]]:
+    """When each document was written; empty if the folder cannot be read for the moment."""
+    from ragweave.orchestrator.errors import RagweaveError
+    from ragweave.retrievers.loading import find_files
+    from ragweave.retrievers.sourcetext import Found
+
+    found = {}
+    with contextlib.suppress(RagweaveError, OSError):
+        for file in find_files(job.documents):
+            if isinstance(file, Found):
+                with contextlib.suppress(OSError):
+                    status = file.path.stat()
+                    found[file.source] = (status.st_mtime_ns, status.st_size)
+    return found
 
 
 def _remove_empty(index: Path) -> None:
