@@ -95,21 +95,24 @@ def editions(edition: Edition) -> Iterator[Edition]:
 def _inner(edition: Edition) -> Iterator[tuple[str, int, Edition]]:
     for name, bound in edition.checked.nodes.items():
         for at, member in enumerate(bound.members):
-            if member.node.nested:
-                yield name, at, member.node._graph._edition
+            graph = getattr(member.node, "_graph", None) if member.node.nested else None
+            if graph is not None:
+                yield name, at, graph._edition
 
 
 def _code(edition: Edition) -> dict[str, list[str]]:
     """By kind and type, the class and its print, of all that neither ragweave nor a file gives."""
     found: dict[str, list[str]] = {}
     for one in editions(edition):
-        things = [("nodes", member.node.type_name, type(member.node)) for member in _members(one)]
+        things: list[tuple[str, str, Any]] = [
+            ("nodes", member.node.type_name, type(member.node)) for member in _members(one)
+        ]
         spec = one.plan.spec
         things += [
             (kind, declared.type, declared.implementation or registry.find(kind, declared.type))
             for (kind, _), declared in spec.resources.items()
         ]
-        merges = [key.merge for key in spec.state.values() if key.merge]
+        merges = [key.merge for key in spec.state.values()]
         merges += [bound.policies.map.merge for bound in one.checked.nodes.values() if bound.policies.map is not None]
         things += [("merges", name, registry.find("merges", name)) for name in merges if name]
         for kind, name, thing in things:

@@ -26,7 +26,7 @@ class Agreed(TypedDict):
 async def confirm(question: str, ctx: Context) -> Agreed | Ask:
     """Asks."""
     if not ctx.answers:
-        return Ask(question=question, answer_schema={"type": "boolean"})
+        return Ask(question=question, schema={"type": "boolean"})
     return {"agreed": ctx.answers[0]}
 '''
 GRAPH = """\

@@ -60,7 +60,7 @@ async def wait() -> None:
 async def confirm(text: str, ctx: Context) -> Agreed | Ask:
     """Asks whether to send it."""
     if not ctx.answers:
-        return Ask(question=f"Send {text!r}?", answer_schema={"type": "boolean"})
+        return Ask(question=f"Send {text!r}?", schema={"type": "boolean"})
     return {"agreed": ctx.answers[0]}
 
 

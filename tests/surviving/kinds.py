@@ -47,7 +47,7 @@ def register() -> None:
 
         async def __call__(self, text: str, ctx: Context) -> Agreed | Ask:
             if not ctx.answers:
-                return Ask(question=f"{self.question} {text}", answer_schema={"type": "boolean"})
+                return Ask(question=f"{self.question} {text}", schema={"type": "boolean"})
             return {"agreed": ctx.answers[0]}
 
     class WriteBoth(Node, type="both"):
