@@ -182,8 +182,7 @@ class Walker:
         """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for
         others."""
         steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
-        sink, frame, unhurried = self.run.sink, self.frame, self.run.unhurried
-        breath = 0
+        sink, frame, unhurried, breath = self.run.sink, self.frame, self.run.unhurried, 0
         while node != 1:
             step = steps[node]
             visits[node] += 1
