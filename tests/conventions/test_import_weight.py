@@ -13,7 +13,7 @@ from tests.conventions.sources import ROOT
 
 HEAVY = {
     "torch", "transformers", "sentence_transformers", "chromadb", "langchain", "langchain_core", "faiss", "fastapi",
-    "mcp", "openvino", "onnxruntime", "scipy", "sklearn", "httpx",
+    "asyncpg", "mcp", "openvino", "onnxruntime", "scipy", "sklearn", "httpx",
 }  # fmt: skip
 HEAVY_FOR_A_PLAIN_IMPORT = HEAVY | {"asyncio", "pydantic", "yaml", "numpy", "jinja2", "rich", "typer"}
 COOKBOOK = ROOT / "examples/cookbook/cookbook.yaml"
