@@ -58,7 +58,8 @@ def graph_schema() -> Json:
     }
 
 
-def _properties() -> Json:
+def _key_forms() -> tuple[Json, Json]:
+    """An input and a state key, where a type alone does not do."""
     key = {"type": {"$ref": "#/$defs/type"}, "default": {}, "description": {"type": "string"}}
     choices = {
         "type": "array",
@@ -67,7 +68,7 @@ def _properties() -> Json:
         "uniqueItems": True,
         "description": "The only texts that it may be, or have if it is a list.",
     }
-    at_length = _object({**key, "choices": choices}, "An input at length.", required=["type"])
+    given = _object({**key, "choices": choices}, "An input at length.", required=["type"])
     state = _object(
         {
             **key,
@@ -76,6 +77,11 @@ def _properties() -> Json:
         },
         "What cannot be inferred of a state key.",
     )
+    return given, state
+
+
+def _properties() -> Json:
+    at_length, state = _key_forms()
     defaults = {name: {"$ref": f"#/$defs/policy.{name}"} for name in ("retry", "timeout", "cache")}
     deadline = {"anyOf": [{"$ref": "#/$defs/policy.timeout"}, {"type": "null"}]}
     found: Json = {
