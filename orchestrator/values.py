@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
 _PLACES = ("page", "slide", "sheet", "cell", "chapter", "message", "record", "line")
 """What loaders keep in a passage's metadata of where it stands."""
 
