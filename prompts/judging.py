@@ -1,9 +1,9 @@
 """What can be said of an answer without a model: is it in the documents, does it answer, has it what it must have.
 
-These rules see words, numbers, names and negations, and nothing else. They catch a swapped number or name, a sentence
-that the documents do not hold, and a "not" that is not theirs. They do not see a wrong relation between right words ("A
-sued B" for "B sued A"), a wrong conclusion, a paraphrase that shares no word with its source (which they take for
-unfounded), or whether what is said is true.
+These rules see words, numbers with their units, names and negations, and nothing else. They catch a swapped number,
+unit or name, a sentence that the documents do not hold, and a "not" that is not theirs. They do not see a wrong
+relation between right words ("A sued B" for "B sued A"), a wrong conclusion, a paraphrase that shares no word with its
+source (which they take for unfounded), or whether what is said is true.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from ragweave.orchestrator.models.extraction.questions import content
 from ragweave.orchestrator.models.extraction.segments import segments, sentences
 from ragweave.orchestrator.models.extraction.words import fold, related, stem, stems, weight, words
-from ragweave.orchestrator.texts.numerals import numbers
+from ragweave.orchestrator.texts.numerals import measures, numbers
 from ragweave.orchestrator.values import Document
 
 HELD = 0.6
@@ -113,6 +113,7 @@ class _Place:
     own: frozenset[str]
     stems: frozenset[str]
     numbers: frozenset[str]
+    measures: Mapping[str, set[str]]
     negated: bool
 
 
@@ -125,10 +126,9 @@ def _places(document: Document) -> list[_Place]:
         around = frozenset().union(*own[max(0, place - 1) : place + 2])
         above = frozenset().union(*(stems(heading) for heading in part.headings))
         near = " ".join(other.text for other in parts[max(0, place - 1) : place + 2])
-        figures = numbers(f"{near} {document.title} {part.lead} {' '.join(part.headings)}", loosely=True)
-        found.append(
-            _Place(own[place], around | title | above | stems(part.lead), frozenset(figures), _negated(part.text))
-        )
+        all_ = f"{near} {document.title} {part.lead} {' '.join(part.headings)}"
+        figures, near_stems = frozenset(numbers(all_, loosely=True)), around | title | above | stems(part.lead)
+        found.append(_Place(own[place], near_stems, figures, measures(all_), _negated(part.text)))
     return found
 
 
@@ -159,8 +159,22 @@ def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], know
     for value, written in figures.items():
         if value not in best.numbers:
             return f"the number {written} stands elsewhere in the documents"
+    counted = _miscounted(said, figures, best, places)
+    if counted:
+        return counted
     if _negated(said) != best.negated and len(terms.keys() & best.own) / len(terms) >= HELD:
         return "the documents say it with a negation" if best.negated else "the documents say it without the negation"
+    return ""
+
+
+def _miscounted(said: str, figures: Mapping[str, str], best: _Place, places: Sequence[_Place]) -> str:
+    """Says which number has a unit that it has nowhere in the documents, while it has another one where it belongs."""
+    for value, units in measures(said).items():
+        theirs = best.measures.get(value, {""})
+        for unit in sorted(units - theirs - {""}):
+            if "" not in theirs and not any(unit in place.measures.get(value, ()) for place in places):
+                written = figures.get(value, value)
+                return f"in the documents, {written} is a number of {' and of '.join(sorted(theirs))}, not of {unit}"
     return ""
 
 

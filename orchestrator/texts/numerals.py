@@ -31,6 +31,55 @@ _FOUND = re.compile(
     re.IGNORECASE,
 )
 
+_UNITS = {
+    "seconds": ("second", "seconds", "sec", "secs"),
+    "minutes": ("minute", "minutes", "min", "mins"),
+    "hours": ("hour", "hours", "hr", "hrs"),
+    "days": ("day", "days"),
+    "weeks": ("week", "weeks"),
+    "months": ("month", "months"),
+    "years": ("year", "years"),
+    "degrees": ("degree", "degrees", "°", "º", "℃", "℉"),
+    "percent": ("percent", "%", "per cent"),
+    "milligrams": ("milligram", "milligrams", "mg"),
+    "grams": ("gram", "grams", "gramme", "grammes", "g", "gr"),
+    "kilograms": ("kilogram", "kilograms", "kilo", "kilos", "kg"),
+    "ounces": ("ounce", "ounces", "oz"),
+    "pounds": ("pound", "pounds", "lb", "lbs"),
+    "millilitres": ("millilitre", "millilitres", "milliliter", "milliliters", "ml"),
+    "litres": ("litre", "litres", "liter", "liters"),
+    "cups": ("cup", "cups"),
+    "teaspoons": ("teaspoon", "teaspoons", "tsp"),
+    "tablespoons": ("tablespoon", "tablespoons", "tbsp"),
+    "millimetres": ("millimetre", "millimetres", "millimeter", "millimeters", "mm"),
+    "centimetres": ("centimetre", "centimetres", "centimeter", "centimeters", "cm"),
+    "metres": ("metre", "metres", "meter", "meters"),
+    "kilometres": ("kilometre", "kilometres", "kilometer", "kilometers", "km"),
+    "inches": ("inch", "inches"),
+    "miles": ("mile", "miles"),
+}
+_UNIT_OF = {word: unit for unit, words in _UNITS.items() for word in words}
+_UNIT = re.compile(
+    r"[\s-]{0,2}(?P<unit>"
+    + "|".join(re.escape(word) + (r"\b" if word[-1].isalpha() else "") for word in sorted(_UNIT_OF, reverse=True))
+    + ")",
+    re.IGNORECASE,
+)
+
+
+def measures(text: str) -> dict[str, set[str]]:
+    """What the numbers of a text count, as far as a unit of time, size, weight, heat or share stands right behind them:
+    each number in its one form with its units, of which "" stands for any other thing or none.
+
+    A number that is one end of a range, such as the 2 of `2-3 minutes`, is left with "".
+    """
+    found: dict[str, set[str]] = {}
+    for match in _FOUND.finditer(text):
+        unit = _UNIT.match(text, match.end())
+        for value in _read(match):
+            found.setdefault(value, set()).add(_UNIT_OF[unit["unit"].lower()] if unit else "")
+    return found
+
 
 def numbers(text: str, *, loosely: bool = False) -> dict[str, str]:
     """The numbers of a text: each in its one form, with what is written. `half` and signs (`-5`) are left out.

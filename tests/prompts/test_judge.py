@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from pydantic import ValidationError
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.graph import Graph
+from ragweave.orchestrator.models.extraction.segments import sentences
 from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.texts.numerals import measures
 from ragweave.orchestrator.values import Answer, Document, Verdict
 from ragweave.prompts.judge import Judge, fence, reply_schema
 from ragweave.prompts.judging import unfounded
@@ -194,6 +198,54 @@ async def test_judged_text_cannot_leave_its_fence() -> None:
     assert word not in attack
     inside = user.split(f"{word} the answer begins\n")[1].split(f"\n{word} the answer ends")[0]
     assert inside == attack
+
+
+BREAD = Document(id="b", title="Bread", text="Bake the bread in the oven at 200 degrees for 45 minutes. Let it cool.")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("Bake the bread at 45 degrees for 200 minutes.", "45 is a number of minutes, not of degrees"),
+        ("Bake the bread at 200 degrees for 45 hours.", "45 is a number of minutes, not of hours"),
+        ("Bake the bread at 200 °C for forty-five min.", ""),
+        ("Bake the bread at 200 for 45 minutes.", ""),
+    ],
+)
+def test_a_number_with_the_unit_of_another_is_unfounded(text: str, reason: str) -> None:
+    said = [finding.reason for finding in unfounded(text, [BREAD]) if " is a number of " in finding.reason]
+    assert len(said) == bool(reason)
+    assert all(one.startswith(f"in the documents, {reason}") for one in said)
+
+
+def test_a_unit_counts_only_where_the_documents_are_sure_of_theirs() -> None:
+    other = Document(id="o", title="Bread", text="Bake the bread in the oven at 200 degrees for 45.")
+    assert not unfounded("Bake the bread at 200 degrees for 45 hours.", [other])
+    elsewhere = Document(id="e", title="Steps", text="Stretch for 45 degrees.")
+    assert not unfounded("Bake the bread at 45 degrees in the oven for 45 minutes.", [BREAD, elsewhere])
+
+
+def test_swapped_units_in_recipes_are_seen_and_right_ones_are_left_alone() -> None:
+    number = re.compile(r"(?<![\d.,/-])\d+(?![\d.,/-])")
+    swapped, seen = 0, 0
+    for path in sorted((Path(__file__).parents[2] / "examples/cookbook/recipes").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        recipe = [Document(id=path.name, title=path.stem, text=text)]
+        for start, end in sentences(text):
+            said = text[start:end]
+            found = [match[0] for match in number.finditer(said)]
+            units = measures(said)
+            if len(found) != 2 or len(units) != 2 or units.keys() != set(found) or "" in set().union(*units.values()):
+                continue
+            if units[found[0]] == units[found[1]]:
+                continue
+            parts = number.split(said)
+            wrong = parts[0] + found[1] + parts[1] + found[0] + parts[2]
+            swapped += 1
+            seen += any(" is a number of " in one.reason for one in unfounded(wrong, recipe))
+            assert not any(" is a number of " in one.reason for one in unfounded(said, recipe)), said
+    assert swapped >= 25
+    assert seen >= 0.95 * swapped
 
 
 async def test_in_a_graph_a_verdict_decides_the_way() -> None:

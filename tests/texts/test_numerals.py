@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.texts.numerals import numbers
+from ragweave.orchestrator.texts.numerals import measures, numbers
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,19 @@ def test_what_is_held_against_is_read_loosely() -> None:
 @given(st.text("0123456789.,/½ -onetwhudrd", max_size=40))
 def test_what_is_found_in_a_text_is_found_loosely_too(text: str) -> None:
     assert numbers(text).keys() <= numbers(text, loosely=True).keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("200 degrees for 45 min", {"200": {"degrees"}, "45": {"minutes"}}),
+        ("350°F, 180 °C", {"350": {"degrees"}, "180": {"degrees"}}),
+        ("a 45-minute walk, forty-five hours", {"45": {"minutes", "hours"}}),
+        ("1/2 cup, ½ cup, 2.5 kg, 50%", {"1/2": {"cups"}, "5/2": {"kilograms"}, "50": {"percent"}}),
+        ("2-3 minutes", {"2": {""}, "3": {"minutes"}}),
+        ("10 grapes, 10 g, 5 minced cloves, 5 cmx", {"10": {"", "grams"}, "5": {""}}),
+        ("Press 3. Minutes pass.", {"3": {""}}),
+    ],
+)
+def test_numbers_have_the_unit_that_stands_behind_them(text: str, found: dict[str, set[str]]) -> None:
+    assert measures(text) == found
