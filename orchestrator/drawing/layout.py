@@ -220,7 +220,7 @@ def _split(gap: list[_Net], order: list[_Net], spacing: int) -> None:
                 continue
             between = _free_column(gap, above.columns, spacing)
             first, last = (
-                replace(above, columns=ends) for ends in pairwise([above.columns[0], between, above.columns[1]])
+                replace(above, columns=list(ends)) for ends in pairwise([above.columns[0], between, above.columns[1]])
             )
             gap[_at(gap, above) : _at(gap, above) + 1] = [first, last]
             upper, lower = (first, last) if above.ends[0][1] else (last, first)
