@@ -88,6 +88,11 @@ class PostgresSettings(DurableSettings, type="postgres"):
     """Keeps runs in a PostgreSQL database, which workers on any number of machines may share."""
 
     url: SecretStr = Field(description="The address, such as ${env:DATABASE_URL}.", min_length=1)
+    namespace: str = Field(
+        "ragweave",
+        pattern="^[a-z_][a-z0-9_]{0,62}$",
+        description="The schema of the database in which the tables are; it is made where there is none.",
+    )
 
     def make(self) -> Store:
         """A store on the database, to which it connects when the first run begins."""
@@ -95,7 +100,9 @@ class PostgresSettings(DurableSettings, type="postgres"):
         from ragweave.orchestrator.stores.postgres import PostgresDatabase
 
         return DurableStore(
-            PostgresDatabase(self.url.get_secret_value()), keep_days=self.keep / DAY, cipher=self._cipher()
+            PostgresDatabase(self.url.get_secret_value(), schema=self.namespace),
+            keep_days=self.keep / DAY,
+            cipher=self._cipher(),
         )
 
 
