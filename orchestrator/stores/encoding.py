@@ -3,7 +3,7 @@
 An event is one line of JSON. In its data each value is a *slot*:
 
     [json]              the value itself
-    "hash"              a stored value of this hash: JSON (`J`), or a slot again (`S`)
+    "hash"              a stored value of this hash: a text (`T`), JSON (`J`), or a slot again (`S`)
     {"l": [slot, …]}    a list of these
     {"c": [slot, …]}    the lists that these are, one behind the other
     {"d": {key: slot}}  a map of these
@@ -183,8 +183,9 @@ class Encoder:
 
     def piece(self, text: str) -> Piece:
         """A text to be stored by itself."""
-        body = b"J" + quoted(text).encode()
-        return Piece(self._digest(body), body, ())
+        pieces: dict[bytes, Piece] = {}
+        (name,) = self.anew()._kept_text(text, pieces).refs
+        return pieces[name]
 
     def _slot(self, value: Any, pieces: dict[bytes, Piece], depth: int) -> Slot:
         kind = value.__class__
@@ -206,11 +207,18 @@ class Encoder:
 
     def _text(self, value: str, pieces: dict[bytes, Piece]) -> Slot:
         if len(value) < LONG:
-            return self._kept("J", quoted(value), (), pieces)
+            return self._kept_text(value, pieces)
         seen = self._texts.get(id(value))
         if seen is None or not self._stored(seen[1]):
-            seen = self._texts[id(value)] = value, self._kept("J", quoted(value), (), pieces)
+            seen = self._texts[id(value)] = value, self._kept_text(value, pieces)
         return seen[1]
+
+    def _kept_text(self, value: str, pieces: dict[bytes, Piece]) -> Slot:
+        """As it is: in JSON, whatever has many line breaks or quotes takes ten times as long to read."""
+        try:
+            return self._kept("T", value, (), pieces)
+        except UnicodeEncodeError:  # half of a pair of surrogates, which JSON can write
+            return self._kept("J", quoted(value), (), pieces)
 
     def _model(self, value: BaseModel, pieces: dict[bytes, Piece]) -> Slot:
         number, values = id(value), self._values
@@ -306,9 +314,9 @@ class Encoder:
         return self._kept("S", text, refs, pieces)._replace(height=height + 1, size=size)
 
     def _kept(self, tag: str, text: str, parts: tuple[bytes, ...], pieces: dict[bytes, Piece]) -> Slot:
-        if len(text) >= LARGEST:
-            raise ValueError(_TOO_LARGE)
         body = (tag + text).encode()
+        if len(body) > LARGEST:
+            raise ValueError(_TOO_LARGE)
         name = self._digest(body)
         if name not in self._known and name not in pieces:
             pieces[name] = Piece(name, body, parts)

@@ -60,3 +60,17 @@ def test_lists_of_all_lengths_come_back(steps: list[int]) -> None:
         lines.append((count, shelf.put(MESSAGES[:count])[0]))
     for count, text in lines:
         assert shelf.get(text) == [message.model_dump(mode="json") for message in MESSAGES[:count]]
+
+
+def test_a_long_text_is_stored_as_it_is_and_half_a_surrogate_pair_as_json() -> None:
+    for text, body in (
+        ('"Öl" \n' * 100, b'T"\xc3\x96l" \n"'),
+        ("x" * 5000, b"Txxxx"),
+        ("\ud83d" * 300, b'J"\\ud83d\\ud83d'),
+    ):
+        shelf = Shelf()
+        line, _, _ = shelf.put(text)
+        (stored,) = shelf.bodies.values()
+        assert stored.startswith(body)
+        assert shelf.get(line) == text
+        assert shelf.encoder.piece(text).body == stored
