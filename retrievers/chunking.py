@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -80,8 +81,8 @@ def passages(source: SourceText, chunks: Chunks | None = None) -> list[Document]
 
 def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     """The texts whose vectors stand for a passage: its title, each with a part of the passage of about equal size."""
-    plain = SourceText(source="", text=passage.text)
-    spans = _balanced(plain, max_tokens, across=True)
+    units = list(units_of(SourceText(source="", text=passage.text)))
+    spans = _trimmed(passage.text, _balanced(passage.text, units, max_tokens, across=True))
     prefix = f"{passage.title}\n" if passage.title else ""
     found = [
         f"{prefix}{columns}\n{passage.text[start:end]}" if columns else prefix + passage.text[start:end]
@@ -105,29 +106,41 @@ def labels(passage: Document) -> str:
 def _cut(source: SourceText, chunks: Chunks) -> list[_Span]:
     """Where the passages of a text start and end, and what stands above each."""
     text, size, overlap = source.text, chunks.tokens, min(chunks.overlap, chunks.tokens // 2)
-    if chunks.by == "auto":
-        return _balanced(source, size, overlap=overlap)
-    units = list(units_of(source))
-    if chunks.by == "whole":
-        spans = [_Span(source.body, len(text))]
-    elif chunks.by == "heading":
-        spans = _pack(list(sized(text, units, size)), size, overlap, sections=True)
-    elif chunks.by == "sentence":
-        spans = _pack(list(by_sentence(text, units, size)), size, overlap, across=True)
-    else:
-        spans = [_Span(unit.start, unit.end, unit.path) for unit in by_tokens(text, units, size, overlap)]
+    spans: list[_Span] = []
+    is_part = any(place.is_document for place in source.places)
+    for units in _documents(source):
+        if chunks.by == "auto":
+            spans += _balanced(text, units, size, overlap, is_part=is_part)
+        elif chunks.by == "whole":
+            spans.append(_Span(units[0].start, units[-1].end, units[0].path if is_part else ()))
+        elif chunks.by == "heading":
+            spans += _pack(list(sized(text, units, size)), size, overlap, sections=True)
+        elif chunks.by == "sentence":
+            spans += _pack(list(by_sentence(text, units, size)), size, overlap, across=True)
+        else:
+            spans += [_Span(unit.start, unit.end, unit.path) for unit in by_tokens(text, units, size, overlap)]
     return _trimmed(text, spans)
 
 
-def _balanced(source: SourceText, max_tokens: int, across: bool = False, overlap: int = 0) -> list[_Span]:
-    """All of a text if it is small enough, else parts of about equal size."""
-    units = list(units_of(source))
+def _documents(source: SourceText) -> list[list[Unit]]:
+    """The units of each document in a text, which is one for most."""
+    begins = [place.start for place in source.places if place.is_document]
+    found: dict[int, list[Unit]] = {}
+    for unit in units_of(source):
+        found.setdefault(bisect_right(begins, unit.start), []).append(unit)
+    return list(found.values())
+
+
+def _balanced(
+    text: str, units: Sequence[Unit], max_tokens: int, overlap: int = 0, *, across: bool = False, is_part: bool = False
+) -> list[_Span]:
+    """All of a document if it is small enough, else parts of about equal size."""
     total = sum(unit.tokens for unit in units)
     if total <= max_tokens:
-        return _trimmed(source.text, [_Span(source.body, len(source.text))])
+        return [_Span(units[0].start, units[-1].end, units[0].path if is_part else ())] if units else []
     parts = -(-total // max_tokens)
     size = max(16, total // parts + 1 if across else min(max_tokens, total * 5 // (parts * 4)))
-    return _trimmed(source.text, _pack(list(sized(source.text, units, size)), size, overlap, across))
+    return _pack(list(sized(text, units, size)), size, overlap, across)
 
 
 def _trimmed(text: str, spans: Sequence[_Span]) -> list[_Span]:

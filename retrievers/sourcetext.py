@@ -46,6 +46,8 @@ class Place:
 
     start: int
     metadata: Mapping[str, Any]
+    is_document: bool = False
+    """True if a document of its own begins here (a message, a record, a sheet): no passage holds parts of two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ _NAMED = re.compile(
     r"inline|unsafe|pub(?:\([a-z]+\))?|data|case|partial|declare|virtual|readonly)[ \t]+)*"
     r"(?:class|def|fn|func|fun|function\*?|interface|struct|enum|trait|impl(?:<[^>\n]*>)?|module|namespace|object|record|"
     r"protocol|extension|message|service|sub|defmodule|defp?|CREATE[ \t]+(?:TABLE|VIEW|FUNCTION|PROCEDURE))[ \t]+"
-    r"(?:\([^()\n]*\)[ \t]*)?([A-Za-z_$][\w$.:]*)",
+    r"(?:\([^()\n]*\)[ \t]*)?([A-Za-z_$][\w$]*+(?:(?:\.|::)[A-Za-z_$][\w$]*+)*)",
     re.MULTILINE,
 )
 # `Type name(arguments) {` of the C family and `const name = (arguments) =>` of JavaScript.

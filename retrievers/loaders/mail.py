@@ -17,7 +17,8 @@ from ragweave.retrievers.loaders.texts import name_of
 from ragweave.retrievers.sourcetext import Heading, Place, SourceText, Unreadable
 
 _PARSER = BytesParser(policy=policy.default)
-_FROM = re.compile(rb"^From [^\n]*\n", re.MULTILINE)
+_FROM = re.compile(rb"^From \S+[ \t][^\n]*\d:\d\d[^\n]*\n", re.MULTILINE)
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
 @loader("eml", version="1")
@@ -43,7 +44,7 @@ def load_mailbox(source: str, data: bytes) -> SourceText:
         if not text.strip():
             continue
         headings.append(Heading(length, 1, subject or f"Message {number}"))
-        places.append(Place(length, {"message": number, **metadata}))
+        places.append(Place(length, {"message": number, **metadata}, is_document=True))
         parts.append(text + "\n\n")
         length += len(parts[-1])
     if not parts:
@@ -54,14 +55,14 @@ def load_mailbox(source: str, data: bytes) -> SourceText:
 
 
 def _split(data: bytes) -> Iterator[bytes]:
-    """The messages of a mailbox; a line `From ` begins one if it is the first or stands after a blank line."""
+    """The messages of a mailbox; `From`, an address and a date begin one, at the top or after a blank line."""
     starts = [
         (match.start(), match.end())
         for match in _FROM.finditer(data)
-        if match.start() == 0 or data[: match.start()].endswith((b"\n\n", b"\r\n\r\n"))
+        if match.start() == 0 or data[max(0, match.start() - 4) : match.start()].endswith((b"\n\n", b"\n\r\n"))
     ]
     for (_, begin), (end, _) in zip(starts, [*starts[1:], (len(data), 0)], strict=True):
-        yield data[begin:end]
+        yield _QUOTED.sub(rb"\1", data[begin:end])
 
 
 def written(subject: str, metadata: dict[str, Any], body: str) -> str:

@@ -16,7 +16,7 @@ _TITLES = ("title", "name", "headline", "subject", "question", "id", "_id", "key
 
 @loader("json", version="1")
 def load_json(source: str, data: bytes) -> SourceText:
-    """A JSON file: the entries of a list as records, anything else as one."""
+    """A JSON file: the objects of a list as records, anything else as one."""
     text, notes = decode(data)
     try:
         value = json.loads(text)
@@ -24,7 +24,8 @@ def load_json(source: str, data: bytes) -> SourceText:
         raise Unreadable(f"no JSON: {error}") from None
     except RecursionError:
         raise Unreadable("JSON nested too deeply") from None
-    records = list(enumerate(value, start=1)) if isinstance(value, list) else [(0, value)]
+    is_list = isinstance(value, list) and all(isinstance(record, dict) for record in value)
+    records = list(enumerate(value, start=1)) if is_list else [(0, value)]
     return _text(source, records, notes, {})
 
 
@@ -62,7 +63,7 @@ def _text(source: str, records: list[tuple[int, Any]], notes: tuple[str, ...], l
             continue
         if number:
             place = {"record": number, **({"line": lines[number]} if number in lines else {})}
-            places.append(Place(length, place))
+            places.append(Place(length, place, is_document=True))
             headings.append(Heading(length, 1, _title(record) or f"Record {number}"))
         parts.append(text + "\n\n")
         length += len(parts[-1])

@@ -43,7 +43,7 @@ def load_xlsx(source: str, data: bytes) -> SourceText:
             table = tables.rendered(rows[:MAX_ROWS])
             if table and sheet.sheet_state == "visible":
                 headings.append(Heading(length, 1, sheet.title))
-                places.append(Place(length, {"sheet": sheet.title}))
+                places.append(Place(length, {"sheet": sheet.title}, is_document=True))
                 parts.append(f"## {sheet.title}\n\n{table}\n\n")
                 length += len(parts[-1])
         book.close()
