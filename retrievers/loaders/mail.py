@@ -48,7 +48,7 @@ def load_mailbox(source: str, data: bytes) -> SourceText:
         parts.append(text + "\n\n")
         length += len(parts[-1])
     if not parts:
-        raise Unreadable("no mailbox: no message begins with a 'From ' line")
+        raise Unreadable("no text in it")
     return SourceText(
         source, "".join(parts), 0, name_of(source), {}, (), tuple(headings), tuple(places), is_original=False
     )
@@ -61,6 +61,8 @@ def _split(data: bytes) -> Iterator[bytes]:
         for match in _FROM.finditer(data)
         if match.start() == 0 or data[max(0, match.start() - 4) : match.start()].endswith((b"\n\n", b"\n\r\n"))
     ]
+    if not starts:
+        raise Unreadable("no mailbox: no message begins with a 'From ' line")
     for (_, begin), (end, _) in zip(starts, [*starts[1:], (len(data), 0)], strict=True):
         yield _QUOTED.sub(rb"\1", data[begin:end])
 
