@@ -87,7 +87,7 @@ class Edition:
             return MemoryStore()
         from ragweave.orchestrator.stores.settings import store_beside  # graphs without a file need no database
 
-        return store_beside(self.resources.folder)
+        return store_beside(self.resources.folder, self.resources.environ)
 
     def enter(self) -> None:
         """One more run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 RUNS = ".ragweave/runs.sqlite"
 """Where a graph that was loaded from a file keeps its runs, beside it."""
+VARIABLE = "RAGWEAVE_STORE"
 DAY = 86400.0
 
 
@@ -106,9 +108,16 @@ class PostgresSettings(DurableSettings, type="postgres"):
         )
 
 
-def store_beside(folder: Path) -> Store:
-    """The store of a graph file that names none."""
-    from ragweave.orchestrator.stores.durable import DurableStore
-    from ragweave.orchestrator.stores.sqlite import SqliteDatabase
-
-    return DurableStore(SqliteDatabase(folder / RUNS))
+def store_beside(folder: Path, environ: Mapping[str, str]) -> Store:
+    """The store of a graph file that names none: what the environment variable RAGWEAVE_STORE says (`memory`, the
+    address of a PostgreSQL database, or a file), else a file beside the graph."""
+    said = environ.get(VARIABLE, "")
+    settings: StoreSettings
+    if said == "memory":
+        settings = MemorySettings()
+    elif said.startswith(("postgres://", "postgresql://")):
+        settings = PostgresSettings(url=SecretStr(said))
+    else:
+        settings = SqliteSettings(path=said or RUNS)
+    settings._folder = folder
+    return settings.make()

@@ -48,6 +48,25 @@ async def test_a_graph_without_a_file_keeps_them_in_memory(tmp_path: Path, monke
     assert not (tmp_path / ".ragweave").exists()
 
 
+async def test_the_environment_says_where_if_the_graph_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_server: str
+) -> None:
+    monkeypatch.setenv("RAGWEAVE_STORE", "memory")
+    async with Graph.load(written(tmp_path)) as graph:
+        assert isinstance(graph.store, MemoryStore)
+    monkeypatch.setenv("RAGWEAVE_STORE", str(tmp_path / "elsewhere.sqlite"))
+    async with Graph.load(written(tmp_path)) as graph:
+        await graph.arun(question="a")
+    assert (tmp_path / "elsewhere.sqlite").is_file()
+    monkeypatch.setenv("RAGWEAVE_STORE", postgres_server)
+    async with Graph.load(written(tmp_path)) as graph:
+        run_id = (await graph.arun(question="a")).run_id
+        assert await graph.store.record(run_id) is not None
+    async with Graph.load(written(tmp_path, "store: {type: sqlite, path: own.db}")) as graph:
+        await graph.arun(question="a")
+    assert (tmp_path / "own.db").is_file()  # what the graph says comes first
+
+
 async def test_another_file_and_another_time_to_keep(tmp_path: Path) -> None:
     async with Graph.load(written(tmp_path, "store: {type: sqlite, path: here/r.db, keep: 7d, full: true}")) as graph:
         await graph.arun(question="a")
