@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -247,3 +248,69 @@ def test_a_folder_that_is_not_ours_gets_its_index_in_the_cache(folder: Path) -> 
         )
     assert done.returncode == 0
     assert "docs -> cache/ragweave/" in done.stdout
+
+
+def test_settings_of_the_retriever_say_how_documents_are_cut(folder: Path) -> None:
+    (folder / "docs/tea.md").write_text(
+        "# Tea\n\nHot.\n\n## Green\n\nGreen tea steeps for two minutes.\n\n## Black\n\nBlack tea takes four.\n"
+    )
+    assert "2 passages" in ragweave("index", "graph.yaml", cwd=folder).stdout
+    (folder / "graph.yaml").write_text(GRAPH.replace("weight: 0", "weight: 0, chunks: heading"))
+    asked = ragweave("ask", "graph.yaml", "How long does green tea steep?", cwd=folder)
+    assert "was cut by another version or with other settings" in asked.stderr
+    first, second = ragweave("index", "graph.yaml", cwd=folder).stdout.splitlines()
+    assert first == "index was built anew: its documents were cut with other settings"
+    assert "4 passages" in second
+    asked = ragweave("ask", "graph.yaml", "How long does green tea steep?", cwd=folder)
+    assert "[1] Tea > Green, docs/tea.md:7" in asked.stdout
+    assert "other settings" not in asked.stderr
+
+
+def test_an_index_of_an_older_version_is_built_anew_and_that_is_said(folder: Path) -> None:
+    words("docs", "--to", "index", cwd=folder)
+    manifest = next((folder / "index").glob("*/manifest.json"))
+    manifest.write_text(re.sub(r'"chunking": "[^"]*"', '"chunking": 1', manifest.read_text()))
+    asked = ragweave("ask", "graph.yaml", "How long does black tea steep?", cwd=folder)
+    assert "four minutes" in asked.stdout
+    done = words("docs", "--to", "index", cwd=folder)
+    assert done.stdout.startswith(
+        "index was built anew: another version cut its documents\ndocs -> index: 2 files (2 added)"
+    )
+
+
+def test_a_citation_names_the_page_or_the_sheet(folder: Path) -> None:
+    from tests.retrievers import office
+
+    (folder / "docs/oolong.pdf").write_bytes(office.pdf(["Cover.", "Oolong tea steeps for six minutes."]))
+    (folder / "docs/shop.xlsx").write_bytes(office.xlsx({"Prices": [["tea", "price"], ["sencha", "12 dollars"]]}))
+    assert "4 files (4 added)" in ragweave("index", "graph.yaml", cwd=folder).stdout
+    asked = ragweave("ask", "graph.yaml", "How long does oolong tea steep?", cwd=folder)
+    assert re.search(r"\[1\] oolong, docs/oolong\.pdf, pages? [12]", asked.stdout)
+    asked = ragweave("ask", "graph.yaml", "What is the price of sencha?", cwd=folder)
+    assert "docs/shop.xlsx, sheet Prices" in asked.stdout
+
+
+def test_watching_indexes_again_whenever_a_document_changes(folder: Path) -> None:
+    seen: list[str] = []
+    with started("index", "docs", "--to", "index", "--embedder", "none", "--watch", cwd=folder) as process:
+
+        def follow() -> None:
+            assert process.stdout is not None
+            seen.extend(iter(process.stdout.readline, ""))
+
+        reader = threading.Thread(target=follow)
+        reader.start()
+        wait_until(lambda: len(seen) == 1)
+        (folder / "docs/milk.md").write_text("# Milk\n\nMilk boils over.\n")
+        wait_until(lambda: len(seen) == 2)
+        (folder / "docs/tea.md").unlink()
+        (folder / "docs/broken.pdf").write_bytes(b"%PDF-1.4 broken")
+        wait_until(lambda: len(seen) == 4)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        reader.join(timeout=20)
+        assert process.wait(timeout=20) == 130
+    assert "2 files (2 added)" in seen[0]
+    assert "3 files (1 added, 2 unchanged)" in seen[1]
+    assert re.search(r"2 files \(1 deleted, 2 unchanged, 1 skipped\)", seen[2])
+    assert seen[3] == "  skipped: broken.pdf: damaged, or no PDF file\n"
