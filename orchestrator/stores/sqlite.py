@@ -135,7 +135,9 @@ class SqliteDatabase:
         try:
             for statements in MIGRATIONS[version:]:
                 for statement in statements:
-                    connection.execute(statement.format(**_WORDS))
+                    # Another type than INTEGER would put an index of the numbers beside the table.
+                    made = statement.format(**_WORDS).replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY")
+                    connection.execute(made)
             connection.execute(f"PRAGMA user_version = {newest}")
             connection.execute("COMMIT")
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,14 @@ async def test_old_runs_go_without_being_told(tmp_path: Path, monkeypatch: pytes
     left = [record.run_id for record in await store.runs()]
     await store.close()
     assert left == ["r1", "r5", "r6"]  # after the sixth run, those that ended before the pause were gone; r1 waits
+
+
+async def test_the_parts_of_runs_need_no_index_beside_their_table(tmp_path: Path) -> None:
+    store = DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"))
+    await store.begin(RunRecord("r", "t"))
+    await store.end("r", "done")
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "runs.sqlite")
+    indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = 'segments'"
+    assert connection.execute(indexes).fetchall() == []
+    connection.close()
