@@ -28,4 +28,7 @@ def make_file(path: Path) -> None:
     SQLite gives the files that it puts beside a database the mode of the database.
     """
     make_folder(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # One that is there is not even opened: whoever closes a file gives up every lock that his process has on it, those
+    # of SQLite too. The next process that closes the database would then think itself the last, and delete the log.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
