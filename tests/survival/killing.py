@@ -144,11 +144,9 @@ def main() -> int:
             places["postgres"] = f"killing@{stack.enter_context(serving())}"
         for name, place in places.items():
             damage = survive(place, folder / f"{name}.log", given.kills, given.seed)
-            found = [damage.again, damage.lost, damage.repeated, damage.wrong]
-            print(
-                f"| {name} | {damage.kills} | {damage.runs:,} | {' | '.join(str(len(what)) for what in found)} |",
-                flush=True,
-            )
+            found = [len(damage.again), len(damage.lost), len(damage.repeated), len(damage.wrong)]
+            counts = " | ".join(map(str, found))
+            print(f"| {name} | {damage.kills} | {damage.runs:,} | {counts} |", flush=True)
             bad |= any(found)
     print(f"\nseed {given.seed}")
     return int(bad)
