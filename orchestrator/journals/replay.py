@@ -121,7 +121,9 @@ def _of_call(moment: Moment) -> Iterator[Difference]:
         yield Difference(event.path, "visit", event.visit, visit)
     failed = step.error_way is not None and event.route == step.error_way.index
     if not failed:
-        taken = next(way for way in step.ways if way.index == event.route)
+        taken = next((way for way in step.ways if way.index == event.route), None)
+        if taken is None:
+            raise JournalError(f"the journal names route {event.route} of {step.name!r}, which it does not have")
         if taken.bound is not None and ledger.bounds[taken.bound_index] >= taken.bound:
             yield Difference(event.path, "route", event.route, f"it was taken {taken.bound} times already")
         surer = [way.index for way in step.ways if way.condition is None and way.bound is None]

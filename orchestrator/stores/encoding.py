@@ -46,6 +46,7 @@ DEPTH = 100
 HEIGHT = 150
 """Slots that may lie in each other: long lists and what is stored need some of their own."""
 MOST_KNOWN = 200_000
+MOST_PARTS = 200
 
 _TOO_LARGE = f"it is larger than {LARGEST >> 20} MB"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -126,6 +127,7 @@ class Encoder:
         self._digest = digest
         self._values: dict[int, tuple[weakref.ref[Any], Slot]] = {}
         self._texts: dict[int, tuple[str, Slot]] = {}
+        self._parts: dict[tuple[int, ...], tuple[tuple[Any, ...], Slot]] = {}
         self._blobs: Blobs | None = None
         self._lacking = 0
         """How often bytes were not at hand: who has them may come later with the same value."""
@@ -285,9 +287,19 @@ class Encoder:
         return self._composed('{"c":[' + ",".join(slot.text for slot in slots) + "]}", slots, pieces, keep=keep)
 
     def _part(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int) -> Slot:
-        """A part of a long list: a chunk that is stored, or the list of several."""
+        """A part of a long list: a chunk that is stored, or the list of several. One of the same messages as before is
+        recognised at once: most of a long conversation is, at each turn."""
+        key = tuple(map(id, items))
+        seen = self._parts.get(key)
+        if seen is not None and self._known.issuperset(seen[1].refs):
+            return seen[1]
         whole = self._chunk if len(items) <= CHUNK else self._list
-        return whole(items, pieces, depth, keep=True)
+        slot = whole(items, pieces, depth, keep=True)
+        if len(items) >= CHUNK and self._values.keys() >= set(key):
+            self._parts[key] = tuple(items), slot  # they are held, so that nothing else can get their ids
+            while len(self._parts) > MOST_PARTS:
+                self._parts.pop(next(iter(self._parts)), None)
+        return slot
 
     def _chunk(self, items: Sequence[Any], pieces: dict[bytes, Piece], depth: int, *, keep: bool) -> Slot:
         values, known = self._values, self._known
