@@ -30,12 +30,12 @@ def zipped(parts: Mapping[str, str | bytes]) -> bytes:
     return file.getvalue()
 
 
-def docx(body: str, title: str = "", **more: str | bytes) -> bytes:
+def docx(body: str, title: str = "", more: Mapping[str, str | bytes] | None = None) -> bytes:
     """A Word document; `body` is WordprocessingML, see `paragraph` and `table`."""
     document = f'<?xml version="1.0"?><w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>'
     parts: dict[str, str | bytes] = {
         "[Content_Types].xml": _TYPES, "_rels/.rels": _RELS, "word/document.xml": document,
-        "docProps/core.xml": _CORE.format(title=title), **more,
+        "docProps/core.xml": _CORE.format(title=title), **(more or {}),
     }  # fmt: skip
     return zipped(parts)
 
@@ -52,7 +52,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return f"<w:tbl>{''.join(f'<w:tr>{row}</w:tr>' for row in cells)}</w:tbl>"
 
 
-def epub(chapters: Sequence[str], **more: str | bytes) -> bytes:
+def epub(chapters: Sequence[str], more: Mapping[str, str | bytes] | None = None) -> bytes:
     """A book of these chapters, each the body of a page."""
     items = "".join(f'<item id="c{place}" href="c%20{place}.xhtml"/>' for place in range(len(chapters)))
     spine = "".join(f'<itemref idref="c{place}"/>' for place in range(len(chapters)))
@@ -64,7 +64,7 @@ def epub(chapters: Sequence[str], **more: str | bytes) -> bytes:
     parts: dict[str, str | bytes] = {
         "META-INF/container.xml": container,
         "OEBPS/book.opf": package,
-        **more,
+        **(more or {}),
     }
     for place, chapter in enumerate(chapters):
         parts[f"OEBPS/c {place}.xhtml"] = f"<html><head><title/></head><body>{chapter}</body></html>"

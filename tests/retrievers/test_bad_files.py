@@ -37,7 +37,7 @@ def many_parts() -> bytes:
     return office.zipped({f"{number}.xml": "" for number in range(20_001)})
 
 
-BOMB = office.docx("", **{"word/media.bin": bytes(1_000_000)})
+BOMB = office.docx("", more={"word/media.bin": bytes(1_000_000)})
 _PLAIN, _LOCKED = b"PK\x01\x02\x14\x03\x14\0\0\0", b"PK\x01\x02\x14\x03\x14\0\x01\0"
 BAD: dict[str, tuple[bytes, str]] = {
     "empty.pdf": (b"", "empty"),
@@ -56,7 +56,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "large.epub": (office.epub(["x" * 70_000_000]), "its part 'OEBPS/c 0.xhtml' unpacks to 67 MB"),
     "no.epub": (office.zipped({"a": "b"}), "no EPUB: it does not say what is in it"),
     "drm.epub": (
-        office.epub(["\0"], **{"META-INF/encryption.xml": "<encryption><EncryptedData/></encryption>"}),
+        office.epub(["\0"], {"META-INF/encryption.xml": "<encryption><EncryptedData/></encryption>"}),
         "its text is encrypted (DRM)",
     ),
     "flags.xlsx": (DOCX.replace(_PLAIN, _LOCKED), "protected by a password"),
@@ -98,14 +98,14 @@ def test_entities_of_xml_are_not_expanded() -> None:
         f"<!ENTITY {two} '{f'&{one};' * 10}'>" for one, two in zip("abcdefghi", "bcdefghij", strict=True)
     )
     core = f"{bomb}]><p><title>&j;</title></p>"
-    text = parse("a.docx", office.docx(office.paragraph("Tea"), **{"docProps/core.xml": core}))
+    text = parse("a.docx", office.docx(office.paragraph("Tea"), more={"docProps/core.xml": core}))
     assert isinstance(text, (SourceText, Skipped))
     chapters = '<manifest><item id="c" href="c%200.xhtml"/></manifest><spine><itemref idref="c"/></spine>'
     package = f"{bomb}]><package>{chapters}</package>"
-    book = parse("a.epub", office.epub(["Tea"], **{"OEBPS/book.opf": package}))
+    book = parse("a.epub", office.epub(["Tea"], {"OEBPS/book.opf": package}))
     assert isinstance(book, (SourceText, Skipped))
     secret = '<!DOCTYPE x [<!ENTITY s SYSTEM "file:///etc/passwd">]>'
-    book = parse("b.epub", office.epub(["Tea &s;"], **{"META-INF/x.xml": secret}))
+    book = parse("b.epub", office.epub(["Tea &s;"], {"META-INF/x.xml": secret}))
     assert isinstance(book, SourceText)
     assert "root:" not in book.text
 

@@ -135,7 +135,7 @@ def test_slides_and_their_notes() -> None:
 def test_each_sheet_is_a_table_whose_columns_travel_with_its_rows() -> None:
     import datetime
 
-    rows = [
+    rows: list[list[object]] = [
         ["Region", "Amount", "Day"],
         *([f"Region {place}", place * 1.5, datetime.date(2024, 1, 2)] for place in range(90)),
     ]
