@@ -39,7 +39,9 @@ class Hybrid(Retriever, type="hybrid"):
     """
 
     index: str = Field(description="Folder of the index, relative to the graph file.")
-    documents: str | None = Field(default=None, description="Folder of documents that the index is built from.")
+    documents: str | None = Field(
+        default=None, description="Folder or pattern (docs/**/*.md) of documents that the index is built from."
+    )
     embedder: EmbedderName = Field(default="minilm", description="What turns texts into vectors.")
     weight: float = Field(
         default=0.6, ge=0, le=1, description="Share of meaning in the score; the rest is that of words."

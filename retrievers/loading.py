@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ragweave.retrievers.sourcetext import Found, Skipped
 MAX_BYTES = 100 * 1024 * 1024
 
 _NOT_DOCUMENTS = {"node_modules", "__pycache__", "site-packages"}
+_WILD = re.compile(r"[*?{]")
 _MADE = (".min.js", "-lock.json", ".lock.json")
 _ATTEMPTS = 3
 _PAUSE = 0.1
@@ -24,10 +26,17 @@ _PAUSE = 0.1
 def find_files(documents: Path) -> Iterator[Found | Skipped]:
     """Every file under a folder whose suffix is read, sorted by path; or the one file that `documents` is.
 
-    Hidden files and folders are passed over, and so are those that tools make: `node_modules`, virtual environments,
-    lock files. Links are followed, each folder and each linked file once. Raises InputError if there is no such folder
-    or file.
+    A path that does not exist may be a pattern: of `docs/**/*.md` the files of that suffix are found. Hidden files and
+    folders are passed over, and so are those that tools make: `node_modules`, virtual environments, lock files. Links
+    are followed, each folder and each linked file once. Raises InputError if there is no such folder or file.
     """
+    folder = folder_of(documents)
+    if folder != documents and folder.is_dir():
+        pattern = _pattern(documents.relative_to(folder).as_posix())
+        for file in find_files(folder):
+            if pattern.fullmatch(file.source):
+                yield file
+        return
     if not documents.exists():
         siblings = [entry.name for entry in _entries(documents.parent)] if documents.parent.is_dir() else []
         near = did_you_mean(documents.name, siblings)
@@ -37,6 +46,12 @@ def find_files(documents: Path) -> Iterator[Found | Skipped]:
         return
     found = _walk(documents, "", {_identity(documents)}, suffixes())
     yield from sorted(found, key=lambda file: file.source)
+
+
+def folder_of(documents: Path) -> Path:
+    """The folder that a pattern begins with, to which sources are relative; any other path as it is."""
+    wild = [place for place, part in enumerate(documents.parts) if _WILD.search(part)]
+    return Path(*documents.parts[: wild[0]]) if wild and not documents.exists() else documents
 
 
 def read(found: Found) -> bytes | Skipped:
@@ -68,6 +83,19 @@ def digest(source: str, data: bytes) -> str:
     if version := version_of(source):
         found.update(f"\0{version}".encode())
     return found.hexdigest()
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """What a path matches: `**/` any folders, `*` and `?` within one name, `{md,pdf}` one of these."""
+    rules = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\{[^{}]*\})", text)
+    found = ""
+    for part in parts:
+        if part.startswith("{") and part.endswith("}"):
+            found += f"(?:{'|'.join(map(re.escape, part[1:-1].split(',')))})"
+        else:
+            found += rules.get(part, re.escape(part))
+    return re.compile(found)
 
 
 def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]], wanted: frozenset[str]) -> Iterator[Found | Skipped]:

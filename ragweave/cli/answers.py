@@ -166,8 +166,10 @@ def _source(citation: Citation, folders: Iterable[Path]) -> list[str]:
 
 def _place(citation: Citation, folders: Iterable[Path]) -> str:
     """`file:line` or `file, page 4`, as a path from here where the file is found."""
+    from ragweave.retrievers.loading import folder_of
+
     source = citation.source
-    for folder in folders:
+    for folder in map(folder_of, folders):
         file = folder / source if folder.is_dir() else folder
         if source and file.is_file():
             source = near(file)

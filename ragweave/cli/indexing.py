@@ -151,6 +151,12 @@ def say_if_stale(job: Job, command: str) -> None:
 
 def default_index(documents: Path) -> Path:
     """Where the index of a folder (or file) of documents goes: into `.ragweave` beside them, or the user's cache."""
+    from ragweave.retrievers.loading import folder_of
+
+    folder = folder_of(documents)
+    if folder != documents:  # a pattern: another index than that of the whole folder
+        name = hashlib.sha256(os.fsencode(documents.relative_to(folder))).hexdigest()[:8]
+        return default_index(folder).with_name(f"index-{name}")
     home = documents if documents.is_dir() else documents.parent
     name = "index" if documents.is_dir() else f"index-{documents.stem}"
     if os.access(home / FOLDER if (home / FOLDER).exists() else home, os.W_OK):

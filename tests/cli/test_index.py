@@ -314,3 +314,13 @@ def test_watching_indexes_again_whenever_a_document_changes(folder: Path) -> Non
     assert "3 files (1 added, 2 unchanged)" in seen[1]
     assert re.search(r"2 files \(1 deleted, 2 unchanged, 1 skipped\)", seen[2])
     assert seen[3] == "  skipped: broken.pdf: damaged, or no PDF file\n"
+
+
+def test_a_pattern_says_which_files_of_a_folder_are_meant(folder: Path) -> None:
+    (folder / "docs/notes.txt").write_text("Black tea steeps for an hour.\n")
+    (folder / "graph.yaml").write_text(GRAPH.replace("documents: docs", 'documents: "docs/*.md"'))
+    assert ragweave("index", "graph.yaml", cwd=folder).stdout.startswith("docs/*.md -> index: 2 files (2 added)")
+    asked = ragweave("ask", "graph.yaml", "How long does black tea steep?", cwd=folder)
+    assert "[1] Tea, docs/tea.md:3" in asked.stdout
+    assert "has changed" not in asked.stderr
+    assert words("docs/*.md", cwd=folder).stdout.startswith("docs/*.md -> docs/.ragweave/index-")

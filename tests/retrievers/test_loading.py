@@ -49,6 +49,22 @@ def test_one_file_is_read_too(tmp_path: Path) -> None:
     assert [found.source for found in find_files(tmp_path / "a.md")] == ["a.md"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("**/*.md", ["a.md", "x/b.md", "x/y/c.md"]),
+        ("*.md", ["a.md"]),
+        ("x/**/*.{md,txt}", ["b.md", "b.txt", "y/c.md"]),
+        ("x/?.txt", ["b.txt"]),
+        ("**", ["a.md", "a.txt", "x/b.md", "x/b.txt", "x/y/c.md"]),
+        ("*.pdf", []),
+    ],
+)
+def test_a_pattern_chooses_files(pattern: str, found: list[str], tmp_path: Path) -> None:
+    write(tmp_path, dict.fromkeys(["a.md", "a.txt", "x/b.md", "x/b.txt", "x/y/c.md", "x/.z.md"], "text"))
+    assert [file.source for file in find_files(tmp_path / pattern)] == found
+
+
 def test_a_missing_folder_suggests_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "recipes").mkdir()
     with pytest.raises(InputError, match=r"folder '.*/recipies' does not exist; did you mean 'recipes'\?"):
