@@ -229,7 +229,7 @@ class Batch:
 def count_refs(cursor: Cursor, changes: Counter[Value]) -> None:
     """Add to the number of references of values; negative numbers take away."""
     cursor.many(
-        "UPDATE stored SET refs = refs + ? WHERE tenant = ? AND hash = ?",
+        "UPDATE uses SET refs = refs + ? WHERE id = (SELECT id FROM stored WHERE tenant = ? AND hash = ?)",
         [(count, tenant, name) for (tenant, name), count in sorted(changes.items()) if count],
     )
 

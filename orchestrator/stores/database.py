@@ -22,10 +22,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # A run's segments lie one behind the other under the numbers run * 2**24 + 0, 1, 2, …
         "CREATE TABLE segments (id BIGINT PRIMARY KEY, body {bytes} NOT NULL)",
         (
-            "CREATE TABLE stored ({serial}, tenant BIGINT NOT NULL, hash {bytes} NOT NULL, refs BIGINT NOT NULL, "
-            "body {bytes} NOT NULL, UNIQUE (tenant, hash))"
+            "CREATE TABLE stored ({serial}, tenant BIGINT NOT NULL, hash {bytes} NOT NULL, body {bytes} NOT NULL, "
+            "UNIQUE (tenant, hash))"
         ),
-        "CREATE INDEX stored_unused ON stored (refs) WHERE refs <= 0",
+        # Apart from the bodies: SQLite writes the whole of a row anew when a number in it changes.
+        "CREATE TABLE uses (id BIGINT PRIMARY KEY, refs BIGINT NOT NULL)",
+        "CREATE INDEX uses_none ON uses (refs) WHERE refs <= 0",
         (
             "CREATE TABLE cached (tenant BIGINT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, "
             "expires {real} NOT NULL, body {bytes} NOT NULL, PRIMARY KEY (tenant, key))"
@@ -54,7 +56,7 @@ class Cursor(Protocol):
         """A statement for each of these rows of values."""
 
     def keep(self, rows: Sequence[tuple[int, bytes, bytes]]) -> set[tuple[int, bytes]]:
-        """Insert (tenant, hash, body) into `stored` with no references; those that were not there before."""
+        """Insert (tenant, hash, body) into `stored`, with no references in `uses`; those that were not there before."""
 
     def advance(self, rows: Sequence[tuple[int, int, int, float]]) -> set[int]:
         """Set `head` and `until` of runs, given as (id, fence, head, until), whose fence is still this; their ids."""

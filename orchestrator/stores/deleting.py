@@ -26,6 +26,7 @@ from ragweave.orchestrator.stores.workers import shown, surely_dead
 
 DAY = 86400.0
 MANY = 1 << 40
+_UNUSED = "SELECT s.id, s.tenant, s.hash, s.body FROM uses u JOIN stored s ON s.id = u.id WHERE u.refs <= 0"
 
 
 class Which(NamedTuple):
@@ -60,6 +61,7 @@ def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> R
         removed = removed._replace(cached=removed.cached + _uncache(cursor, "tenant = ?", values, cipher))
         removed = removed._replace(values=removed.values + _sweep(cursor, cipher))
         # What only a damaged row could tell is used by it, too.
+        cursor.run("DELETE FROM uses WHERE id IN (SELECT id FROM stored WHERE tenant = ?)", *values)
         left = cursor.run("DELETE FROM stored WHERE tenant = ?", *values)
         removed = removed._replace(values=removed.values + left)
         cursor.run("DELETE FROM tenants WHERE id = ?", *values)
@@ -145,12 +147,14 @@ def _uncache(cursor: Cursor, where: str, values: Sequence[object], cipher: Ciphe
 def _sweep(cursor: Cursor, cipher: Cipher | None) -> int:
     """Remove values that nothing refers to, and then those that only they referred to."""
     count = 0
-    while unused := cursor.rows("SELECT id, tenant, hash, body FROM stored WHERE refs <= 0"):
+    while unused := cursor.rows(_UNUSED):
         refs: Counter[Value] = Counter()
         for _, tenant, name, body in unused:
             parts = _parts(body, tenant, name, cipher)
             refs.subtract((tenant, part) for part in parts)
-        cursor.many("DELETE FROM stored WHERE id = ?", [(number,) for number, *_ in unused])
+        numbers = [(number,) for number, *_ in unused]
+        cursor.many("DELETE FROM stored WHERE id = ?", numbers)
+        cursor.many("DELETE FROM uses WHERE id = ?", numbers)
         count_refs(cursor, refs)
         count += len(unused)
     return count

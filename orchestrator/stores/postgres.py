@@ -55,9 +55,10 @@ _SIZE = (
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relkind = 'r'"
 )
 _KEEP = (
-    "INSERT INTO stored (tenant, hash, refs, body) "
-    "SELECT tenant, hash, 0, body FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS given (tenant, hash, body) "
-    "ORDER BY tenant, hash ON CONFLICT DO NOTHING RETURNING tenant, hash"
+    "WITH added AS (INSERT INTO stored (tenant, hash, body) "
+    "SELECT tenant, hash, body FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS given (tenant, hash, body) "
+    "ORDER BY tenant, hash ON CONFLICT DO NOTHING RETURNING id, tenant, hash), "
+    "counted AS (INSERT INTO uses (id, refs) SELECT id, 0 FROM added) SELECT tenant, hash FROM added"
 )
 _ADVANCE = (
     "UPDATE runs SET head = given.head, until = given.until "

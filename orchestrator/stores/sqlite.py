@@ -155,7 +155,7 @@ class SqliteDatabase:
         return JournalError(
             f"the runs cannot be kept in {self.shown!r}: {reason}",
             hint="check the folder, name another file with store: {type: sqlite, path: …}, or keep runs in memory with "
-            "store: {type: memory}",
+            "store: {type: memory} or RAGWEAVE_STORE=memory in the environment",
         )
 
 
@@ -179,9 +179,14 @@ class SqliteCursor:
 
     def keep(self, rows: Sequence[tuple[int, bytes, bytes]]) -> set[tuple[int, bytes]]:
         """Insert values that are not there; those that were not."""
-        sql = "INSERT INTO stored (tenant, hash, refs, body) VALUES (?, ?, 0, ?) ON CONFLICT DO NOTHING"
-        execute = self._connection.execute
-        return {(tenant, name) for tenant, name, body in rows if execute(sql, (tenant, name, body)).rowcount}
+        sql = "INSERT INTO stored (tenant, hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        added = set()
+        for tenant, name, body in rows:
+            done = self._connection.execute(sql, (tenant, name, body))
+            if done.rowcount:
+                self._connection.execute("INSERT INTO uses (id, refs) VALUES (?, 0)", (done.lastrowid,))
+                added.add((tenant, name))
+        return added
 
     def advance(self, rows: Sequence[tuple[int, int, int, float]]) -> set[int]:
         """Move runs on whose fence is still the same."""

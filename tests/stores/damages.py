@@ -26,7 +26,8 @@ VALUES: tuple[object, ...] = (
 COLUMNS = {
     "runs": "id run tenant person thread graph version bundle status begun changed owner until fence head parent",
     "segments": "id body",
-    "stored": "id tenant hash refs body",
+    "stored": "id tenant hash body",
+    "uses": "id refs",
     "cached": "tenant key run expires body",
     "tenants": "id name",
     "facts": "name value",
@@ -147,7 +148,7 @@ class Forge:
         """A stored value; gives the slot that names it."""
         name = digest_with(None)(body)
         row = pack(body, value_place(self.tenant, name)) if row is None else row
-        self.db.execute("INSERT INTO stored (tenant, hash, refs, body) VALUES (?, ?, 1, ?)", (self.tenant, name, row))
+        self.db.execute("INSERT INTO stored (tenant, hash, body) VALUES (?, ?, ?)", (self.tenant, name, row))
         return f'"{written(name)}"'
 
 
@@ -305,7 +306,7 @@ def selfish(db: sqlite3.Connection) -> None:
     name = bytes(16)
     slot = f'"{written(name)}"'
     row = pack(b'S{"l":[' + slot.encode() + b"]}", value_place(forge.tenant, name))
-    db.execute("INSERT INTO stored (tenant, hash, refs, body) VALUES (?, ?, 1, ?)", (forge.tenant, name, row))
+    db.execute("INSERT INTO stored (tenant, hash, body) VALUES (?, ?, ?)", (forge.tenant, name, row))
     forge.lines.append(f'["finished","","sign",1,null,0,0,1,2.0,{{"agreed":{slot}}}]')
     forge.write()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node
@@ -39,7 +39,7 @@ def store_of(file: Path, key: str | None = None) -> DurableStore:
     return DurableStore(SqliteDatabase(file), cipher=None if key is None else cipher_of(key))
 
 
-def contents(file: Path) -> dict[str, list[tuple[object, ...]]]:
+def contents(file: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables."""
     connection = sqlite3.connect(file)
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

@@ -109,7 +109,9 @@ async def test_bytes_that_memory_has_dropped_are_found_where_the_run_is_kept(tmp
 
 def blob_rows(file: Path) -> list[int]:
     """How often each stored blob is referred to, from rows that are not compressed."""
-    return [row[3] for row in contents(file)["stored"] if bytes(row[4])[5:6] == b"B" or PNG in bytes(row[4])]  # type: ignore[arg-type]
+    rows = contents(file)
+    uses = dict(rows["uses"])
+    return [uses[number] for number, _, _, body in rows["stored"] if body[5:6] == b"B" or PNG in body]
 
 
 Write = Callable[[Store, str, Any], Any]

@@ -224,7 +224,7 @@ def test_the_files_are_stored_once_and_again_after_somebody_has_deleted_them(tmp
         async with load(file) as graph, load(file) as other:
             first, second = await graph.arun(), await graph.arun()
             with sqlite3.connect(tmp_path / "runs.sqlite") as rows:
-                counted = "SELECT refs FROM stored WHERE hash = (SELECT bundle FROM runs LIMIT 1)"
+                counted = "SELECT refs FROM uses NATURAL JOIN stored WHERE hash = (SELECT bundle FROM runs LIMIT 1)"
                 assert rows.execute(counted).fetchall() == [(2,)]
             for one in (first, second):
                 assert (await other.store.delete(run_id=one.run_id)).runs == 1
