@@ -164,7 +164,7 @@ variables:
 {% endfor %}
 {{ documents }} {{ question.text }}
 """
-    fields = "id, text, title, source, offsets, line, metadata, score"
+    fields = "id, text, title, source, offsets, line, metadata, score, place"
     assert faults(text) == "prompt text:2: unknown key 'nam'; did you mean 'name'?"
     assert faults(text.replace("nam:", "name:")).splitlines() == [
         "prompts.mine: prompt text: 6 problems",
