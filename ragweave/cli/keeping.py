@@ -62,7 +62,10 @@ def migrate(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Move the runs that wait to a changed graph, if they fit it; the others stay on their version."""
+    """Move runs that wait to a changed graph.
+
+    Only those that fit it; the others stay on their version, and it is said why.
+    """
     from ragweave.cli.moving import Moving, migrate_runs
 
     return migrate_runs(Moving(new, check, graph, store, tuple(plugin or ()), json))
@@ -86,7 +89,10 @@ def gc(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Remove what is older than is kept; or delete a run, a conversation or a tenant, with every trace."""
+    """Remove old runs, or every trace of a conversation.
+
+    Without options, what is older than is kept; with them, a run, a conversation or a tenant.
+    """
     from ragweave.cli.clearing import Clearing, clear
     from ragweave.cli.finding import find
 

@@ -84,7 +84,7 @@ def show(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Draw what a run did when: time, tokens, and the calls that it waited for."""
+    """Draw when a run did what, with time and tokens."""
     from ragweave.cli.finding import find
     from ragweave.cli.timelines import show_call, show_run
 
@@ -100,7 +100,10 @@ def replay(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Give a run's outputs again, from its journal alone: no model, tool or retriever is called."""
+    """Give a run's outputs again, with nothing called.
+
+    From its journal alone: no model, tool or retriever is asked.
+    """
     from ragweave.cli.finding import find
     from ragweave.cli.replaying import replay_run
 
@@ -125,7 +128,10 @@ def fork(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Run on from a call of a run, with other values; everything before it is reused."""
+    """Run on from a call of a run, with other values.
+
+    Everything before it is reused.
+    """
     from ragweave.cli.finding import find
     from ragweave.cli.forking import fork_run
 
@@ -143,7 +149,10 @@ def diff(
     plugin: Plugins = None,
     json: AsJson = False,
 ) -> int:
-    """Say where two runs differ: calls, values, cost and time."""
+    """Say where two runs differ.
+
+    Calls, values, cost and time.
+    """
     from ragweave.cli.finding import find
     from ragweave.cli.replaying import compare_runs
 

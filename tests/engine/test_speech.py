@@ -63,7 +63,7 @@ async def test_tokens_of_the_answer_and_then_the_answer_with_its_sources() -> No
 async def test_pieces_are_json_and_server_sent_events() -> None:
     graph = talking()
     pieces = await shown(graph, question="How\nlong?")
-    source = {"number": 1, "quote": "Three minutes.", "title": "Tea", "source": "tea.md", "line": 3}
+    source = {"number": 1, "quote": "Three minutes.", "title": "Tea", "source": "tea.md", "line": 3, "place": ""}
     last = {"kind": "answer", "text": "Three minutes [1].", "sources": [source], "run_id": pieces[-1].run_id}
     assert [json.loads(piece.json()) for piece in pieces] == [
         {"kind": "token", "text": "Three "}, {"kind": "token", "text": "minutes [1]."}, last

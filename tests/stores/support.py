@@ -21,7 +21,7 @@ calls: list[str] = []
 """What `say` was called with."""
 
 
-@node
+@node(name="say_in_stores")
 def say(text: str) -> Said:
     calls.append(text)
     return {"said": text.upper()}
