@@ -285,7 +285,7 @@ def _ignore_in_git(index: Path) -> None:
                 ignore.write_text("*\n", encoding="utf-8")
 
 
-_PHASES = {"read": ("reading", "files"), "embed": ("embedding", "passages"), "write": ("writing", "")}
+_PHASES = {"read": ("reading", "files"), "embed": ("embedding", "texts"), "write": ("writing", "")}
 
 
 @contextlib.contextmanager

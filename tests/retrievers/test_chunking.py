@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.texts.tokens import estimate_tokens
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, labels, passages, windows
-from ragweave.retrievers.sourcetext import SourceText
+from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way, labels, passages, windows
+from ragweave.retrievers.sourcetext import Place, SourceText
 from ragweave.retrievers.units import sentences
 
 LINES = st.sampled_from(
@@ -133,3 +135,83 @@ def test_labels_are_the_words_of_the_front_matter() -> None:
         "rating": "5/10",
     }
     assert labels(Document(id="1", text="x", metadata=metadata)) == "spicy, thai food, ann"
+
+
+WAYS: list[Way] = ["auto", "heading", "sentence", "tokens", "whole"]
+
+
+@given(TEXTS, st.sampled_from(WAYS), st.integers(16, 80), st.integers(0, 60))
+def test_every_way_of_cutting_keeps_offsets_and_all_text(text: str, way: Way, size: int, overlap: int) -> None:
+    covered = last = 0
+    for passage in passages(source(text), Chunks(way, size, overlap)):
+        assert passage.offsets is not None
+        start, end = passage.offsets
+        assert text[start:end] == passage.text == passage.text.strip() != ""
+        assert passage.line == text.count("\n", 0, start) + 1
+        assert start >= last
+        assert text[covered:start].strip() == ""
+        covered, last = max(covered, end), start
+    assert text[covered:].strip() == ""
+
+
+MANUAL = (
+    "# Tea\n\nTea is hot.\n\n## Green\n\nTwo minutes. At 70 degrees.\n\n## Black\n\nFour minutes. At 100 degrees.\n"
+)
+
+
+def test_by_heading_each_section_is_a_passage() -> None:
+    found = passages(source(MANUAL, "Manual"), Chunks("heading"))
+    assert [passage.title for passage in found] == ["Manual > Tea", "Manual > Tea > Green", "Manual > Tea > Black"]
+    assert found[1].text == "## Green\n\nTwo minutes. At 70 degrees."
+
+
+def test_whole_is_one_passage_however_long() -> None:
+    (passage,) = passages(source("Tea is hot. " * 2000), Chunks("whole", 16))
+    assert passage.offsets == (0, 23_999)
+
+
+def test_sentences_are_joined_and_repeated_in_the_next_passage() -> None:
+    text = " ".join(f"Sentence number {number} is about tea." for number in range(40))
+    found = passages(source(text), Chunks("sentence", 48, 16))
+    assert len(found) > 5
+    for before, after in itertools.pairwise(found):
+        assert before.text.startswith("Sentence")
+        assert before.text.endswith("tea.")
+        assert before.offsets is not None
+        assert after.offsets is not None
+        repeated = text[after.offsets[0] : before.offsets[1]]
+        assert 0 < estimate_tokens(repeated) <= 16
+        assert before.text.endswith(repeated)
+        assert after.text.startswith(repeated)
+
+
+def test_by_tokens_every_passage_is_of_one_size() -> None:
+    text = " ".join(f"word{number}" for number in range(500))
+    found = passages(source(text), Chunks("tokens", 64, 16))
+    assert {estimate_tokens(passage.text) for passage in found[:-1]} <= {64, 65}
+    for before, after in itertools.pairwise(found):
+        assert before.offsets is not None
+        assert after.offsets is not None
+        repeated = text[after.offsets[0] : before.offsets[1]]
+        assert 14 <= estimate_tokens(repeated) <= 18
+
+
+def test_part_of_a_table_has_the_columns_in_its_title_and_in_its_vectors() -> None:
+    table = "| Region | Amount |\n| --- | --- |\n" + "".join(f"| Region {row} | {row * 7} |\n" for row in range(80))
+    text = f"# Sales\n\nAll of them.\n\n{table}\n## After\n\nThe end."
+    found = passages(source(text, "Report"), Chunks(tokens=200))
+    assert found[0].title == "Report > Sales"
+    assert found[1].title == "Report > Sales > Region | Amount"
+    assert found[1].text.startswith("| Region ")
+    (whole,) = passages(source(text, "Report"), Chunks("whole"))
+    assert [part.split("\n")[1] for part in windows(whole, 120)[1:-1]] == ["Region | Amount"] * (
+        len(windows(whole, 120)) - 2
+    )
+
+
+def test_records_are_cut_for_themselves() -> None:
+    text = "a: 1\n\nb: 2\n\n"
+    places = (Place(0, {"record": 1}, is_document=True), Place(6, {"record": 2}, is_document=True))
+    cut = SourceText("a.json", text, title="Data", headings=(), places=places, is_original=False)
+    for way in WAYS:
+        assert [passage.text for passage in passages(cut, Chunks(way))] == ["a: 1", "b: 2"]
