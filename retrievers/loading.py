@@ -19,6 +19,11 @@ MAX_BYTES = 100 * 1024 * 1024
 _NOT_DOCUMENTS = {"node_modules", "__pycache__", "site-packages"}
 _WILD = re.compile(r"[*?{]")
 _MADE = (".min.js", "-lock.json", ".lock.json")
+# Documents that nothing here reads, and what programs that made them can save them as.
+_INSTEAD = {
+    "doc": "docx", "odt": "docx", "rtf": "docx", "pages": "docx", "xls": "xlsx", "xlsb": "xlsx", "ods": "xlsx",
+    "numbers": "xlsx", "ppt": "pptx", "odp": "pptx", "key": "pptx", "mobi": "epub", "azw3": "epub", "djvu": "pdf",
+}  # fmt: skip
 _ATTEMPTS = 3
 _PAUSE = 0.1
 
@@ -129,6 +134,8 @@ def _walk(folder: Path, prefix: str, seen: set[tuple[int, int]], wanted: frozens
             yield from _walk(Path(entry.path), source + "/", seen, wanted)
         elif suffix_of(entry.name) in wanted and not entry.name.endswith(_MADE):
             yield Found(source, Path(entry.path))
+        elif (other := _INSTEAD.get(suffix_of(entry.name))) is not None:
+            yield Skipped(source, f"files of this format are not read; save it as .{other}")
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -44,6 +44,13 @@ def test_a_folder_is_read_recursively_and_in_order(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_documents_of_other_formats_are_named_with_the_way_out(tmp_path: Path) -> None:
+    write(tmp_path, {"a.md": "text", "old.DOC": "x", "picture.png": "x"})
+    texts, skipped = load(tmp_path)
+    assert list(texts) == ["a.md"]
+    assert skipped == {"old.DOC": "files of this format are not read; save it as .docx"}
+
+
 def test_one_file_is_read_too(tmp_path: Path) -> None:
     write(tmp_path, {"a.md": "text"})
     assert [found.source for found in find_files(tmp_path / "a.md")] == ["a.md"]
