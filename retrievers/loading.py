@@ -22,7 +22,7 @@ _MADE = (".min.js", "-lock.json", ".lock.json")
 # Documents that nothing here reads, and what programs that made them can save them as.
 _INSTEAD = {
     "doc": "docx", "odt": "docx", "rtf": "docx", "pages": "docx", "xls": "xlsx", "xlsb": "xlsx", "ods": "xlsx",
-    "numbers": "xlsx", "ppt": "pptx", "odp": "pptx", "key": "pptx", "mobi": "epub", "azw3": "epub", "djvu": "pdf",
+    "numbers": "xlsx", "ppt": "pptx", "odp": "pptx", "mobi": "epub", "azw3": "epub", "djvu": "pdf",
 }  # fmt: skip
 _ATTEMPTS = 3
 _PAUSE = 0.1
