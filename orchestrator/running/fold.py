@@ -140,10 +140,12 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
     if kind == "answered":
         path = event.data["path"]
         asks = {other: ask for other, ask in snapshot.asks.items() if other != path}
-        kind = "approvals" if path in snapshot.asks and snapshot.asks[path].approval else "answers"
-        before: Mapping[str, list[Any]] = getattr(snapshot, kind)
+        approving = path in snapshot.asks and snapshot.asks[path].approval
+        before = snapshot.approvals if approving else snapshot.answers
         given = {**before, path: [*before.get(path, []), event.data["answer"]]}
-        return replace(snapshot, asks=asks, **{kind: given})
+        return (
+            replace(snapshot, asks=asks, approvals=given) if approving else replace(snapshot, asks=asks, answers=given)
+        )
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
     if kind == "forked":

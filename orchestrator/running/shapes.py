@@ -71,7 +71,7 @@ def _check(event: Event, name: str, value: Any, types: tuple[type, ...]) -> None
         raise _damaged(event, f"{event.kind!r} has {str(value)[:40]!r} for {name!r}")
 
 
-def _real(value: float) -> bool:
+def _real(value: Any) -> bool:
     try:
         return isfinite(value)
     except OverflowError:

@@ -53,7 +53,8 @@ def _record(row: Sequence[Any]) -> RunRecord:
         raise JournalError(f"the journal is damaged: what it says of run {str(row[0])[:40]!r} is no record of a run")
     if not isinstance(begun, float) or not isinstance(changed, float):
         raise JournalError(f"the journal is damaged: the times of run {row[0]!r} are none")
-    return RunRecord(*texts, begun, changed)
+    fields: list[Any] = [*texts, begun, changed]
+    return RunRecord(*fields)
 
 
 def crashed(cursor: Cursor, owner: str, active: set[str]) -> list[RunRecord]:

@@ -12,7 +12,7 @@ import os
 import random
 import sys
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.graph import Graph
@@ -95,7 +95,7 @@ class Report(Node):
 
 def graph(store: Store, durability: str) -> Graph:
     """Fan-out, a map, an effect, a loop, and a graph in a graph."""
-    inner = {
+    inner: dict[str, Any] = {
         "inputs": {"total": "int"},
         "outputs": ["total"],
         "nodes": {
