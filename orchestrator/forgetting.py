@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ragweave.orchestrator.contracts import Memory, Scope
 from ragweave.orchestrator.edition import named_by
-from ragweave.orchestrator.errors import InputError, RunTaken
+from ragweave.orchestrator.errors import InputError
 from ragweave.orchestrator.stores import Removed, RunRecord, Store
 from ragweave.orchestrator.versions import editions
 
@@ -52,18 +52,8 @@ async def forget(store: Store, graphs: Iterable[Edition], meant: Meant) -> Forgo
     if meant.run_id is not None:
         return Forgotten(await store.delete(run_id=meant.run_id))
     tenant = meant.tenant or ""
-    if meant.user is None:
-        removed = await store.delete(thread_id=meant.thread_id, tenant=tenant)
-        users = {"", *(record.user for record in runs)}
-    else:
-        removed = Removed()
-        going = {record.run_id for record in runs if record.status == "running"}
-        if going - {record.run_id for record in await store.crashed()}:
-            raise RunTaken("a run of it goes on", hint="cancel it, or wait until it has ended")
-        for record in runs:
-            one = await store.delete(run_id=record.run_id)
-            removed = Removed(*(sum(pair) for pair in zip(removed, one, strict=True)))
-        users = {meant.user}
+    removed = await store.delete(thread_id=meant.thread_id, tenant=tenant, user=meant.user)
+    users = {"", *(record.user for record in runs)} if meant.user is None else {meant.user}
     if meant.thread_id is not None:
         scopes = {Scope(tenant, user, meant.thread_id) for user in users}
     else:

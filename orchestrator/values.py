@@ -16,7 +16,7 @@ class Value(BaseModel):
     """What state may hold besides plain JSON: frozen, without undeclared fields, compared by content."""
 
     # Validators are built at their first use: a graph that needs no documents does not wait for theirs.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, ser_json_inf_nan="constants")
 
 
 class Document(Value):

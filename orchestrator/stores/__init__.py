@@ -129,11 +129,16 @@ class Store(Protocol):
         """Keep a result of this run for `ttl` seconds."""
 
     async def delete(
-        self, *, run_id: str | None = None, thread_id: str | None = None, tenant: str | None = None
+        self,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        user: str | None = None,
+        tenant: str | None = None,
     ) -> Removed:
-        """Remove a run, a thread (of one tenant, the empty one unless given) or all of a tenant: its rows, the values
-        that no other run uses, what was cached, and the bytes that they took. Raises RunTaken if one of them goes
-        on."""
+        """Remove a run, a thread (of one tenant, the empty one unless given) or all of a tenant; with `user` only what
+        is this user's, for threads of two users may have one id: its rows, the values that no other run uses, what was
+        cached, and the bytes that they took. Raises RunTaken if one of them goes on."""
 
     async def gc(self) -> Removed:
         """Remove what is older than the store keeps, and what nothing refers to."""

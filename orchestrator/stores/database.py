@@ -85,8 +85,9 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[Cursor]:
         """A view in which nothing changes; any thread may use it."""
 
-    def shrink(self) -> int:
-        """Give the room of what was deleted back, and overwrite it where that can be done; bytes that it freed."""
+    def shrink(self, *, thorough: bool = False) -> int:
+        """Give the room of what was deleted back; bytes that it freed. If `thorough`, overwrite it too, every copy that
+        can be reached, however long that takes."""
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -30,11 +30,12 @@ _UNUSED = "SELECT s.id, s.tenant, s.hash, s.body FROM uses u JOIN stored s ON s.
 
 
 class Which(NamedTuple):
-    """The runs to delete: one, those of a thread of a tenant, or those of a tenant."""
+    """The runs to delete: one, those of a thread of a tenant, or those of a tenant; with a user, only his."""
 
     run_id: str | None
     thread_id: str | None
     tenant: str | None
+    user: str | None = None
 
 
 def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> Removed:
@@ -51,13 +52,15 @@ def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> R
             where, values = "tenant = ? AND thread = ?", [*values, which.thread_id]
         elif which.tenant is None:
             raise JournalError("what is to be deleted: a run, a thread or a tenant?")
+    if which.user is not None:
+        where, values = f"{where} AND person = ?", [*values, which.user]
     runs = cursor.rows(f"SELECT id, run, tenant, status, owner, until FROM runs WHERE {where}", *values)
     now = cursor.now()
     for _, run, _, status, holder, until in runs:
         if status == "running" and until > now and not surely_dead(holder):
             raise RunTaken(f"run {run!r} goes on in {shown(holder)}", hint="cancel it, or wait until it has ended")
     removed = _remove(cursor, [(key, run, number) for key, run, number, *_ in runs], cipher)
-    if which.tenant is not None and which.thread_id is None:
+    if which.tenant is not None and which.thread_id is None and which.user is None:
         removed = removed._replace(cached=removed.cached + _uncache(cursor, "tenant = ?", values, cipher))
         removed = removed._replace(values=removed.values + _sweep(cursor, cipher))
         # What only a damaged row could tell is used by it, too.

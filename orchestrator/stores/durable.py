@@ -110,7 +110,17 @@ class DurableStore:
         run = self._writing(run_id)
         if blobs is not None:
             run.blobs = Blobs(self._finding(blobs, run.record.tenant), run.blobs.kept if run.blobs else set())
-        return run.held.append if run.durability == "exit" else self._appending(run)
+        return self._holding(run) if run.durability == "exit" else self._appending(run)
+
+    def _holding(self, run: Writing) -> Callable[[Record], None]:
+        """Holds records back; those that cannot be kept are refused at once."""
+        trial = run.encoder.anew()
+
+        def hold(record: Record) -> None:
+            trial.trust(trial.line(record))
+            run.held.append(record)
+
+        return hold
 
     def _finding(self, blobs: Callable[[str], bytes | None], tenant: str) -> Callable[[str], bytes | None]:
         """Finds bytes that are at hand, or are stored for another run of the tenant: of a cached result, or a fork."""
@@ -287,13 +297,20 @@ class DurableStore:
         )
 
     async def delete(
-        self, *, run_id: str | None = None, thread_id: str | None = None, tenant: str | None = None
+        self,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        user: str | None = None,
+        tenant: str | None = None,
     ) -> Removed:
         """Remove runs with everything that only they use."""
         if not self.database.exists():
             return Removed()
-        which = deleting.Which(run_id, thread_id, tenant)
-        return await self._remove(lambda cursor: deleting.delete(cursor, which, self._owner, self._cipher))
+        which = deleting.Which(run_id, thread_id, tenant, user)
+        return await self._remove(
+            lambda cursor: deleting.delete(cursor, which, self._owner, self._cipher), thorough=True
+        )
 
     async def gc(self) -> Removed:
         """Remove what is older than is kept, cached results that are over, and values that nothing refers to."""
@@ -301,9 +318,9 @@ class DurableStore:
             return Removed()
         return await self._remove(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher))
 
-    async def _remove(self, function: Callable[[Cursor], Removed]) -> Removed:
+    async def _remove(self, function: Callable[[Cursor], Removed], *, thorough: bool = False) -> Removed:
         removed: Removed = await self._writer.call(function, alone=True)
-        freed = await self._writer.outside(self.database.shrink)
+        freed = await self._writer.outside(lambda: self.database.shrink(thorough=thorough and any(removed)))
         return removed._replace(bytes=freed)
 
     async def close(self) -> None:

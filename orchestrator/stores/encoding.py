@@ -131,6 +131,8 @@ class Encoder:
         self._blobs: Blobs | None = None
         self._lacking = 0
         """How often bytes were not at hand: who has them may come later with the same value."""
+        self._replaced = 0
+        """How often a key had the sign that pydantic writes for half a character in it."""
 
     def forget_texts(self) -> None:
         """Let go of the texts that are kept to be recognised."""
@@ -228,8 +230,10 @@ class Encoder:
         if seen is not None and self._stored(seen[1]):
             return seen[1]
         # By its fields: the text of a message, say, is stored once, whether it came as a text or in the message.
-        lacking = self._lacking
+        lacking, replaced = self._lacking, self._replaced
         slot = self._map(value.model_dump(mode="json"), pieces, 0)
+        if self._replaced != replaced and _has_half_key(value.model_dump()):
+            raise ValueError("a map in it has a key with half a character")
         if value.model_config.get("frozen") and self._lacking == lacking:
             values[number] = weakref.ref(value, lambda _: values.pop(number, None)), slot
         return slot
@@ -239,7 +243,10 @@ class Encoder:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"a map in it has the key {key!r}, which is no text")
-            slots.append((quoted(key), self._slot(item, pieces, depth + 1)))
+            name = quoted(key)
+            if "\\ufffd" in name:
+                self._replaced += 1
+            slots.append((name, self._slot(item, pieces, depth + 1)))
         if all(slot.text[0] == "[" for _, slot in slots):
             text = "{" + ",".join(f"{key}:{slot.text[1:-1]}" for key, slot in slots) + "}"
             mine = Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)
@@ -342,6 +349,13 @@ class Encoder:
 def written(name: bytes) -> str:
     """The hash of a value as it stands in a slot."""
     return b2a_base64(name, newline=False).rstrip(b"=").decode()
+
+
+def _has_half_key(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        half = any(isinstance(key, str) and any("\ud800" <= sign <= "\udfff" for sign in key) for key in value)
+        return half or any(map(_has_half_key, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_has_half_key, value))
 
 
 def _plain(value: str | int | float) -> Any:

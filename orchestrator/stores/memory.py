@@ -128,7 +128,12 @@ class MemoryStore:
             self._cache.popitem(last=False)
 
     async def delete(
-        self, *, run_id: str | None = None, thread_id: str | None = None, tenant: str | None = None
+        self,
+        *,
+        run_id: str | None = None,
+        thread_id: str | None = None,
+        user: str | None = None,
+        tenant: str | None = None,
     ) -> Removed:
         """Remove runs and what was cached from them."""
         if run_id is not None:
@@ -139,7 +144,9 @@ class MemoryStore:
             gone = {one.run_id for one in await self.runs(tenant=tenant)}
         else:
             raise JournalError("what is to be deleted: a run, a thread or a tenant?")
-        whole = tenant if run_id is None and thread_id is None else None
+        if user is not None:
+            gone = {run for run in gone if self._records[run].user == user}
+        whole = tenant if run_id is None and thread_id is None and user is None else None
         cached = [key for key, (_, _, run) in self._cache.items() if run in gone or key[0] == whole]
         for key in cached:
             del self._cache[key]

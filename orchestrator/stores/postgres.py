@@ -145,7 +145,7 @@ class PostgresDatabase:
                 if not connection.is_closed():
                     self._idle.append(connection)
 
-    def shrink(self) -> int:
+    def shrink(self, *, thorough: bool = False) -> int:
         """Give the room of deleted rows back: to the disk at the end of a table, elsewhere to rows to come. Copies of
         them in the server's log and in backups are the server's to remove."""
         self.open()

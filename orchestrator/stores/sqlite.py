@@ -88,12 +88,14 @@ class SqliteDatabase:
             finally:
                 self._reader.execute("ROLLBACK")
 
-    def shrink(self) -> int:
-        """Move everything into the main file, and give free pages back."""
+    def shrink(self, *, thorough: bool = False) -> int:
+        """Move everything into the main file, and give free pages back. If `thorough`, the file is written anew: where
+        SQLite moved rows from one page to another, it leaves copies behind that `secure_delete` does not see."""
         assert self._writer is not None
         with self._explained():
             before = self._size()
-            self._writer.executescript("PRAGMA incremental_vacuum")  # `execute` would stop at the first page
+            # `execute` would stop at the first page.
+            self._writer.executescript("VACUUM" if thorough else "PRAGMA incremental_vacuum")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return max(before - self._size(), 0)
 
