@@ -243,10 +243,10 @@ class Encoder:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise TypeError(f"a map in it has the key {key!r}, which is no text")
-            name = quoted(key)
-            if "\\ufffd" in name:
+            shown = quoted(key)
+            if "\\ufffd" in shown:
                 self._replaced += 1
-            slots.append((name, self._slot(item, pieces, depth + 1)))
+            slots.append((shown, self._slot(item, pieces, depth + 1)))
         if all(slot.text[0] == "[" for _, slot in slots):
             text = "{" + ",".join(f"{key}:{slot.text[1:-1]}" for key, slot in slots) + "}"
             mine = Slot(f"[{text}]") if len(text) <= INLINE else self._kept("J", text, (), pieces)

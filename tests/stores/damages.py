@@ -19,6 +19,19 @@ from ragweave.orchestrator.stores.packing import pack, unpack
 if TYPE_CHECKING:
     from tests.stores.forging import Corpus
 
+Damage = Callable[[sqlite3.Connection], object]
+
+
+def sql_of(sql: str, *values: object) -> Damage:
+    """A damage by one statement."""
+    return lambda db: db.execute(sql, values)
+
+
+def does(function: Callable[..., object], *arguments: object, **more: object) -> Damage:
+    """A damage by a function."""
+    return lambda db: function(db, *arguments, **more)
+
+
 VALUES: tuple[object, ...] = (
     None, 0, 1, -1, (1 << 63) - 1, -(1 << 63), 1 << 40, 0.5, float("inf"), float("-inf"), "", "x", "0", "\0",
     "é" * 5000, "running", "parked", b"", b"\x00", b"\xff" * 40, b"\x01" + bytes(60), bytes(100_000),
@@ -41,12 +54,10 @@ def columns(corpus: Corpus) -> None:
             for value in VALUES:
                 for where in ("", f"WHERE rowid = (SELECT min(rowid) FROM {table})"):
                     sql = f"UPDATE OR IGNORE {table} SET {column} = ? {where}"
-                    corpus.attempt(
-                        f"{sql} {str(value)[:20]!r}", lambda db, sql=sql, value=value: db.execute(sql, (value,))
-                    )
-        corpus.attempt(f"no rows in {table}", lambda db, table=table: db.execute(f"DELETE FROM {table}"))
-        corpus.attempt(f"no {table}", lambda db, table=table: db.execute(f"DROP TABLE {table}"))
-        corpus.attempt(f"rows of {table} twice", lambda db, table=table: twice(db, table))
+                    corpus.attempt(f"{sql} {str(value)[:20]!r}", sql_of(sql, value))
+        corpus.attempt(f"no rows in {table}", sql_of(f"DELETE FROM {table}"))
+        corpus.attempt(f"no {table}", sql_of(f"DROP TABLE {table}"))
+        corpus.attempt(f"rows of {table} twice", does(twice, table))
     for body in ("segments", "stored", "cached"):
         for sql in (
             f"UPDATE {body} SET body = (SELECT body FROM {body} ORDER BY rowid DESC LIMIT 1)",
@@ -55,7 +66,7 @@ def columns(corpus: Corpus) -> None:
             f"UPDATE {body} SET body = body || x'00'",
             f"UPDATE {body} SET body = CAST(body AS TEXT)",
         ):
-            corpus.attempt(sql, lambda db, sql=sql: db.execute(sql))
+            corpus.attempt(sql, sql_of(sql))
     for sql in (
         "UPDATE runs SET id = 10 - id",
         "UPDATE segments SET id = id + (1 << 24)",
@@ -66,7 +77,7 @@ def columns(corpus: Corpus) -> None:
         "PRAGMA user_version = 99",
         "PRAGMA user_version = 1",
     ):
-        corpus.attempt(sql, lambda db, sql=sql: db.execute(sql))
+        corpus.attempt(sql, sql_of(sql))
 
 
 def twice(db: sqlite3.Connection, table: str) -> None:
@@ -102,7 +113,7 @@ def bits(corpus: Corpus) -> None:
             sql = f"UPDATE {table} SET body = ? WHERE rowid = ?"
             corpus.attempt(
                 f"bit {place} of {table} {row}",
-                lambda db, sql=sql, row=row, new=bytes(flipped): db.execute(sql, (new, row)),
+                sql_of(sql, bytes(flipped), row),
             )
     whole = corpus.good.serialize()
     for number in range(120):
@@ -113,7 +124,7 @@ def bits(corpus: Corpus) -> None:
         if number % 10 == 0:
             changed = changed[: random.randrange(len(changed))]
         corpus.file.unlink(missing_ok=True)
-        corpus.attempt(f"the file itself, {number}", lambda db, new=bytes(changed): replaced(db, corpus.file, new))
+        corpus.attempt(f"the file itself, {number}", does(replaced, corpus.file, bytes(changed)))
 
 
 def replaced(db: sqlite3.Connection, file: Path, content: bytes) -> None:
@@ -185,12 +196,12 @@ def events(corpus: Corpus) -> None:
             for where in ('"","",0,null,0,-1,0', '"","find",1,null,0,0,1', '"no#1/","sign",1,0,0,5,-1'):
                 line = f'["{kind}",{where},1.5,{data}]'
                 for at in (1, None):
-                    corpus.attempt(f"{line} at {at}", lambda db, line=line, at=at: inserted(db, line, at))
+                    corpus.attempt(f"{line} at {at}", does(inserted, line, at))
     for number, field in enumerate(
         ("kind", "frame", "node", "visit", "item", "member", "route", "origin", "at", "data")
     ):
         for new in ("5", "-5", "1e400", "9" * 30, '"x"', '""', "null", "[]", "{}", "true", '"\\ud800"', '["x"]', "NaN"):
-            corpus.attempt(f"{field} is {new}", lambda db, number=number, new=new: refielded(db, number, new))
+            corpus.attempt(f"{field} is {new}", does(refielded, number, new))
 
 
 def inserted(db: sqlite3.Connection, line: str, at: int | None) -> None:
@@ -213,13 +224,13 @@ def values(corpus: Corpus) -> None:
     for text in EVIL:
         for shape in ("[{}]", '{{"l":[[{}]]}}'):
             slot = shape.format(text)
-            corpus.attempt(f"value {slot[:80]}", lambda db, slot=slot: rewritten(db, slot))
-        corpus.attempt(f"stored {text[:80]}", lambda db, text=text: stored(db, [b"J" + text.encode()]))
-        corpus.attempt(f"cached {text[:80]}", lambda db, text=text: cached(db, text))
+            corpus.attempt(f"value {slot[:80]}", does(rewritten, slot))
+        corpus.attempt(f"stored {text[:80]}", does(stored, [b"J" + text.encode()]))
+        corpus.attempt(f"cached {text[:80]}", does(cached, text))
     for slot in SLOTS:
-        corpus.attempt(f"slot {slot[:80]}", lambda db, slot=slot: rewritten(db, slot))
-        corpus.attempt(f"stored slot {slot[:80]}", lambda db, slot=slot: stored(db, [b"S" + slot.encode()]))
-        corpus.attempt(f"cached slot {slot[:80]}", lambda db, slot=slot: cached(db, slot, raw=True))
+        corpus.attempt(f"slot {slot[:80]}", does(rewritten, slot))
+        corpus.attempt(f"stored slot {slot[:80]}", does(stored, [b"S" + slot.encode()]))
+        corpus.attempt(f"cached slot {slot[:80]}", does(cached, slot, raw=True))
     for body in (
         b"",
         b"J",
@@ -233,8 +244,8 @@ def values(corpus: Corpus) -> None:
         b"J" + b"[" * 1_000_000,
         b"c__builtin__\neval\n.",
     ):
-        corpus.attempt(f"body {body[:20]!r}", lambda db, body=body: stored(db, [body]))
-    for text in (
+        corpus.attempt(f"body {body[:20]!r}", does(stored, [body]))
+    for content in (
         b"",
         b"\n\n",
         b"\xff",
@@ -245,14 +256,18 @@ def values(corpus: Corpus) -> None:
         b"\0" * 1000,
         b"[" + b"1," * 500_000 + b"1]",
     ):
-        corpus.attempt(f"journal {text[:20]!r}", lambda db, text=text: Forge(db).write(text))
+        corpus.attempt(f"journal {content[:20]!r}", does(journalled, content))
     bomb = pack(bytes(300 << 20), b"")[5:]
-    corpus.attempt("a row that unfolds to 300 MB", lambda db: bombed(db, bomb))
+    corpus.attempt("a row that unfolds to 300 MB", does(bombed, bomb))
     for form in ("l", "c"):
-        corpus.attempt(f"values that double 60 times, {form}", lambda db, form=form: doubled(db, form, 60))
-        corpus.attempt(f"values that double 24 times, {form}", lambda db, form=form: doubled(db, form, 24))
-    corpus.attempt("values in values in values", lambda db: doubled(db, "chain", 400))
+        corpus.attempt(f"values that double 60 times, {form}", does(doubled, form, 60))
+        corpus.attempt(f"values that double 24 times, {form}", does(doubled, form, 24))
+    corpus.attempt("values in values in values", does(doubled, "chain", 400))
     corpus.attempt("a value that names itself", selfish)
+
+
+def journalled(db: sqlite3.Connection, text: bytes) -> None:
+    Forge(db).write(text)
 
 
 def rewritten(db: sqlite3.Connection, slot: str) -> None:

@@ -26,6 +26,7 @@ from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from ragweave.orchestrator.stores.waiting import waiting
 from ragweave.orchestrator.values import BlobPart, Document
+from tests.stores.damages import DAMAGES, Damage, sql_of
 
 LIMIT = 20.0
 """Seconds for one damage: what takes longer hangs."""
@@ -161,13 +162,13 @@ class Corpus:
         import ragweave.orchestrator.running.overrides  # noqa: F401
 
         for sql in ("", "UPDATE runs SET status = 5", "UPDATE segments SET body = x'00'", "DELETE FROM stored"):
-            self.attempt("warming", lambda db, sql=sql: db.execute(sql), arm=False)
+            self.attempt("warming", sql_of(sql), arm=False)
         assert not self.failures, self.failures
         self.tried, self.outcomes, self.step = 0, {}, step
         sys.addaudithook(watch)
         signal.signal(signal.SIGALRM, _alarm)
 
-    def attempt(self, name: str, damage: Callable[[sqlite3.Connection], object], *, arm: bool = True) -> None:
+    def attempt(self, name: str, damage: Damage, *, arm: bool = True) -> None:
         """Do a damage, and everything that can be done with runs; of many damages each so many-th."""
         self.count += 1
         if self.count % self.step:
@@ -231,8 +232,6 @@ def uses(graph: Graph, store: DurableStore, runs: list[str]) -> list[tuple[str, 
 
 
 def main() -> None:
-    from tests.stores.damages import DAMAGES
-
     folder, what, step = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     corpus = Corpus(folder, step)
     began = time.monotonic()

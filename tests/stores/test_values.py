@@ -136,11 +136,12 @@ MODELS = [
 
 @pytest.mark.parametrize("value", MODELS, ids=lambda value: type(value).__name__)
 def test_registered_values_come_back_by_their_type_however_deep_they_lie(value: BaseModel) -> None:
-    for wrapped, unwrap in (
+    wraps: list[tuple[Any, Callable[[Any], Any]]] = [
         (value, lambda got: got),
         ([value] * 100, lambda got: got[99]),
         ({"a": {"l": [value]}}, lambda got: got["a"]["l"][0]),
-    ):
+    ]
+    for wrapped, unwrap in wraps:
         shelf = Shelf()
         text, _, brought = shelf.put(wrapped)
         assert type(value).model_validate(unwrap(shelf.get(text))) == value
