@@ -236,7 +236,8 @@ def count_refs(cursor: Cursor, changes: Counter[Value]) -> None:
 
 def line_refs(text: str | bytes) -> list[bytes]:
     """The stored values that the data of an event's line name. Raises ValueError for what is no line."""
-    line: Any = json.loads(text)
+    # As a text: of bytes, `json` guesses the encoding, and may load another one.
+    line: Any = json.loads(text if isinstance(text, str) else text.decode())
     return [ref for slot in line[9].values() for ref in refs_of(slot)]
 
 

@@ -166,7 +166,7 @@ def _sweep(cursor: Cursor, cipher: Cipher | None) -> int:
 def _parts(body: object, tenant: int, name: object, cipher: Cipher | None) -> list[bytes]:
     try:
         text = unpack(row_bytes(body), value_place(tenant, row_bytes(name)), cipher)
-        return refs_of(json.loads(text[1:])) if text[:1] == b"S" else []
+        return refs_of(json.loads(text[1:].decode())) if text[:1] == b"S" else []
     except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
         return []
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ragweave.orchestrator.stores.batches import line_refs
+
 KINDS = {"columns": 60, "bits": 250, "events": 60, "values": 80}
 """What is damaged, and how many damages the short run tries at least."""
 STEPS = {"columns": 20, "bits": 6, "events": 25, "values": 2}
@@ -46,3 +48,11 @@ def test_forged_and_damaged_journals_are_told(folder: Path, kind: str) -> None:
 def test_all_forged_and_damaged_journals_are_told(folder: Path, kind: str) -> None:
     tried, said = forged(folder, kind, 1)
     assert tried >= 2 * KINDS[kind], said
+
+
+def test_rows_are_utf8_and_load_no_other_encoding() -> None:
+    line = '["finished","","n",1,null,0,-1,0,1.0,{"a":[1]}]'
+    assert line_refs(line.encode()) == []
+    for encoding in ("utf-32-be", "utf-16", "utf-16-le"):
+        with pytest.raises(ValueError, match=r"codec|Expecting"):
+            line_refs(line.encode(encoding))
