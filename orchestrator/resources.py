@@ -184,10 +184,10 @@ class Resources:
         elif self.notice is not None:
             self.notice(text)
 
-    def say_once(self, text: str) -> None:
-        """The same, but a notice that was passed on before is not passed on again."""
-        if text not in self._said:
-            self._said.add(text)
+    def say_once(self, text: str, *, about: str = "") -> None:
+        """The same, but a notice that was passed on before, or another one about the same, is not passed on again."""
+        if (about or text) not in self._said:
+            self._said.add(about or text)
             self.say(text)
 
     @property

@@ -13,7 +13,7 @@ from ragweave.orchestrator.errors import CallTimeout, NodeError, is_transient
 from ragweave.orchestrator.language.policies import CachePolicy, MapPolicy
 from ragweave.orchestrator.running.effects import effectful
 from ragweave.orchestrator.running.events import Event
-from ragweave.orchestrator.running.failures import CallFailed
+from ragweave.orchestrator.running.failures import CallFailed, describe
 from ragweave.orchestrator.running.run import Parked, Runner
 from ragweave.orchestrator.running.state import merged
 from ragweave.orchestrator.running.waiting import cancelled_from_outside, stop
@@ -157,6 +157,9 @@ def with_fallback(variants: Sequence[Runner]) -> Runner:
                         error.add_note(f"before that: {failure}")
                     raise
                 failures.append(str(error))
+                if ctx.resources is not None:
+                    said = f"{ctx.node}: {describe(error)}; its fallback is asked instead"
+                    ctx.resources.say_once(said, about=f"fallback {ctx.node}/{member}")
                 await inner.tell("fallback", error=str(error))
         raise AssertionError("unreachable")
 

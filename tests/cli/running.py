@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+INTERRUPT = "\x03"
+"""What Ctrl-C types."""
 COMMAND = (sys.executable, "-m", "ragweave")
 
 GRAPH = """\
@@ -125,7 +127,10 @@ def on_terminal(
         raw += piece
         while to_type and (at := raw.find(to_type[0][0].replace("\n", "\r\n").encode(), behind)) >= 0:
             behind = len(raw) if len(to_type[0][0]) < 3 else at + len(to_type[0][0])
-            os.write(terminal, to_type.pop(0)[1].encode())
+            keys = to_type.pop(0)[1]
+            if keys == INTERRUPT:
+                time.sleep(0.3)  # people are slower than this: a signal between an echo and the wait for a key is lost
+            os.write(terminal, keys.encode())
     else:
         os.kill(child, 9)
     _, status = os.waitpid(child, 0)

@@ -49,6 +49,15 @@ async def test_a_fallback_is_the_same_node_with_other_settings() -> None:
     assert CALLS == ["a#1", "a#1/1", "a#1/2"]
 
 
+async def test_that_a_fallback_was_needed_is_said_once_to_whoever_listens() -> None:
+    graph = say(broken=True, fallback=[{"text": "second"}, {"text": "third", "broken": False}])
+    said: list[str] = []
+    graph.resources.notice = said.append
+    await graph.arun()
+    await graph.arun()
+    assert said == [f"a: {text} is broken; its fallback is asked instead" for text in ("main", "second")]
+
+
 @pytest.mark.parametrize("policy", ["fallback", "race"])
 @pytest.mark.parametrize("wrap", [lambda one: one, lambda one: [one], lambda one: {"type": one}])
 async def test_what_may_be_a_node_in_python_may_be_a_fallback_or_race_as_it_is(
