@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ragweave.orchestrator import registry
 from ragweave.orchestrator.graph import Graph
 from tests.cli.running import on_terminal, ragweave
 
@@ -51,6 +54,14 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[tool.ragweave]\nplugins = ["steps"]\n')
     (tmp_path / "letters.yaml").write_text(GRAPH)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """The types of the plugin are those of one test."""
+    with registry.scope():
+        yield
+    sys.modules.pop("steps", None)
 
 
 def begun(folder: Path, *threads: str, user: str = "", tenant: str = "", done: bool = False) -> list[str]:
