@@ -76,6 +76,11 @@ class Context:
         return self.run.user if self.run is not None else ""
 
     @property
+    def tenant(self) -> str:
+        """Whose data the run works on; empty if nothing was said."""
+        return self.run.tenant if self.run is not None else ""
+
+    @property
     def key(self) -> str:
         """Names this call over attempts, workers and resumes: give it to services that accept an idempotency key."""
         return f"{self.run_id}:{self.path}"

@@ -48,7 +48,7 @@ def configured(ctx: Context) -> RunnableConfig:
         "run_name": ctx.node or None,  # type: ignore[typeddict-item]
         "metadata": {"ragweave_run_id": ctx.run_id, "ragweave_path": ctx.path},
     }
-    known = {"thread_id": ctx.thread_id, "user": ctx.user}
+    known = {"thread_id": ctx.thread_id, "user": ctx.user, "tenant": ctx.tenant}
     if any(known.values()):
         own["configurable"] = {name: value for name, value in known.items() if value}
     return merge_configs(ensure_config(), own)

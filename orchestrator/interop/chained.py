@@ -73,6 +73,7 @@ class GraphRunnable(Runnable[Any, Any]):
                 id="thread_id", annotation=str, description="The conversation that a run belongs to."
             ),
             ConfigurableFieldSpec(id="user", annotation=str, description="For whom a run is."),
+            ConfigurableFieldSpec(id="tenant", annotation=str, description="Whose data a run works on."),
             ConfigurableFieldSpec(id="deadline", annotation=str, description="Seconds, or a text such as 30s."),
             *(ConfigurableFieldSpec(id=name, annotation=Any) for name in self.graph.overrides),
         ]
@@ -225,7 +226,7 @@ class GraphRunnable(Runnable[Any, Any]):
     def options(self, config: RunnableConfig) -> dict[str, Any]:
         """What a config says of the run."""
         known = config.get("configurable") or {}
-        options: dict[str, Any] = {name: str(known.get(name) or "") for name in ("thread_id", "user")}
+        options: dict[str, Any] = {name: str(known.get(name) or "") for name in ("thread_id", "user", "tenant")}
         options["deadline"] = known.get("deadline")
         overrides = {name: known[name] for name in self.graph.overrides if name in known}
         return {**options, "overrides": overrides} if overrides else options

@@ -48,7 +48,12 @@ async def complete(
     pieces: list[str] = []
     calls: tuple[ToolCall, ...] = ()
     usage, finish, confidence, failed = None, "", None, False
-    request = replace(request, user=request.user or ctx.user, thread=request.thread or ctx.thread_id)
+    request = replace(
+        request,
+        tenant=request.tenant or ctx.tenant,
+        user=request.user or ctx.user,
+        thread=request.thread or ctx.thread_id,
+    )
     try:
         async with closing(model.stream(request)) as chunks:
             async for chunk in chunks:

@@ -267,7 +267,7 @@ def test_what_a_graph_lets_callers_override_is_configurable() -> None:
         edges=["start -> find -> end"],
     )
     runnable = graph.as_runnable(output="documents")
-    assert [spec.id for spec in runnable.config_specs] == ["thread_id", "user", "deadline", "how_many"]
+    assert [spec.id for spec in runnable.config_specs] == ["thread_id", "user", "tenant", "deadline", "how_many"]
     assert len(runnable.invoke("key")) == 3
     assert len(runnable.invoke("key", {"configurable": {"how_many": 1}})) == 1
     assert len(runnable.with_config(configurable={"how_many": 2}).invoke("key")) == 2

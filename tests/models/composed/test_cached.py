@@ -305,6 +305,12 @@ def test_in_a_graph_replies_are_kept_for_the_user_of_the_run() -> None:
     assert used == [2, 0, 1]
 
 
+def test_in_a_graph_tenants_never_get_one_anothers_replies() -> None:
+    with Graph.parse(GRAPH.replace("share: thread", "share: tenant")) as graph:
+        used = [graph.run(question="Where?", tenant=tenant).usage.calls for tenant in ("acme", "acme", "apex", "")]
+    assert used == [2, 0, 1, 1]
+
+
 async def test_two_event_loops_may_ask_at_the_same_time() -> None:
     inner = says({"text": "one", "delay": 0.05})
     model = cached(inner)
