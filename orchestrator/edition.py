@@ -85,7 +85,7 @@ class Edition:
             return made
         if self.source is None:
             return MemoryStore()
-        from ragweave.orchestrator.stores.settings import store_beside  # graphs without a file need no database
+        from ragweave.orchestrator.stores.beside import store_beside  # graphs without a file need no database
 
         return store_beside(self.resources.folder, self.resources.environ)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,15 +10,13 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from ragweave.orchestrator.contracts import Resource
 from ragweave.orchestrator.language.policies import Duration
+from ragweave.orchestrator.stores.beside import RUNS
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
     from ragweave.orchestrator.stores import Store
     from ragweave.orchestrator.stores.packing import Cipher
 
-RUNS = ".ragweave/runs.sqlite"
-"""Where a graph that was loaded from a file keeps its runs, beside it."""
-VARIABLE = "RAGWEAVE_STORE"
 DAY = 86400.0
 
 
@@ -106,18 +103,3 @@ class PostgresSettings(DurableSettings, type="postgres"):
             keep_days=self.keep / DAY,
             cipher=self._cipher(),
         )
-
-
-def store_beside(folder: Path, environ: Mapping[str, str]) -> Store:
-    """The store of a graph file that names none: what the environment variable RAGWEAVE_STORE says (`memory`, the
-    address of a PostgreSQL database, or a file), else a file beside the graph."""
-    said = environ.get(VARIABLE, "")
-    settings: StoreSettings
-    if said == "memory":
-        settings = MemorySettings()
-    elif said.startswith(("postgres://", "postgresql://")):
-        settings = PostgresSettings(url=SecretStr(said))
-    else:
-        settings = SqliteSettings(path=said or RUNS)
-    settings._folder = folder
-    return settings.make()

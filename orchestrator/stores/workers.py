@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from pathlib import Path
 
@@ -13,7 +12,7 @@ LEASE = 30.0
 
 def new_owner() -> str:
     """The name of this process as a worker: where it runs, which process it is, and something that nobody else has."""
-    return f"{_machine()}/{os.getpid()}/{_born(os.getpid())}/{secrets.token_hex(6)}"
+    return f"{_machine()}/{os.getpid()}/{_born(os.getpid())}/{os.urandom(6).hex()}"
 
 
 def surely_dead(owner: str) -> bool:
