@@ -203,6 +203,11 @@ class MissingExtra(NodeError):
         )
 
 
+def unknown_run(run_id: str) -> JournalError:
+    """The error of a run that a store does not know."""
+    return JournalError(f"there is no run {run_id!r} in this store")
+
+
 def is_transient(error: BaseException) -> bool:
     """True if a retry may help: an error of ours marked transient, a timeout, a lost connection."""
     if isinstance(error, (NodeError, JournalError)):

@@ -7,8 +7,8 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.errors import unknown_run
+from ragweave.orchestrator.running.events import Event, overrides_of
 from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.surviving import Surviving
@@ -142,11 +142,11 @@ class History(Surviving):
         """A run of this graph as its store has it. Raises JournalError for an unknown or a damaged one."""
         record = await self.store.record(run_id)
         if record is None:
-            raise JournalError(f"there is no run {run_id!r} in this store")
+            raise unknown_run(run_id)
         events = await self.store.events(run_id)
         edition = await self.edition_for(record, exact=False)
         plan = edition.plan
-        overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
+        overrides = overrides_of(events)
         if overrides:
             from ragweave.orchestrator.running.overrides import plan_with  # most runs override nothing
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ragweave.orchestrator.errors import JournalError, RagweaveError
 from ragweave.orchestrator.node import FunctionNode
-from ragweave.orchestrator.running.events import Event, asking, call_path
+from ragweave.orchestrator.running.events import Event, asking, call_path, overrides_of
 from ragweave.orchestrator.running.fold import Snapshot, fold_all
 from ragweave.orchestrator.running.plan import Plan, Step
 from ragweave.orchestrator.running.typed import typed_inputs, typed_writes
@@ -53,7 +53,7 @@ def trial(record: RunRecord, status: str, events: Sequence[Event], bundle: str, 
 def breaks(events: Sequence[Event], bundle: str, edition: Edition, *, live: bool) -> list[str]:
     """Every reason why a run with this journal cannot go on with an edition; none if it can."""
     plan = edition.plan
-    overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
+    overrides = overrides_of(events)
     if overrides:
         from ragweave.orchestrator.running.overrides import plan_with  # few runs have any
 

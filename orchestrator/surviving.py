@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ragweave.orchestrator.edition import Edition
-from ragweave.orchestrator.errors import InputError, JournalError, RagweaveError, RunError, RunTaken
+from ragweave.orchestrator.errors import InputError, JournalError, RagweaveError, RunError, RunTaken, unknown_run
 from ragweave.orchestrator.lifecycle import Lifecycle
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.execution import Execution
@@ -75,7 +75,7 @@ class Surviving(Lifecycle):
         seconds = None if deadline is None else check_deadline(deadline)
         record = await self.store.record(run_id)
         if record is None:
-            raise JournalError(f"there is no run {run_id!r} in this store")
+            raise unknown_run(run_id)
         if on == "current":
             await self._move(record)
             record.version = ""

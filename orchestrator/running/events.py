@@ -8,7 +8,7 @@ in the stream only    started, token, reset, retry, fallback, skipped
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any
 
@@ -115,3 +115,8 @@ def belongs(path: str, call: str) -> bool:
     """True for the path of an item or a member of this call, of a frame or a call in it, and of what the run asks
     about it."""
     return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")
+
+
+def overrides_of(events: Iterable[Event]) -> Mapping[str, Any] | None:
+    """The overrides with which the run of a journal was begun; None if there were none."""
+    return next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from ragweave.orchestrator import sources
 from ragweave.orchestrator.errors import InputError, JournalError, RunError
 from ragweave.orchestrator.result import Result
-from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.events import Event, overrides_of
 from ragweave.orchestrator.running.failures import CallFailed, describe
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.run import Parked, Run, new_run_id
@@ -170,7 +170,7 @@ class Execution:
 
         store = self.graph.store
         events = await store.events(self.run_id)
-        overrides = next((event.data.get("overrides") for event in events if event.kind == "run_started"), None)
+        overrides = overrides_of(events)
         if overrides:
             self.override(overrides)
         snapshot = fold_all(self.plan, events, live=store.live)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -37,13 +37,6 @@ _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
     "item_failed": {"error": _TEXT},
     "effect_ended": {"error": _TEXT},
 }
-
-
-def shaped(events: Sequence[Event]) -> Sequence[Event]:
-    """The same events. Raises JournalError for the first whose data no run has written."""
-    for event in events:
-        check_shape(event)
-    return events
 
 
 def check_shape(event: Event) -> None:

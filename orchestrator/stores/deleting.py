@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from ragweave.orchestrator.errors import JournalError, RunTaken
+from ragweave.orchestrator.errors import JournalError, RunTaken, unknown_run
 from ragweave.orchestrator.stores import Removed
 from ragweave.orchestrator.stores.batches import (
     SEGMENT_BITS,
@@ -96,7 +96,7 @@ def adopt(cursor: Cursor, run_id: str, version: str, bundle: str, digest: Digest
     on."""
     rows = cursor.rows("SELECT id, tenant, bundle, status, owner, until FROM runs WHERE run = ?", run_id)
     if not rows:
-        raise JournalError(f"there is no run {run_id!r} in this store")
+        raise unknown_run(run_id)
     key, tenant, old, status, owner, until = rows[0]
     if status == "running" and until > cursor.now() and not surely_dead(owner):
         raise RunTaken(f"run {run_id!r} goes on in {shown(owner)}")

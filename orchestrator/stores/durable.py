@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragweave.orchestrator.errors import JournalError, RunTaken
+from ragweave.orchestrator.errors import JournalError, RunTaken, unknown_run
 from ragweave.orchestrator.running.events import Event, Record
 from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, reading
 from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
@@ -73,7 +73,7 @@ class DurableStore:
         """Make this worker the one that goes on with a run."""
         self._look_at_process()
         if not self.database.exists():
-            raise _unknown(run_id)
+            raise unknown_run(run_id)
         if run_id in self._writer.active:
             raise RunTaken(f"run {run_id!r} goes on in this process")
         found = await self._writer.call(lambda cursor: self._take(cursor, run_id))
@@ -86,7 +86,7 @@ class DurableStore:
     def _take(self, cursor: Cursor, run_id: str) -> tuple[RunRecord, int, int, int, int]:
         rows = cursor.rows("SELECT id, tenant, owner, until, fence FROM runs WHERE run = ?", run_id)
         if not rows:
-            raise _unknown(run_id)
+            raise unknown_run(run_id)
         key, tenant, owner, until, fence = rows[0]
         now = cursor.now()
         if owner and owner != self._owner and until > now and not surely_dead(owner):
@@ -329,10 +329,6 @@ class DurableStore:
             return
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self.database.close)
-
-
-def _unknown(run_id: str) -> JournalError:
-    return JournalError(f"there is no run {run_id!r} in this store")
 
 
 def _check_texts(record: RunRecord) -> None:

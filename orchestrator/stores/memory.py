@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.errors import JournalError, unknown_run
 from ragweave.orchestrator.running.events import Event, Record
 from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status
 
@@ -41,7 +41,7 @@ class MemoryStore:
     async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
         """The run, which no other process can have."""
         if run_id not in self._records:
-            raise JournalError(f"there is no run {run_id!r} in this store")
+            raise unknown_run(run_id)
         await self.end(run_id, "running")
         return self._records[run_id]
 

@@ -12,6 +12,7 @@ from ragweave.cli.asking import shown, to_its_end
 from ragweave.cli.finding import Kept
 from ragweave.cli.indexing import jobs_of
 from ragweave.cli.inputs import add_input
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
 from ragweave.cli.terminal import is_terminal, note
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 def fork_run(kept: Kept, run: str, at: str, given: Sequence[str], *, thread: str, as_json: bool) -> int:
     """Fork a run and write what comes of it. 1 if it asks a person and nobody is there. Raises RagweaveError."""
     live = LiveText() if is_terminal(sys.stdout) and not as_json else None
-    graph, result = asyncio.run(_fork(kept, run, at, given, thread, live))
+    with unwinding():
+        graph, result = asyncio.run(_fork(kept, run, at, given, thread, live))
     if result is None:
         return 1
     write_result(result, [job.documents for job in jobs_of(graph.plan.spec)], as_json=as_json, already=live is not None)

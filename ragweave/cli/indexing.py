@@ -239,16 +239,23 @@ def _watch(jobs: Sequence[Job], seen: list[dict[str, tuple[int, int]]]) -> NoRet
                 now = _stamps(job)
                 if now == seen[place]:
                     continue
-                while (later := _stamps(job)) != now:  # somebody is still writing
-                    now = later
-                    time.sleep(_PAUSE)
-                seen[place] = now
+                seen[place] = _settled(job, now)
                 try:
                     build(job)
                 except RagweaveError as error:
                     note(f"{error}; the index stays as it was")
             # Looking at a large folder takes at most a tenth of the time.
             time.sleep(max(_PAUSE, 9 * (time.monotonic() - began)))
+
+
+def _settled(job: Job, now: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """The stamps of the documents once nobody is writing them any more."""
+    while True:
+        time.sleep(_PAUSE)
+        later = _stamps(job)
+        if later == now:
+            return now
+        now = later
 
 
 def _stamps(job: Job) -> dict[str, tuple[int, int]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ragweave.cli.answers import json_text
 from ragweave.cli.finding import find
 from ragweave.cli.graphs import open_graph
+from ragweave.cli.interrupts import unwinding
 from ragweave.cli.terminal import note, one_line, paint, plural, say
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Moving(NamedTuple):
 def migrate_runs(asked: Moving) -> int:
     """Try the runs that wait on a graph, and move those that fit unless they are only checked; then 1 if one would
     break. Raises RagweaveError."""
-    trials = asyncio.run(_migrate(asked))
+    with unwinding():
+        trials = asyncio.run(_migrate(asked))
     if asked.as_json:
         say(json_text({"runs": [_data(one) for one in trials]}, indent=2))
     else:
