@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragweave.orchestrator.stores.durable import DurableStore
-
 if TYPE_CHECKING:
     from ragweave.orchestrator.stores import Store
 
@@ -24,6 +22,8 @@ def store_beside(folder: Path, environ: Mapping[str, str]) -> Store:
         from ragweave.orchestrator.stores.memory import MemoryStore
 
         return MemoryStore()
+    from ragweave.orchestrator.stores.durable import DurableStore
+
     if said.startswith(("postgres://", "postgresql://")):
         from ragweave.orchestrator.stores.postgres import PostgresDatabase
 
