@@ -40,13 +40,13 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "embedders": {
         "langchain": "ragweave.orchestrator.interop.embedder:LangChainEmbedder",
-        "minilm": "ragweave.retrievers.minilm:MiniLM",
+        "minilm": "ragweave.retrievers.embedders.minilm:MiniLM",
     },
     "retrievers": {
         "hybrid": "ragweave.retrievers.hybrid:Hybrid",
     },
     "rerankers": {
-        "overlap": "ragweave.retrievers.overlap:Overlap",
+        "overlap": "ragweave.retrievers.ranking.overlap:Overlap",
     },
     "tools": {},
     "memories": {

@@ -15,7 +15,7 @@ from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import generations
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
-from ragweave.retrievers.links import follow
+from ragweave.retrievers.ranking.links import follow
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import generations
-from ragweave.retrievers.links import Sites
+from ragweave.retrievers.ranking.links import Sites
 from ragweave.retrievers.words import Words
 
 Floats = npt.NDArray[np.float32]

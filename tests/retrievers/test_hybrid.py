@@ -17,7 +17,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.hybrid import Hybrid, fuse
 from ragweave.retrievers.indexing import build_index
-from ragweave.retrievers.links import Link, Sites, links_in
+from ragweave.retrievers.ranking.links import Link, Sites, links_in
 from tests.retrievers.folders import COOKBOOK, Letters, fresh_python, write
 
 

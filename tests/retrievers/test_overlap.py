@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.overlap import Overlap
+from ragweave.retrievers.ranking.overlap import Overlap
 
 
 def passage(text: str, title: str = "", score: float = 0.0) -> Document:
