@@ -23,7 +23,7 @@ from ragweave.orchestrator.classifying.examples import of_file, of_names
 from ragweave.orchestrator.classifying.heads import Linear, surprise
 from ragweave.orchestrator.classifying.trained import Trained, trained
 from ragweave.orchestrator.classifying.words import Words
-from ragweave.retrievers.minilm import MiniLM
+from ragweave.retrievers.embedders.minilm import MiniLM
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SETS = ("banking77", "clinc150")

@@ -111,8 +111,8 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def index() -> None:
     """Build the cookbook's index, or bring it up to date."""
+    from ragweave.retrievers.embedders.minilm import MiniLM
     from ragweave.retrievers.indexing import build_index
-    from ragweave.retrievers.minilm import MiniLM
 
     build_index(EXAMPLE / "recipes", EXAMPLE / ".ragweave" / "cookbook", MiniLM())
 

@@ -89,7 +89,7 @@ def semantic_hits(count: int = 1500) -> None:
     import numpy as np
 
     from ragweave.orchestrator.models.composed.asked import may_mean_the_same
-    from ragweave.retrievers.minilm import MiniLM
+    from ragweave.retrievers.embedders.minilm import MiniLM
 
     lines = (SHARED / "intents_banking77" / "queries.jsonl").read_text(encoding="utf-8").splitlines()
     order = np.random.default_rng(0).permutation(len(lines))[:count]

@@ -19,7 +19,7 @@ from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.nodes.classifier import Classifier
 from ragweave.orchestrator.resources import Resources
-from ragweave.retrievers import minilm
+from ragweave.retrievers.embedders import minilm
 
 LABELS = {
     "refund": ["I want my money back", "cancel my order and refund me", "can you return what I paid?"],

