@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
+from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, Filter, filter_of
 from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.promises import keep, refuse_incomplete
 from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
@@ -200,8 +202,115 @@ class Retriever(Resource):
     kind: ClassVar[str] = "retrievers"
 
     @abstractmethod
-    async def search(self, query: str, top_k: int) -> list[Document]:
-        """Up to `top_k` passages, best first, with scores. Raises IndexUnusable."""
+    async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
+        """Up to `top_k` passages that `where` lets through, best first, with scores. Raises IndexUnusable.
+
+        Called with a filter only if `filterable` names its fields.
+        """
+
+    def filterable(self) -> Fields | None:
+        """The fields of metadata that a search can filter by, beside `source` and `title`; None if by none at all."""
+        return None
+
+    def allowed(self, tenant: str, user: str) -> Filter:
+        """What every passage must fulfil that is shown to this user of this tenant. Raises InputError if that needs a
+        tenant or a user, and there is none."""
+        return ()
+
+
+class Access(BaseModel):
+    """The fields of metadata that say who may see a passage."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenant: str | None = Field(default=None, description="Field that holds the tenant whose passage it is.")
+    readers: str | None = Field(default=None, description="Field of kind list[str]: the users who may see it.")
+
+
+class IndexStats(NamedTuple):
+    """What an index holds."""
+
+    passages: int
+    documents: int
+    """Sources that the passages are of."""
+    vectors: int
+    embedder: str | None
+    """The identity of the embedder; None if there are no vectors."""
+    dimension: int
+    bytes: int | None
+    """On disk; None where that is not known."""
+    how: str
+    """How vectors are searched, such as `exact` or `ivf 1264, 32 probed`."""
+
+
+class Index(Retriever):
+    """A retriever that holds its passages: they can be added, deleted, counted, and filtered by their metadata."""
+
+    fields: dict[str, FieldKind] = Field(
+        default_factory=dict, description="Fields of metadata that can be filtered by, and their kinds."
+    )
+    access: Access | None = Field(
+        default=None, description="Fields that say whose a passage is: every search keeps to them by itself."
+    )
+
+    def check_settings(self) -> None:
+        """Raise ResourceError for fields that every passage has by itself, or an access by fields that are none."""
+        for name in self.fields.keys() & OWN_FIELDS.keys():
+            raise ResourceError(f"fields.{name}: every passage has a {name}", hint="delete it from fields")
+        for setting, kind in (("tenant", "str"), ("readers", "list[str]")):
+            field = getattr(self.access, setting, None)
+            if field is None:
+                continue
+            if field not in self.fields:
+                raise ResourceError(
+                    f"access.{setting}: {field!r} is not among fields{did_you_mean(field, self.fields)}",
+                    hint=f"add `{field}: {kind}` to fields",
+                )
+            if self.fields[field] != kind:
+                raise ResourceError(f"access.{setting}: {field!r} is of kind {self.fields[field]}, not {kind}")
+
+    def filterable(self) -> Fields | None:
+        """Those that `fields` declares."""
+        return self.fields
+
+    def filter(self, where: Mapping[str, Any]) -> Filter:
+        """The filter that `where` says: `index.filter({"year": {">=": 2020}})`. Raises InputError."""
+        return filter_of(where, self.fields)
+
+    def allowed(self, tenant: str, user: str) -> Filter:
+        """The conditions of `access`. Raises InputError without a tenant, or a user, where it needs one."""
+        if self.access is None:
+            return ()
+        conditions: list[Condition] = []
+        if self.access.tenant is not None:
+            conditions.append(Condition(self.access.tenant, "str", "==", self._need("tenant", tenant)))
+        if self.access.readers is not None:
+            conditions.append(Condition(self.access.readers, "list[str]", "contains", self._need("user", user)))
+        return tuple(conditions)
+
+    def _need(self, what: str, given: str) -> str:
+        if given:
+            return given
+        name = self._declared_as or type(self).type_name
+        raise InputError(
+            f"{name} shows passages to the {what} that they are for, and the run has none",
+            hint=f"pass {what}= to the run",
+        )
+
+    @abstractmethod
+    async def add(self, documents: Sequence[Document]) -> int:
+        """Keep these passages as they are, each in place of one with the same id; how many are new.
+
+        They are there for searches that begin after this returned, all or none of them.
+        """
+
+    @abstractmethod
+    async def delete(self, where: Filter) -> int:
+        """Forget every passage that `where` lets through; how many. Raises InputError for the empty filter."""
+
+    @abstractmethod
+    async def stats(self) -> IndexStats:
+        """What the index holds now."""
 
 
 class Reranker(Resource):

@@ -59,7 +59,7 @@ class Write(NamedTuple):
 
 
 class Remark(NamedTuple):
-    """What is doubtful about the settings of a node, though it can run. `place` is the way to it from the settings:
+    """What is doubtful, or wrong, about the settings of a node. `place` is the way to it from the settings:
     `("labels", "refund", 2)`."""
 
     message: str
@@ -73,6 +73,8 @@ class Signature(NamedTuple):
     writes: Mapping[str, Write] = MappingProxyType({})
     remarks: tuple[Remark, ...] = ()
     """Each becomes a warning of the graph."""
+    faults: tuple[Remark, ...] = ()
+    """Each becomes a problem of the graph: what its resources cannot do, such as a filter by a field that is none."""
 
 
 class Node(BaseModel):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from ragweave.orchestrator import registry, sources
-from ragweave.orchestrator.errors import CircularResources, InputError, ResourceError, did_you_mean
+from ragweave.orchestrator.errors import CircularResources, InputError, RagweaveError, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import missing, resolve
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.stamps import Stamp, named_files, stamp
@@ -104,9 +104,8 @@ class Resources:
 
     def holds(self, digest: str) -> bool:
         """True if the bytes of this hash were attached here or to a graph around this one."""
-        if self._blobs is not None and digest in self._blobs:
-            return True
-        return any(lender.holds(digest) for lender in self._lenders)
+        here = self._blobs is not None and digest in self._blobs
+        return here or any(lender.holds(digest) for lender in self._lenders)
 
     def borrow(self, outer: Resources) -> None:
         """Find the blobs of this graph too: what is attached to a graph reaches the models of the graphs inside it."""
@@ -167,6 +166,17 @@ class Resources:
         made = spec.implementation
         made = made if isinstance(made, type) else type(made)
         return f"{made.__module__}.{made.__qualname__} {dict(spec.settings) or spec.implementation!r}"
+
+    def as_declared(self, kind: str, name: str) -> Any | None:
+        """The resource with its settings, opened or not; None where they are wrong, or need what is not set here."""
+        spec = self._specs.get((kind, name)) or ResourceSpec(kind, name, name)
+        made = self._built.get((kind, name), spec.implementation) or registry.find(kind, spec.type)
+        if not isinstance(made, type):
+            return made
+        try:
+            return made(**resolve(spec.settings, self.environ, f"{kind}.{name}"))
+        except (RagweaveError, ValidationError, TypeError):  # told of where it is declared
+            return None
 
     def _named(self, spec: ResourceSpec) -> list[tuple[str, str]]:
         """The resources that one names in its settings; a graph with circles is never run."""

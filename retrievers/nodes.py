@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, TypedDict
 
 from pydantic import Field, PositiveInt
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import RerankerName, RetrieverName
-from ragweave.orchestrator.node import Node
+from ragweave.orchestrator.contracts import RerankerName, Retriever, RetrieverName
+from ragweave.orchestrator.errors import ContractError, NodeError
+from ragweave.orchestrator.filters import Fault, FieldKind, Filter, bound, compiled, matches
+from ragweave.orchestrator.node import Node, Read, Remark, Signature
+from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.types import type_of
 from ragweave.orchestrator.values import Document
+
+_KINDS: Mapping[FieldKind, Any] = {"int": int, "float": float, "bool": bool}
 
 
 class Documents(TypedDict):
@@ -32,14 +38,56 @@ class RetrieverNode(Node, type="retriever"):
     with_question: bool = Field(
         default=True, description="Search for a query together with the question that it is a part of."
     )
+    where: dict[str, Any] = Field(
+        default_factory=dict,
+        description='Only passages whose metadata fulfil this: {year: {">=": 2024}, language: "{language}"}; '
+        "{language} stands for the state key of that name.",
+    )
 
-    async def __call__(self, question: str, ctx: Context, query: str | None = None) -> Documents:
+    def signature(self, resources: Resources) -> Signature:
+        """Reads the question, `query` where there is one, and the state keys that `where` names."""
+        if not self.where:
+            return self.declared
+        conditions, faults = self._filter(resources.as_declared("retrievers", self.retriever))
+        named = {
+            one.key: Read(type_of(list[kind] if one.operator == "in" else kind))
+            for one in conditions
+            if one.key and (kind := _KINDS.get(one.kind, str))
+        }
+        reads = {**named, **self.declared.reads}
+        return self.declared._replace(
+            reads=reads, faults=tuple(Remark(fault.message, ("where", *fault.place)) for fault in faults)
+        )
+
+    def _filter(self, retriever: Retriever | None) -> tuple[Filter, list[Fault]]:
+        if retriever is None:  # its own settings are wrong, which is told of where they are
+            return (), []
+        fields = retriever.filterable()
+        if fields is None:
+            return (), [Fault(f"{self.retriever!r} cannot filter", ())]
+        return compiled(self.where, fields)
+
+    async def __call__(self, question: str, ctx: Context, query: str | None = None, **state: Any) -> Documents:
         """Search for the question, or for `query` where there is one; a part is understood from the whole."""
         text = query or question
         if query and self.with_question and question.strip() not in query:
             text = f"{query} {question}"
         retriever = await ctx.retriever(self.retriever)
-        return {"documents": await retriever.search(text, self.top_k)}
+        conditions, faults = self._filter(retriever) if self.where else ((), [])
+        for fault in faults:
+            raise NodeError(f"where.{'.'.join(map(str, fault.place))}: {fault.message}")
+        keys = {"question": question, "query": query, **state}
+        where = (*bound(conditions, keys), *retriever.allowed(ctx.tenant, ctx.user))
+        if not where:
+            return {"documents": await retriever.search(text, self.top_k)}
+        found = await retriever.search(text, self.top_k, where)
+        for document in found:
+            if not matches(document, where):
+                raise ContractError(
+                    f"the retriever {self.retriever!r} gave {document.id!r}, which its filter does not let through",
+                    hint="nothing of what it found is shown",
+                )
+        return {"documents": found}
 
 
 class RerankerNode(Node, type="reranker"):

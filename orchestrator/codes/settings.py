@@ -1,4 +1,4 @@
-"""Codes RW123 to RW132 and RW3xx: policies, prompts, resources and the environment."""
+"""Codes RW123 to RW133 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -143,6 +143,24 @@ nodes:
   greet: {type: reply, text: "{label}"}
 edges:
   - start -> mood -> greet -> end
+""",
+    ),
+    Code(
+        "RW133",
+        "a setting that the resource cannot keep",
+        "The node is right by itself, but what it names cannot do what it asks for: its retriever has no field that "
+        "`where` filters by, say, or one of another kind. Fields are declared under `fields` of the retriever.",
+        """\
+retrievers:
+  manuals: {type: hybrid, index: .ragweave/manuals, fields: {year: int}}
+nodes:
+  greet: {type: retriever, retriever: manuals, where: {yaer: {">=": 2024}}}
+""",
+        """\
+retrievers:
+  manuals: {type: hybrid, index: .ragweave/manuals, fields: {year: int}}
+nodes:
+  greet: {type: retriever, retriever: manuals, where: {year: {">=": 2024}}}
 """,
     ),
     Code(

@@ -96,6 +96,8 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
         for remark in signature.remarks:
             message = f"{path(place)}: {remark.message}"
             builder.report.value((*place, *remark.place), "RW132", message, severity="warning")
+        for fault in signature.faults:
+            builder.report.value((*place, *fault.place), "RW133", f"{path((*place, *fault.place))}: {fault.message}")
         return signature
     return None
 
