@@ -112,7 +112,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def index() -> None:
     """Build the cookbook's index, or bring it up to date."""
     from ragweave.retrievers.embedders.minilm import MiniLM
-    from ragweave.retrievers.indexing import build_index
+    from ragweave.retrievers.indexes.indexing import build_index
 
     build_index(EXAMPLE / "recipes", EXAMPLE / ".ragweave" / "cookbook", MiniLM())
 
@@ -122,7 +122,7 @@ async def run(rows: Sequence[dict[str, Any]], weight: float | None = None) -> li
     graph = Graph.load(EXAMPLE / "cookbook.yaml")
     async with graph:
         if weight is not None:
-            from ragweave.retrievers.hybrid import Hybrid
+            from ragweave.retrievers.indexes.hybrid import Hybrid
 
             retriever = Hybrid(index=".ragweave/cookbook", documents="recipes", weight=weight)
             retriever.open(graph.resources)

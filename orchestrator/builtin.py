@@ -43,7 +43,7 @@ TABLE: dict[str, dict[str, str]] = {
         "minilm": "ragweave.retrievers.embedders.minilm:MiniLM",
     },
     "retrievers": {
-        "hybrid": "ragweave.retrievers.hybrid:Hybrid",
+        "hybrid": "ragweave.retrievers.indexes.hybrid:Hybrid",
     },
     "rerankers": {
         "overlap": "ragweave.retrievers.ranking.overlap:Overlap",

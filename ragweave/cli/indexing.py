@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.language.spec import Spec
     from ragweave.orchestrator.resources import Resources
     from ragweave.retrievers.chunking import Chunks
-    from ragweave.retrievers.hybrid import Hybrid
-    from ragweave.retrievers.indexing import IndexReport, Progress
+    from ragweave.retrievers.indexes.hybrid import Hybrid
+    from ragweave.retrievers.indexes.indexing import IndexReport, Progress
 
 FOLDER = ".ragweave"
 WORDS_ONLY = "words only: pip install 'ragweave[local]' adds search by meaning"
@@ -116,7 +116,7 @@ def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hyb
     from ragweave.orchestrator.errors import ResourceError
     from ragweave.orchestrator.language.environment import resolve
     from ragweave.orchestrator.language.reasons import reason_of
-    from ragweave.retrievers.hybrid import Hybrid
+    from ragweave.retrievers.indexes.hybrid import Hybrid
 
     try:
         return Hybrid(**resolve(settings, resources.environ, f"retrievers.{name}"))
@@ -126,7 +126,7 @@ def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hyb
 
 def is_missing(job: Job) -> bool:
     """True if the index was never built."""
-    from ragweave.retrievers import generations
+    from ragweave.retrievers.indexes import generations
 
     return not generations.exists(job.index)
 
@@ -136,7 +136,7 @@ def staleness(job: Job) -> str:
 
     Raises IndexUnusable.
     """
-    from ragweave.retrievers.freshness import changes
+    from ragweave.retrievers.indexes.freshness import changes
 
     found = changes(job.documents, job.index)._asdict()
     return ", ".join(f"{count:,} {word}" for word, count in found.items() if count)
@@ -167,7 +167,7 @@ def default_index(documents: Path) -> Path:
 
 def build(job: Job, *, quiet: bool = False) -> IndexReport:
     """Bring one index up to date and say what came of it; if `quiet`, only where something has changed."""
-    from ragweave.retrievers.indexing import build_index
+    from ragweave.retrievers.indexes.indexing import build_index
     from ragweave.retrievers.loading import find_files
 
     # Loading a model takes longer than seeing that there is nothing to index, which build_index then says.

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragweave.retrievers.words import stems
+from ragweave.retrievers.indexes.words import stems
 
 if TYPE_CHECKING:
-    from ragweave.retrievers.stored import Floats, StoredIndex
+    from ragweave.retrievers.indexes.stored import Floats, StoredIndex
 
 PARENTS = 3
 SHARE = 0.4

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ragweave.orchestrator.contracts import Reranker
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.words import stems
+from ragweave.retrievers.indexes.words import stems
 
 
 @dataclass(frozen=True, slots=True)

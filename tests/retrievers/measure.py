@@ -24,7 +24,7 @@ from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.prompts.decomposer import Decomposer
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes.indexing import build_index
 from ragweave.retrievers.nodes import RerankerNode, RetrieverNode
 from tests.retrievers.folders import ROOT, SHARED
 

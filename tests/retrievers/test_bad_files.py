@@ -15,11 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes.indexing import build_index
+from ragweave.retrievers.indexes.stored import StoredIndex
 from ragweave.retrievers.loaders import parse, suffixes
 from ragweave.retrievers.loading import read
 from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
-from ragweave.retrievers.stored import StoredIndex
 from tests.retrievers import office
 from tests.retrievers.folders import COOKBOOK, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragweave.retrievers.embedders.minilm import MiniLM, available
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes.indexing import build_index
 from tests.retrievers.folders import needs_shared
 from tests.retrievers.measure import Pipeline, Question, documents, quality, questions
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ragweave.orchestrator.errors import RagweaveError
-from ragweave.retrievers import generations
+from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
 from ragweave.retrievers.sourcetext import Found, Skipped

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ragweave.retrievers import freshness
-from ragweave.retrievers.freshness import Changes, changes
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes import freshness
+from ragweave.retrievers.indexes.freshness import Changes, changes
+from ragweave.retrievers.indexes.indexing import build_index
 
 
 @pytest.fixture

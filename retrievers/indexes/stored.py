@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers import generations
+from ragweave.retrievers.indexes import generations
+from ragweave.retrievers.indexes.words import Words
 from ragweave.retrievers.ranking.links import Sites
-from ragweave.retrievers.words import Words
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]

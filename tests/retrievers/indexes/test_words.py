@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import IndexUnusable
-from ragweave.retrievers import words
+from ragweave.retrievers.indexes import words
 from tests.retrievers.folders import fresh_python
 
 PASSAGES = [
@@ -81,7 +81,7 @@ def test_a_folder_that_is_no_index_is_refused(tmp_path: Path) -> None:
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from ragweave.retrievers import words
+from ragweave.retrievers.indexes import words
 folder = Path(sys.argv[1])
 words.stems("loaded before the user changes")
 import encodings.ascii, encodings.idna, shutil, tempfile, weakref

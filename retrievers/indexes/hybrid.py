@@ -13,15 +13,15 @@ from pydantic import Field, PrivateAttr
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Retriever
 from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers import generations
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
+from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.ranking.links import follow
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
-    from ragweave.retrievers.stored import Floats, StoredIndex
+    from ragweave.retrievers.indexes.stored import Floats, StoredIndex
 
 _WORD_CANDIDATES = 1_000
 TITLE_BOOST = 0.3
@@ -80,7 +80,7 @@ class Hybrid(Retriever, type="hybrid"):
         self._opened = self._open_current(folder)
 
     def _open_current(self, folder: Path) -> _Opened:
-        from ragweave.retrievers.stored import StoredIndex  # needs numpy, which a check of the graph does not
+        from ragweave.retrievers.indexes.stored import StoredIndex  # needs numpy, which a check of the graph does not
 
         stored = StoredIndex(folder)
         if stored.manifest.get("chunking") != self.cutting.identity:

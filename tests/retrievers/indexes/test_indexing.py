@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from ragweave.orchestrator.errors import IndexUnusable, InputError
-from ragweave.retrievers.indexing import IndexReport, Progress, build_index
-from ragweave.retrievers.stored import StoredIndex
+from ragweave.retrievers.indexes.indexing import IndexReport, Progress, build_index
+from ragweave.retrievers.indexes.stored import StoredIndex
 from tests.retrievers.folders import COOKBOOK, ROOT, Letters, write
 
 
@@ -161,7 +161,7 @@ def test_another_format_is_refused(docs: Path, tmp_path: Path) -> None:
 
 
 def test_no_pickle_is_ever_loaded(docs: Path, tmp_path: Path) -> None:
-    from ragweave.retrievers import generations
+    from ragweave.retrievers.indexes import generations
 
     index = tmp_path / "index"
     build_index(docs, index, Letters())
@@ -189,7 +189,7 @@ def test_an_open_index_outlives_its_replacement(docs: Path, tmp_path: Path) -> N
 SLOW = """
 import sys
 from pathlib import Path
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes.indexing import build_index
 from tests.retrievers.folders import Letters
 
 def tell(progress):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers import chunking, generations
+from ragweave.retrievers import chunking
 from ragweave.retrievers.chunking import WINDOW_TOKENS, Chunks
+from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
 from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
@@ -22,7 +23,7 @@ from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
 if TYPE_CHECKING:
     import numpy as np
 
-    from ragweave.retrievers.stored import StoredIndex, StoredSource
+    from ragweave.retrievers.indexes.stored import StoredIndex, StoredSource
 
 _SLICE = 128
 
@@ -126,7 +127,7 @@ def build_index(
 
 def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> tuple[StoredIndex | None, str]:
     """The index as it is, if what it holds can be used again; else why not, if there is one."""
-    from ragweave.retrievers.stored import StoredIndex
+    from ragweave.retrievers.indexes.stored import StoredIndex
 
     if not generations.exists(index):
         return None, ""
@@ -217,7 +218,7 @@ def _write(
     began: float,
     chunks: Chunks,
 ) -> None:
-    from ragweave.retrievers import stored, words
+    from ragweave.retrievers.indexes import stored, words
 
     vectors, owners, sources = _vectors(old, entries, embedder, tell)
     tell(Progress("write", 0, 1))
@@ -247,7 +248,7 @@ def _vectors(
     """The vectors of all entries, the passage that each stands for, and where each file's passages and vectors are."""
     import numpy as np
 
-    from ragweave.retrievers.stored import StoredSource
+    from ragweave.retrievers.indexes.stored import StoredSource
 
     made = _embed([window for entry in entries for passage in entry.windows for window in passage], embedder, tell)
     blocks: list[np.ndarray] = []

@@ -15,8 +15,8 @@ from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.hybrid import Hybrid, fuse
-from ragweave.retrievers.indexing import build_index
+from ragweave.retrievers.indexes.hybrid import Hybrid, fuse
+from ragweave.retrievers.indexes.indexing import build_index
 from ragweave.retrievers.ranking.links import Link, Sites, links_in
 from tests.retrievers.folders import COOKBOOK, Letters, fresh_python, write
 

@@ -1,0 +1,1 @@
+"""Indexes: where passages lie and are found again."""
