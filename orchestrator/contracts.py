@@ -202,20 +202,8 @@ class Retriever(Resource):
     kind: ClassVar[str] = "retrievers"
 
     @abstractmethod
-    async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
-        """Up to `top_k` passages that `where` lets through, best first, with scores. Raises IndexUnusable.
-
-        Called with a filter only if `filterable` names its fields.
-        """
-
-    def filterable(self) -> Fields | None:
-        """The fields of metadata that a search can filter by, beside `source` and `title`; None if by none at all."""
-        return None
-
-    def allowed(self, tenant: str, user: str) -> Filter:
-        """What every passage must fulfil that is shown to this user of this tenant. Raises InputError if that needs a
-        tenant or a user, and there is none."""
-        return ()
+    async def search(self, query: str, top_k: int) -> list[Document]:
+        """Up to `top_k` passages, best first, with scores. Raises IndexUnusable."""
 
 
 class Access(BaseModel):
@@ -269,8 +257,12 @@ class Index(Retriever):
             if self.fields[field] != kind:
                 raise ResourceError(f"access.{setting}: {field!r} is of kind {self.fields[field]}, not {kind}")
 
+    @abstractmethod
+    async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
+        """Up to `top_k` passages that `where` lets through, best first, with scores. Raises IndexUnusable."""
+
     def filterable(self) -> Fields | None:
-        """Those that `fields` declares."""
+        """The fields that a search can filter by, beside `source` and `title`; None if by none at all."""
         return self.fields
 
     def filter(self, where: Mapping[str, Any]) -> Filter:
@@ -278,7 +270,8 @@ class Index(Retriever):
         return filter_of(where, self.fields)
 
     def allowed(self, tenant: str, user: str) -> Filter:
-        """The conditions of `access`. Raises InputError without a tenant, or a user, where it needs one."""
+        """What every passage must fulfil that is shown to this user of this tenant. Raises InputError if `access` needs
+        a tenant or a user, and there is none."""
         if self.access is None:
             return ()
         conditions: list[Condition] = []

@@ -3,7 +3,6 @@ once."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -11,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.concurrency import call_each, refuse_none_at_once
 from ragweave.orchestrator.edition import Edition
-from ragweave.orchestrator.errors import InputError, Problem, RunError
+from ragweave.orchestrator.errors import Problem, RunError
 from ragweave.orchestrator.graphfile import Plugins, read_file
 from ragweave.orchestrator.history import History
 from ragweave.orchestrator.language.load import load_data, load_text
@@ -248,24 +248,16 @@ class Graph(History):
         self, inputs: Iterable[Mapping[str, Any]], *, max_concurrency: int = 16, overrides: Overrides = None
     ) -> list[Result | RunError]:
         """`batch` for async callers."""
-        if max_concurrency < 1:
-            raise InputError(f"max_concurrency is {max_concurrency}; it takes 1 at least")
+        refuse_none_at_once(max_concurrency)
         self._execution("", None, None, overrides=overrides)  # what is wrong with the overrides is no fault of a run
-        rows = check_rows(self.plan, inputs)
-        results: list[Any] = [None] * len(rows)
-        waiting = iter(range(len(rows)))
 
-        async def work() -> None:
-            for at in waiting:
-                try:
-                    results[at] = await self._execution("", None, None, overrides=overrides).start(rows[at])
-                except RunError as error:
-                    results[at] = error
+        async def started(row: Mapping[str, Any]) -> Result | RunError:
+            try:
+                return await self._execution("", None, None, overrides=overrides).start(row)
+            except RunError as error:
+                return error
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(max_concurrency, len(rows))):
-                group.create_task(work())
-        return results
+        return await call_each(started, check_rows(self.plan, inputs), max_concurrency=max_concurrency)
 
     async def cancel(self, run_id: str = "", *, thread_id: str = "", user: str = "", tenant: str = "") -> bool:
         """Cancel a run that goes on in this process, whoever started it: whoever waits for it gets a RunError; or one

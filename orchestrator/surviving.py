@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from ragweave.orchestrator.concurrency import call_each, refuse_none_at_once
 from ragweave.orchestrator.edition import Edition
 from ragweave.orchestrator.errors import InputError, JournalError, RagweaveError, RunError, RunTaken, unknown_run
 from ragweave.orchestrator.lifecycle import Lifecycle
@@ -199,19 +200,9 @@ class Surviving(Lifecycle):
         place. What another worker took meanwhile is left out. To be called when a server starts: `asyncio.create_task`
         lets it serve at once.
         """
-        if max_concurrency < 1:
-            raise InputError(f"max_concurrency is {max_concurrency}; it takes 1 at least")
+        refuse_none_at_once(max_concurrency)
         crashed = [record for record in await self.store.crashed() if record.graph == self.plan.spec.name]
-        results: list[Result | RunError | None] = [None] * len(crashed)
-        waiting = iter(enumerate(crashed))
-
-        async def work() -> None:
-            for at, record in waiting:
-                results[at] = await self._recovered(record)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(max_concurrency, len(crashed))):
-                group.create_task(work())
+        results = await call_each(self._recovered, crashed, max_concurrency=max_concurrency)
         return [result for result in results if result is not None]
 
     async def _recovered(self, record: RunRecord) -> Result | RunError | None:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, TypedDict
 from pydantic import Field, PositiveInt
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import RerankerName, Retriever, RetrieverName
+from ragweave.orchestrator.contracts import Index, RerankerName, Retriever, RetrieverName
 from ragweave.orchestrator.errors import ContractError, NodeError
-from ragweave.orchestrator.filters import Fault, FieldKind, Filter, bound, compiled, matches
+from ragweave.orchestrator.filters import Condition, Fault, FieldKind, Filter, bound, compiled, matches
 from ragweave.orchestrator.node import Node, Read, Remark, Signature
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.types import type_of
+from ragweave.orchestrator.types import Type, type_of
 from ragweave.orchestrator.values import Document
 
 _KINDS: Mapping[FieldKind, Any] = {"int": int, "float": float, "bool": bool}
@@ -49,11 +49,7 @@ class RetrieverNode(Node, type="retriever"):
         if not self.where:
             return self.declared
         conditions, faults = self._filter(resources.as_declared("retrievers", self.retriever))
-        named = {
-            one.key: Read(type_of(list[kind] if one.operator == "in" else kind))
-            for one in conditions
-            if one.key and (kind := _KINDS.get(one.kind, str))
-        }
+        named = {one.key: Read(_type(one)) for one in conditions if one.key}
         reads = {**named, **self.declared.reads}
         return self.declared._replace(
             reads=reads, faults=tuple(Remark(fault.message, ("where", *fault.place)) for fault in faults)
@@ -62,7 +58,7 @@ class RetrieverNode(Node, type="retriever"):
     def _filter(self, retriever: Retriever | None) -> tuple[Filter, list[Fault]]:
         if retriever is None:  # its own settings are wrong, which is told of where they are
             return (), []
-        fields = retriever.filterable()
+        fields = retriever.filterable() if isinstance(retriever, Index) else None
         if fields is None:
             return (), [Fault(f"{self.retriever!r} cannot filter", ())]
         return compiled(self.where, fields)
@@ -76,10 +72,10 @@ class RetrieverNode(Node, type="retriever"):
         conditions, faults = self._filter(retriever) if self.where else ((), [])
         for fault in faults:
             raise NodeError(f"where.{'.'.join(map(str, fault.place))}: {fault.message}")
+        if not isinstance(retriever, Index):
+            return {"documents": await retriever.search(text, self.top_k)}
         keys = {"question": question, "query": query, **state}
         where = (*bound(conditions, keys), *retriever.allowed(ctx.tenant, ctx.user))
-        if not where:
-            return {"documents": await retriever.search(text, self.top_k)}
         found = await retriever.search(text, self.top_k, where)
         for document in found:
             if not matches(document, where):
@@ -88,6 +84,12 @@ class RetrieverNode(Node, type="retriever"):
                     hint="nothing of what it found is shown",
                 )
         return {"documents": found}
+
+
+def _type(condition: Condition) -> Type:
+    """The type of a state key that a condition takes its value from."""
+    one = type_of(_KINDS.get(condition.kind, str))
+    return Type("list", one) if condition.operator == "in" else one
 
 
 class RerankerNode(Node, type="reranker"):
