@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ragweave.cli.answers import write_result
 from ragweave.cli.documents import open_docs
 from ragweave.cli.files import near
-from ragweave.cli.graphs import open_graph
+from ragweave.cli.graphs import open_graph, plugin_options
 from ragweave.cli.indexing import Job, build, is_missing, jobs_of, say_if_stale
 from ragweave.cli.inputs import add_input, check_missing, with_files
 from ragweave.cli.interrupts import unwinding
@@ -221,7 +221,7 @@ def again(graph: Graph, run_id: str) -> str:
     from ragweave.cli.finding import RUNS
 
     beside = (Path.cwd() / RUNS).is_file() and source[0].resolve().parent == Path.cwd()
-    return f"ragweave resume {run_id}" + ("" if beside else f" --graph {near(source[0])}")
+    return f"ragweave resume {run_id}" + ("" if beside else f" --graph {near(source[0])}") + plugin_options()
 
 
 async def shown(

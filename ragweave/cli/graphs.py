@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from fnmatch import fnmatchcase as fnmatch
 from functools import cache
@@ -20,6 +21,8 @@ _FOREIGN = ("node_modules", "__pycache__", "site-packages", "build", "dist")
 """Folders that hold what tools wrote or installed."""
 _KEYS = ("plugins", "exclude")
 """Of [tool.ragweave] in pyproject.toml."""
+_named: dict[str, None] = {}
+"""What `--plugin` named in this process, which is one command."""
 
 
 def graph_files(paths: Sequence[Path]) -> list[Path]:
@@ -96,6 +99,12 @@ def load_plugins(plugins: Sequence[str], graph: Path | None = None) -> None:
     if home is not None:
         registry.load_plugins(_listed(home / "pyproject.toml", "plugins"), home)
     registry.load_plugins(plugins, Path.cwd())
+    _named.update(dict.fromkeys(plugins))
+
+
+def plugin_options() -> str:
+    """The `--plugin` options of this command as it was called, to be repeated in one that it suggests."""
+    return "".join(f" --plugin {shlex.quote(name)}" for name in _named)
 
 
 def _listed(path: Path, key: str) -> tuple[str, ...]:

@@ -211,6 +211,16 @@ def test_an_open_question_is_answered_from_the_command_line(folder: Path) -> Non
     assert log(folder) == ["draft", "send"]
 
 
+def test_the_command_that_is_suggested_names_the_plugins_that_were_given(folder: Path) -> None:
+    (folder / "pyproject.toml").unlink()
+    (folder / "letters.yaml").write_text(ASKING)
+    asked = ragweave("run", "letters.yaml", "--question", "Tea?", "--plugin", "steps.py", cwd=folder)
+    suggested = f"ragweave resume {newest(folder)} --plugin steps.py"
+    assert suggested in asked.stderr
+    done = ragweave(*suggested.split()[1:], "--answer", "yes", cwd=folder)
+    assert (done.returncode, done.stdout) == (0, "Re: Tea?\n"), done.stderr
+
+
 def test_several_questions_are_answered_by_path_in_any_order(folder: Path) -> None:
     run_id = parked(folder, BOTH)
     alone = ragweave("resume", run_id, "--answer", "yes", cwd=folder)
