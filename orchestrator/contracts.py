@@ -181,6 +181,10 @@ class Embedder(Resource):
 
     kind: ClassVar[str] = "embedders"
 
+    cache: bool = Field(
+        True, description="Keep the vectors of indexed texts on this machine, by the hash of the text, for the next time."
+    )
+
     @property
     @abstractmethod
     def identity(self) -> str:
@@ -194,6 +198,15 @@ class Embedder(Resource):
     @abstractmethod
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 of shape (len(texts), dimension), rows of length 1. Blocks; called from worker threads."""
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """The same for questions, whose vectors are compared with those that `embed` gives: `embed` itself, unless the
+        model was trained to tell questions from passages, by a prefix say."""
+        return self.embed(texts)
+
+    def about(self) -> str:
+        """What computes here and how exactly, for somebody who asks; empty if there is nothing to say."""
+        return ""
 
 
 class Retriever(Resource):

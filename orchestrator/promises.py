@@ -173,7 +173,7 @@ def _a(thing: Any) -> str:
 
 PROMISES: Mapping[str, Mapping[str, Callable[[str, Method], Method]]] = {
     "models": {"stream": _streaming},
-    "embedders": {"embed": _embedding},
+    "embedders": {"embed": _embedding, "embed_queries": _embedding},
     "retrievers": {"search": _searching},
     "rerankers": {"score": _scoring},
 }

@@ -119,7 +119,7 @@ class Hybrid(Retriever, type="hybrid"):
         rows, scores = stored.words.search(query, max(_WORD_CANDIDATES, top_k), TITLE_BOOST)
         cosines = None
         if model is not None:
-            cosines = stored.similarities(model.embed([query])[0])
+            cosines = stored.similarities(model.embed_queries([query])[0])
         total = fuse(len(stored), rows, scores, cosines, self.weight)
         if self.links:
             total = follow(query, total, stored)
