@@ -182,7 +182,7 @@ class Embedder(Resource):
     kind: ClassVar[str] = "embedders"
 
     cache: bool = Field(
-        True, description="Keep the vectors of indexed texts on this machine, by the hash of the text, for the next time."
+        True, description="Keep vectors of indexed texts on this machine, by the hash of the text, for the next time."
     )
 
     @property
