@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
-from ragweave.orchestrator.contracts import Embedder, EmbedderName, Retriever
-from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
+from ragweave.orchestrator.contracts import Embedder, EmbedderName, Index, IndexStats
+from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra, NodeError
+from ragweave.orchestrator.filters import Filter, matches
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
 from ragweave.retrievers.indexes import generations
@@ -32,7 +33,7 @@ class _Opened(NamedTuple):
     model: Embedder | None
 
 
-class Hybrid(Retriever, type="hybrid"):
+class Hybrid(Index, type="hybrid"):
     """Passages of a folder of documents, found by words (BM25) and by meaning (vectors).
 
     Build the index first: `ragweave index GRAPH`, or `ragweave index FOLDER --to INDEX`.
@@ -105,14 +106,15 @@ class Hybrid(Retriever, type="hybrid"):
                 self._seen = stamp
         return self._opened
 
-    async def search(self, query: str, top_k: int) -> list[Document]:
-        """Up to `top_k` passages, best first; scores are between 0 and 1. Blank queries find nothing."""
+    async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
+        """Up to `top_k` passages that `where` lets through, best first; scores are between 0 and 1. Blank queries find
+        nothing."""
         if not query.strip() or top_k < 1:
             return []
         sound = query.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text to an embedder
-        return await asyncio.to_thread(self._search, sound, top_k)
+        return await asyncio.to_thread(self._search, sound, top_k, where)
 
-    def _search(self, query: str, top_k: int) -> list[Document]:
+    def _search(self, query: str, top_k: int, where: Filter) -> list[Document]:
         import numpy as np
 
         stored, model = self._current()
@@ -123,12 +125,36 @@ class Hybrid(Retriever, type="hybrid"):
         total = fuse(len(stored), rows, scores, cosines, self.weight)
         if self.links:
             total = follow(query, total, stored)
+        if where:
+            total = np.where([matches(stored.passage(row), where) for row in range(len(stored))], total, 0.0)
         best = np.argsort(-total, kind="stable")[:top_k]
         return [
             stored.passage(int(row)).model_copy(update={"score": round(float(total[row]), 6)})
             for row in best
             if total[row] > 0
         ]
+
+    async def add(self, documents: Sequence[Document]) -> int:
+        """Not possible yet: an index holds the documents of its folder."""
+        raise InputError("passages of a hybrid index come from its documents", hint="run `ragweave index`")
+
+    async def delete(self, where: Filter) -> int:
+        """Not possible yet: an index holds the documents of its folder."""
+        raise InputError("passages of a hybrid index come from its documents", hint="run `ragweave index`")
+
+    async def stats(self) -> IndexStats:
+        """What the index holds now."""
+        stored, _ = self._current()
+        files = [path.stat().st_size for path in stored.folder.rglob("*") if path.is_file()]
+        return IndexStats(
+            passages=len(stored),
+            documents=len(stored.by_source),
+            vectors=len(stored.vectors),
+            embedder=stored.embedder,
+            dimension=int(stored.manifest["dimension"]),
+            bytes=sum(files),
+            how="exact",
+        )
 
     def _missing(self, folder: Path) -> IndexUnusable:
         return IndexUnusable(f"there is no index in {str(folder)!r}", hint=f"run `{self._command()}`")
