@@ -15,6 +15,7 @@ RagweaveError                 anything below; `hint` says the way out
     ├── ContractError         a model, an embedder, a retriever or a reranker gave what its kind does not give
     ├── ModelError            a model endpoint refused, failed or broke off
     │   └── EndpointUnusable  it refuses every call: a wrong key, an unknown model, a used-up quota
+    ├── ToolError             a tool cannot do what it was asked; the message may be told to a model
     ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
     ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
     │   └── CircularResources resources that name one another in a circle
@@ -179,6 +180,11 @@ class ModelError(NodeError):
 
 class EndpointUnusable(ModelError):
     """A model endpoint refuses every call, whatever is asked: a wrong key, an unknown model, a used-up quota."""
+
+
+class ToolError(NodeError):
+    """A tool cannot do what it was asked to. The message may be told to a model: it says what to change in the call, and
+    holds no secret, no path of the machine outside what the tool serves, and nothing of other runs."""
 
 
 class IndexUnusable(NodeError):
