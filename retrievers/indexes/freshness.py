@@ -39,7 +39,7 @@ def changes(documents: Path, index: Path) -> Changes:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         known = _known(folder / "sources.jsonl")
         if known is not None:
-            return _compared(documents, known, float(manifest["began"]))
+            return compared(documents, known, float(manifest["began"]))
     return Changes()
 
 
@@ -51,7 +51,8 @@ def _known(file: Path) -> Mapping[str, str] | None:
     return {row["source"]: row["digest"] for row in rows} if len(rows) <= MOST_FILES else None
 
 
-def _compared(documents: Path, known: Mapping[str, str], began: float) -> Changes:
+def compared(documents: Path, known: Mapping[str, str], began: float) -> Changes:
+    """What has changed since a moment at which the files had these digests, by their paths."""
     changed = added = looked = 0
     files = list(itertools.islice(find_files(documents), MOST_FILES + 1))
     if len(files) > MOST_FILES:

@@ -98,13 +98,13 @@ def build_index(
     chunks = chunks or Chunks()
     files = list(find_files(documents))
     if not any(isinstance(file, Found) for file in files):
-        raise _nothing_found(documents, [file for file in files if isinstance(file, Skipped)])
+        raise nothing_found(documents, [file for file in files if isinstance(file, Skipped)])
     with generations.writing(index):
         old, rebuilt = _old(index, embedder, chunks)
         known = {source.source: source for source in old.sources()} if old is not None else {}
         entries, skipped = _gather(files, old, known, tell, None if embedder is None else WINDOW_TOKENS, chunks)
         if not entries:
-            raise _nothing_found(documents, skipped)
+            raise nothing_found(documents, skipped)
         fresh = [entry for entry in entries if entry.old is None]
         changed = sum(entry.source in known for entry in fresh)
         deleted = len(known.keys() - {entry.source for entry in entries})
@@ -200,7 +200,8 @@ def _read_anew(text: SourceText, fingerprint: str, window: int | None, chunks: C
     return _Entry(text.source, text.title, fingerprint, text.notes, lines, windows)
 
 
-def _nothing_found(documents: Path, skipped: Sequence[Skipped]) -> InputError:
+def nothing_found(documents: Path, skipped: Sequence[Skipped]) -> InputError:
+    """The error of a folder in which there is nothing to index."""
     why = f"; {len(skipped)} skipped, such as {skipped[0].source!r}: {skipped[0].reason}" if skipped else ""
     return InputError(
         f"no documents found in {str(documents)!r}{why}",
