@@ -5,21 +5,24 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ragweave.orchestrator.contracts import Scope
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.localdata import make_file
-from ragweave.orchestrator.stores.packing import squeeze, unsqueeze
+from ragweave.orchestrator.memory import packs
+from ragweave.orchestrator.stores import known
+from ragweave.orchestrator.values import Message
 
 SPARE = 100
 """Turns that are kept beyond those that are shown: a run that is resumed that late still finds that it has written."""
 SWEEP_EVERY = 64
 """After so many turns, threads beyond `max_threads` are forgotten."""
-PACK_FROM = 512
-"""Bytes from which on a turn is compressed: two pages of the file then hold what three would."""
+TOGETHER = 16
+"""So many turns are put into one piece once they are there, in the row of the last of them."""
 _BUSY = 10.0
-_VERSION = 2
+_VERSION = 3
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS turns (
@@ -29,10 +32,21 @@ CREATE TABLE IF NOT EXISTS turns (
     UNIQUE (collection, tenant, user, thread, key)
 )
 """
+_WRITTEN = """
+CREATE TABLE IF NOT EXISTS written (
+    collection TEXT NOT NULL, tenant TEXT NOT NULL, user TEXT NOT NULL, thread TEXT NOT NULL,
+    key TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (collection, tenant, user, thread, key)
+) WITHOUT ROWID
+"""
+"""The keys of turns that lie in the row of a later one."""
 # A turn is longer than what SQLite keeps well in an index, which a table without row numbers is: half the file.
 _AGAIN = ("ALTER TABLE turns RENAME TO old", _TABLE, "INSERT INTO turns SELECT * FROM old", "DROP TABLE old")
+_TABLES = ("turns", "written")
 _HERE = "collection = ? AND tenant = ? AND user = ? AND thread = ?"
 _NEXT = f"SELECT coalesce(max(number), 0) + 1 FROM turns WHERE {_HERE}"
+_SEEN = f"SELECT 1 FROM turns WHERE {_HERE} AND key = ? UNION ALL SELECT 1 FROM written WHERE {_HERE} AND key = ?"
+_NEWEST = f"SELECT messages FROM turns WHERE {_HERE} AND number > (SELECT max(number) FROM turns WHERE {_HERE}) - ?"
 
 
 class Turns:
@@ -47,37 +61,50 @@ class Turns:
         self._connection: sqlite3.Connection | None = None
         self._added = 0
 
-    def add(self, scope: Scope, messages: str, key: str, keep: int) -> bool:
+    def add(self, scope: Scope, messages: Sequence[Message], key: str, keep: int) -> bool:
         """Put a turn behind the last one and drop those more than `keep` (and some) ago; False if `key` was there."""
         here = (self._collection, *scope)
+        turn = packs.pack(messages)
         with self._lock:
             connection = self._open(write=True)
             assert connection is not None
             with self._explained(), connection:
                 connection.execute("BEGIN IMMEDIATE")
-                if connection.execute(f"SELECT 1 FROM turns WHERE {_HERE} AND key = ?", (*here, key)).fetchone():
+                if connection.execute(_SEEN, (*here, key, *here, key)).fetchone():
                     return False
                 number = connection.execute(_NEXT, here).fetchone()[0]
-                row = (*here, number, key, _packed(messages), time.time())
+                row = (*here, number, key, turn, time.time())
                 connection.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-                connection.execute(f"DELETE FROM turns WHERE {_HERE} AND number <= ?", (*here, number - keep - SPARE))
+                if number % TOGETHER == 0:
+                    _put_together(connection, here, number)
+                for table in _TABLES:
+                    old = (*here, number - keep - SPARE)
+                    connection.execute(f"DELETE FROM {table} WHERE {_HERE} AND number <= ?", old)
                 self._added += 1
                 if self._added % SWEEP_EVERY == 0:
                     self._sweep(connection)
         return True
 
-    def last(self, scope: Scope, count: int) -> list[str]:
-        """The newest turns, the oldest of them first."""
+    def last(self, scope: Scope, count: int) -> list[packs.Plain]:
+        """The newest turns, the oldest of them first. Raises ResourceError for damaged ones."""
         with self._lock:
             connection = self._open(write=False)
             if connection is None:
                 return []
             with self._explained():
-                rows = connection.execute(
-                    f"SELECT messages FROM turns WHERE {_HERE} ORDER BY number DESC LIMIT ?",
-                    (self._collection, *scope, count),
-                ).fetchall()
-        return [_unpacked(row[0]) for row in reversed(rows)]
+                here = (self._collection, *scope)
+                rows = connection.execute(f"{_NEWEST} ORDER BY number", (*here, *here, count)).fetchall()
+        seen: list[tuple[bytes, str]] = []
+        try:
+            turns = [turn for (piece,) in rows for turn in packs.unpack(piece, seen)]
+        except packs.WRONG as error:
+            raise self.damaged(error) from None
+        known.learn(scope.tenant, seen)
+        return turns[-count:]
+
+    def damaged(self, reason: Exception) -> ResourceError:
+        """What is raised for a turn that is none."""
+        return self._unusable(f"a turn in it is damaged: {reason}")
 
     def seen(self) -> int:
         """A number that changes when another connection has written the file; -1 while there is none."""
@@ -90,16 +117,21 @@ class Turns:
 
     def delete(self, scope: Scope) -> int:
         """Drop all turns of a scope, and the bytes that they took; how many there were."""
+        here = (self._collection, *scope)
+        known.forget()
         with self._lock:
             connection = self._open(write=False)
             if connection is None:
                 return 0
             with self._explained(), connection:
                 connection.execute("BEGIN IMMEDIATE")
-                count = connection.execute(f"DELETE FROM turns WHERE {_HERE}", (self._collection, *scope)).rowcount
+                gone = [connection.execute(f"DELETE FROM {table} WHERE {_HERE}", here).rowcount for table in _TABLES]
             if self._path is not None:
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return count
+                with self._explained():
+                    # Where SQLite moved rows within the file, it left copies behind.
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return sum(gone)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -109,11 +141,13 @@ class Turns:
                 self._connection = None
 
     def _sweep(self, connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "DELETE FROM turns WHERE (collection, tenant, user, thread) IN (SELECT collection, tenant, user, thread "
-            "FROM turns WHERE collection = ? GROUP BY tenant, user, thread ORDER BY max(at) DESC LIMIT -1 OFFSET ?)",
+        scopes = connection.execute(
+            "SELECT collection, tenant, user, thread FROM turns WHERE collection = ? "
+            "GROUP BY tenant, user, thread ORDER BY max(at) DESC LIMIT -1 OFFSET ?",
             (self._collection, self._max_threads),
-        )
+        ).fetchall()
+        for table in _TABLES:
+            connection.executemany(f"DELETE FROM {table} WHERE {_HERE}", scopes)
 
     def _open(self, *, write: bool) -> sqlite3.Connection | None:
         """The connection; None if there is no file and none is needed."""
@@ -146,7 +180,7 @@ class Turns:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for statement in (_AGAIN if version == 1 else (_TABLE,)) if version < _VERSION else ():
+            for statement in (*(_AGAIN if version == 1 else (_TABLE,)), _WRITTEN):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
             connection.execute("COMMIT")
@@ -162,13 +196,18 @@ class Turns:
         )
 
 
-def _packed(text: str) -> str | bytes:
-    data = text.encode()
-    return squeeze(data) if len(data) >= PACK_FROM else text
-
-
-def _unpacked(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else unsqueeze(stored).decode()
+def _put_together(connection: sqlite3.Connection, here: tuple[str, ...], number: int) -> None:
+    """Put the last turns into the row of the newest. By their keys it is known that the others were written."""
+    those = (*here, number - TOGETHER)
+    pieces = connection.execute(f"SELECT messages FROM turns WHERE {_HERE} AND number > ? ORDER BY number", those)
+    piece = packs.together(body for (body,) in pieces)
+    if piece is None:
+        return
+    others = f"{_HERE} AND number > ? AND number < ?"
+    columns = "collection, tenant, user, thread, key, number"
+    connection.execute(f"INSERT INTO written SELECT {columns} FROM turns WHERE {others}", (*those, number))
+    connection.execute(f"DELETE FROM turns WHERE {others}", (*those, number))
+    connection.execute(f"UPDATE turns SET messages = ? WHERE {_HERE} AND number = ?", (piece, *here, number))
 
 
 class _Explained:

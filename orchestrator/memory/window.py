@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, TypeAdapter
+from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, TypeAdapter, ValidationError
 
 from ragweave.orchestrator.contracts import Memory, Scope
 from ragweave.orchestrator.errors import ResourceError
@@ -83,10 +82,9 @@ class Window(Memory, type="window"):
 
     def _add(self, scope: Scope, messages: tuple[Message, ...], key: str) -> bool:
         turns = self._opened()
-        text = json.dumps([message.model_dump(mode="json") for message in messages], ensure_ascii=False)
         with self._reading:
             known = self._recent.get(scope)
-            if not turns.add(scope, text, key, self.max_turns):
+            if not turns.add(scope, messages, key, self.max_turns):
                 return False
             if known is not None:
                 known.turns.append(messages)
@@ -100,8 +98,11 @@ class Window(Memory, type="window"):
             seen = turns.seen()
             known = self._recent.pop(scope, None)
             if known is None or known.seen != seen or seen < 0:
-                texts = turns.last(scope, self.max_turns)
-                known = _Known(seen, _TURNS.validate_json(f"[{','.join(texts)}]"))
+                found = turns.last(scope, self.max_turns)
+                try:
+                    known = _Known(seen, _TURNS.validate_python(found))
+                except ValidationError as error:
+                    raise turns.damaged(error) from None
             self._recent[scope] = known
             while len(self._recent) > KNOWN_SCOPES:
                 self._recent.pop(next(iter(self._recent)))

@@ -8,6 +8,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ragweave.orchestrator.errors import JournalError
@@ -24,8 +25,12 @@ Fetch = Callable[[list[bytes]], Mapping[bytes, bytes]]
 class Decoder:
     """Reads events; values that several of them name are read once."""
 
-    def __init__(self, fetch: Fetch, digest: Digest, shown: str = "") -> None:
+    def __init__(
+        self, fetch: Fetch, digest: Digest, shown: str = "", known: Mapping[bytes, str] = MappingProxyType({})
+    ) -> None:
         self._fetch = fetch
+        self._known = known
+        """Texts by hash that need not be fetched."""
         self._digest = digest
         self._shown = shown
         """What is read, for messages."""
@@ -84,9 +89,12 @@ class Decoder:
         """Read stored values, and those that they name, a layer at a time. What only looks like a name is not there."""
         for _ in range(HEIGHT + 2):
             wanted -= self._bodies.keys()
+            wanted -= self._values.keys()
             if not wanted:
                 return
             names = {named(text): text for text in wanted}
+            if self._known:
+                self._recognise(names)
             inner: set[str] = set()
             for name, body in self._fetch(list(names)).items():
                 if self._digest(body) != name:
@@ -97,9 +105,18 @@ class Decoder:
                 elif tag != b"J" and tag != b"T":
                     raise self._damaged(f"the value {name.hex()} is of the unknown kind {tag!r}")
                 self._bodies[names[name]] = body
-            self._bodies.update(dict.fromkeys(wanted - self._bodies.keys(), b""))
+            self._bodies.update(dict.fromkeys(names.values() - self._bodies.keys(), b""))
             wanted = inner
         raise self._damaged("its values are nested too deep")
+
+    def _recognise(self, names: dict[bytes, str]) -> None:
+        """Take out of the names of values those of texts that are known."""
+        known = self._known
+        found = [(name, text) for name in names if (text := known.get(name)) is not None]
+        for name, text in found:
+            written = names.pop(name)
+            self._values[written] = text
+            self._sizes[written] = len(text)
 
     def _read(self, slot: Any, depth: int) -> Any:
         if depth > HEIGHT:

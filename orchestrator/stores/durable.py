@@ -11,7 +11,7 @@ from typing import Any
 
 from ragweave.orchestrator.errors import JournalError, RunTaken, unknown_run
 from ragweave.orchestrator.running.events import Event, Record
-from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, reading
+from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, known, reading
 from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, digest_with
@@ -319,6 +319,7 @@ class DurableStore:
         return await self._remove(lambda cursor: deleting.expire(cursor, self.keep_days, self._cipher))
 
     async def _remove(self, function: Callable[[Cursor], Removed], *, thorough: bool = False) -> Removed:
+        known.forget()
         removed: Removed = await self._writer.call(function, alone=True)
         freed = await self._writer.outside(lambda: self.database.shrink(thorough=thorough and any(removed)))
         return removed._replace(bytes=freed)

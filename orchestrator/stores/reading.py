@@ -16,6 +16,7 @@ from ragweave.orchestrator.stores.batches import SEGMENT_BITS, cached_place, seg
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import Decoder, Fetch
 from ragweave.orchestrator.stores.encoding import Digest, blob_hash, written
+from ragweave.orchestrator.stores.known import known
 from ragweave.orchestrator.stores.packing import Cipher, row_bytes, unpack
 from ragweave.orchestrator.stores.workers import surely_dead
 
@@ -74,17 +75,20 @@ def events(
 ) -> list[Event]:
     """The journal of a run; hashes of the bytes that its values name are added to `blobs`. Raises JournalError for a
     damaged one."""
-    found = cursor.rows("SELECT id, tenant, head FROM runs WHERE run = ?", run_id)
+    found = cursor.rows(
+        "SELECT r.id, r.tenant, r.head, t.name FROM runs r LEFT JOIN tenants t ON t.id = r.tenant WHERE r.run = ?",
+        run_id,
+    )
     if not found:
         return []
-    key, tenant, head = found[0]
+    key, tenant, head, whose = found[0]
     if not isinstance(head, int) or not 0 <= head < 1 << SEGMENT_BITS:
         raise JournalError(f"the journal of run {run_id!r} is damaged: it cannot have {str(head)[:40]!r} parts")
     first = key << SEGMENT_BITS
     rows = cursor.rows("SELECT id, body FROM segments WHERE id >= ? AND id < ? ORDER BY id", first, first + head)
     if [number for number, _ in rows] != list(range(first, first + len(rows))) or len(rows) != head:
         raise JournalError(f"the journal of run {run_id!r} is damaged: {head - len(rows)} of its {head} parts are gone")
-    decoder = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}")
+    decoder = Decoder(_fetch(cursor, tenant, cipher), digest, f"run {run_id!r}", known(whose))
     read = decoder.events(
         line for number, body in rows for line in _text(body, segment_place(number), cipher).split("\n")
     )

@@ -12,6 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import JournalError, RunTaken
+from ragweave.orchestrator.stores import known
 from ragweave.orchestrator.stores.batches import Append, Batch, Bundles, Change, End, Keep, Overtaken, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder
@@ -267,6 +268,7 @@ class Writer:
         if generation != self._generation:
             admit(cursor, self._cipher, self.database.shown)
             if self._generation >= 0:
+                known.forget()
                 self._distrust()
             self._generation = generation
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +20,10 @@ from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.memory import turns
 from ragweave.orchestrator.memory.window import Window
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.values import Message
+from ragweave.orchestrator.stores import encoding, known
+from ragweave.orchestrator.stores.decoding import Decoder
+from ragweave.orchestrator.stores.packing import squeeze
+from ragweave.orchestrator.values import BlobPart, Message, TextPart, ToolCall
 
 HERE = Scope("acme", "ada", "t1")
 FILE = ".ragweave/memory.sqlite"
@@ -201,6 +206,95 @@ async def test_a_file_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(ResourceError, match="newer version of ragweave"):
         await opened(tmp_path).add(HERE, turn("a"), key="1")
+
+
+def mixed(number: int) -> list[Message]:
+    """A turn with everything that messages may hold."""
+    picture = BlobPart(type="image", blob="a" * 64, media_type="image/png")
+    call = ToolCall(id=f"c{number}", name="look", arguments={"where": ["ä\ud800", {"type": "text", "text": 1}]})
+    long = "\n".join(f'A "line" no. {line} of {number} \U0001f600' for line in range(40))
+    asked = Message(role="user", parts=(TextPart(text="?"), picture, TextPart(text=long)))
+    return [asked, Message(role="assistant", tool_calls=(call,)), Message(role="tool", tool_call_id=call.id)]
+
+
+async def test_turns_that_were_put_together_are_as_they_were(tmp_path: Path) -> None:
+    count = 2 * turns.TOGETHER + 3
+    memory = opened(tmp_path, max_turns=count)
+    for number in range(count):
+        assert await memory.add(HERE, mixed(number), key=str(number))
+    assert not await memory.add(HERE, mixed(0), key="0")
+    await memory.close()
+    for shown in (count, turns.TOGETHER + 5, 3, 1):
+        reader = opened(tmp_path, max_turns=shown)
+        expected = [message for number in range(count - shown, count) for message in mixed(number)]
+        assert await reader.history(HERE) == expected
+        await reader.close()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM turns").fetchone() == (5,)
+    connection.close()
+    assert await memory.delete(HERE) == count
+    await memory.close()
+    assert b"line" not in (tmp_path / FILE).read_bytes()
+
+
+async def test_turns_of_an_older_file_stay_and_others_follow(tmp_path: Path) -> None:
+    memory = opened(tmp_path, max_turns=100)
+    for number in range(turns.TOGETHER + 4):
+        await memory.add(HERE, mixed(number), key=str(number))
+    await memory.close()
+    with sqlite3.connect(tmp_path / FILE) as connection:  # as version 2 had it: JSON, compressed if it is long
+        connection.execute("DROP TABLE written")
+        connection.execute("DELETE FROM turns")
+        for number in range(20):
+            text = json.dumps([message.model_dump(mode="json") for message in mixed(number)[number % 2 :]])
+            body = squeeze(text.encode()) if len(text) >= 512 else text
+            row = ("history", *HERE, number + 1, f"old {number}", body, 0.0)
+            connection.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    again = opened(tmp_path, max_turns=100)
+    expected = [message for number in range(20) for message in mixed(number)[number % 2 :]]
+    assert await again.history(HERE) == expected
+    assert not await again.add(HERE, mixed(3), key="old 3")
+    for number in range(30):
+        assert await again.add(HERE, mixed(number), key=f"new {number}")
+    await again.close()
+    reader = opened(tmp_path, max_turns=100)
+    assert await reader.history(HERE) == expected + [message for number in range(30) for message in mixed(number)]
+    await reader.close()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x06", b"\x07abc", b"\x06[1,2]\n", b"\x06[[[{}]],[3]]\nabc", b"junk", "[1]", "{}"]
+)
+async def test_a_damaged_turn_is_said(tmp_path: Path, body: bytes | str) -> None:
+    memory = opened(tmp_path)
+    await memory.add(HERE, turn("a"), key="1")
+    await memory.close()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("UPDATE turns SET messages = ?", (body,))
+    connection.close()
+    with pytest.raises(ResourceError, match="cannot be used: a turn in it is damaged"):
+        await opened(tmp_path).history(HERE)
+    for number in range(turns.TOGETHER):
+        assert await memory.add(HERE, turn("a"), key=f"next {number}")
+
+
+async def test_a_run_names_texts_that_its_memory_has_read_and_a_deletion_forgets_them(tmp_path: Path) -> None:
+    memory = opened(tmp_path)
+    await memory.add(HERE, mixed(1), key="1")
+    await memory.close()
+    reader = opened(tmp_path)
+    known.forget()
+    text = (await reader.history(HERE))[0].text[1:]
+    name = hashlib.sha256(b"T" + text.encode()).digest()[: encoding.HASH]
+    assert known.known("acme") == {name: text}
+    assert not known.known("another")
+    decoder = Decoder(lambda names: {}, encoding.digest_with(None), "", known.known("acme"))
+    assert decoder.value(f'{{"l":["{encoding.written(name)}",["x"]]}}') == [text, "x"]
+    await reader.delete(HERE)
+    assert not known.known("acme")
+    await reader.close()
 
 
 async def test_a_memory_works_without_a_graph_and_closes_before_it_was_used() -> None:
