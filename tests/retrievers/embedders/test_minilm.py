@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ragweave import Graph
-from ragweave.retrievers.embedders.minilm import BATCH_TOKENS, SHARE_TOKENS, MiniLM, _batches, available
+from ragweave.retrievers.embedders.encoder import Encoder
+from ragweave.retrievers.embedders.minilm import MiniLM, available, model_folder, read_model
 from tests.retrievers.folders import fresh_python
 
 pytestmark = pytest.mark.skipif(available() is not None, reason=f"needs the extra 'local' ({available()} is missing)")
@@ -50,10 +49,10 @@ def test_vectors_agree_with_sentence_transformers(minilm: MiniLM) -> None:
 def test_numpy_gives_the_same_vectors(minilm: MiniLM) -> None:
     from ragweave.retrievers.embedders.bert import numpy_engine
 
-    plain = MiniLM().load()
-    plain._one = plain._many = numpy_engine(plain._weights, plain._shape)
+    tokenizer, weights, shape = read_model(model_folder())
+    plain = Encoder(tokenizer, lambda width: numpy_engine(weights, shape), dimension=384, threads=1)
     short = [text[:300] for text in TEXTS]
-    cosines = (minilm.embed(short) * plain.embed(short)).sum(axis=1)
+    cosines = (minilm.embed(short) * plain.compute(short)).sum(axis=1)
     assert cosines.min() >= 0.9999
 
 
@@ -62,45 +61,16 @@ def test_order_shape_and_length(minilm: MiniLM) -> None:
     assert vectors.shape == (21, 384)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
-    alone = MiniLM().load()  # which has kept no vectors
+    alone = MiniLM(threads=3).load()  # which has kept no vectors
     singly = np.concatenate([alone.embed([text]) for text in TEXTS])
     assert ((vectors[:7] * singly).sum(axis=1) > 0.9995).all()
     assert minilm.embed([]).shape == (0, 384)
 
 
-@given(st.lists(st.integers(1, 256), max_size=200))
-def test_every_text_is_in_one_batch_that_is_long_enough_and_not_too_large(lengths: list[int]) -> None:
-    found = list(_batches(lengths))
-    assert sorted(row for rows, _ in found for row in rows) == list(range(len(lengths)))
-    for rows, longest in found:
-        assert max(lengths[row] for row in rows) <= longest
-        assert len(rows) * longest <= BATCH_TOKENS or len(rows) == 1
-
-
-def test_a_long_text_does_not_make_short_ones_long() -> None:
-    lengths = [20] * 14 + [35, 250]
-    found = {longest: len(rows) for rows, longest in _batches(lengths)}
-    assert found == {24: 14, 40: 1, 256: 1}
-    assert [len(rows) for rows, _ in _batches([20, 20, 32])] == [3], "little padding is cheaper than another call"
-
-
-@given(st.lists(st.integers(1, 256), min_size=1, max_size=200), st.integers(1, 16))
-def test_several_threads_all_get_a_share_and_the_dearest_comes_first(lengths: list[int], threads: int) -> None:
-    found = _batches(lengths, threads)
-    assert sorted(row for rows, _ in found for row in rows) == list(range(len(lengths)))
-    sizes = [len(rows) * longest for rows, longest in found]
-    assert sizes == sorted(sizes, reverse=True)
-    padded = sum(-(-length // 8) * 8 for length in lengths)
-    assert all(
-        size <= max(SHARE_TOKENS, padded / threads + 1) or len(rows) == 1
-        for size, (rows, _) in zip(sizes, found, strict=True)
-    )
-
-
 def test_threads_may_embed_at_once(minilm: MiniLM) -> None:
     texts = [f"text number {number}" for number in range(20)]
     expected = minilm.embed(texts)
-    shared = MiniLM().load()  # which has kept no vectors
+    shared = MiniLM(threads=4).load()  # which has kept no vectors
     wrong: list[float] = []
 
     def work(first: int) -> None:
@@ -114,7 +84,7 @@ def test_threads_may_embed_at_once(minilm: MiniLM) -> None:
         thread.join()
     assert len(wrong) == 80
     assert max(wrong) < 0.01, "bfloat16 rounds otherwise in another batch"
-    assert shared._shared.computed == 20, "four threads asked for each"
+    assert shared._served.shared.computed == 20, "four threads asked for each"
 
 
 FOUR = """
@@ -135,7 +105,7 @@ def test_classifiers_that_read_one_text_embed_it_once() -> None:
     texts = [f"The waiter of table {number} brought the soup to the garden." for number in range(30)]
     with Graph.parse(FOUR) as graph:
         graph.warm_up()
-        shared = graph.resources.get("embedders", "minilm")._shared
+        shared = graph.resources.get("embedders", "minilm")._served.shared
         before = shared.computed
         graph.batch([{"text": text} for text in texts], max_concurrency=30)
         assert shared.computed - before == len(texts)
