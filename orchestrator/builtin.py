@@ -45,6 +45,7 @@ TABLE: dict[str, dict[str, str]] = {
         "sentence_transformers": "ragweave.retrievers.embedders.sentence_transformers:SentenceTransformers",
     },
     "retrievers": {
+        "chroma": "ragweave.retrievers.indexes.chroma:Chroma",
         "hybrid": "ragweave.retrievers.indexes.hybrid:Hybrid",
     },
     "rerankers": {

@@ -6,4 +6,4 @@ from __future__ import annotations
 import pytest
 
 # Before the modules are loaded: then their assertions say what was compared.
-pytest.register_assert_rewrite("ragweave.evals.kit.store")
+pytest.register_assert_rewrite("ragweave.evals.kit.retriever", "ragweave.evals.kit.store")
