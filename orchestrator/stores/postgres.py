@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ragweave.orchestrator.errors import JournalError, MissingExtra
 from ragweave.orchestrator.stores.addresses import read_address
 from ragweave.orchestrator.stores.database import MIGRATIONS, Cursor
+from ragweave.orchestrator.stores.ownloop import OwnLoop
 
 READERS = 4
 """Connections that read at the same time."""
@@ -42,6 +43,7 @@ _PATH = "set_config('search_path', $1, true)"
 _SHARED = f"SELECT {_PATH}, pg_advisory_xact_lock_shared($2), pg_current_xact_id()::text, {_CLOCK}"
 _ALONE = f"SELECT {_PATH}, pg_advisory_xact_lock($2), pg_current_xact_id()::text, {_CLOCK}"
 _LOOK = f"SELECT {_PATH}, {_CLOCK}"
+_QUEUE = "SELECT pg_advisory_xact_lock(given.key) FROM unnest($1::bigint[]) AS given (key)"
 _OUTCOME = "SELECT pg_xact_status($1::text::xid8)"
 # Not by to_regclass, which remembers what it has once not found, even where one has waited for it to be made.
 _MADE = (
@@ -89,17 +91,21 @@ class PostgresDatabase:
             )
         self.schema = schema
         self._path = f'"{schema}", pg_temp'
-        name = hashlib.sha256(f"ragweave {schema}".encode()).digest()
-        self._key = int.from_bytes(name[:8], "big", signed=True)
+        self._key = self.lock_of("")
         """Of the advisory lock that commits share, and that who removes values has alone."""
         self._lock = threading.Lock()
-        self._loop: _Loop | None = None
+        self._loop: OwnLoop | None = None
         self._usable = False
         """True once the tables have been found good: what fails then may go well the next time."""
         self._weak = False
         self._writer: Any = None
         self._idle: list[Any] = []
         self._readers = threading.BoundedSemaphore(READERS)
+
+    def lock_of(self, name: str) -> int:
+        """The number of an advisory lock of this schema."""
+        digest = hashlib.sha256(f"ragweave {self.schema}{name and chr(0)}{name}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
 
     def exists(self) -> bool:
         """True: only asking the server could tell."""
@@ -191,7 +197,7 @@ class PostgresDatabase:
         """A connection to a database whose tables are of the newest version."""
         with self._lock:
             if self._loop is None:
-                self._loop = _Loop()
+                self._loop = OwnLoop()
             connection = self._loop.do(
                 self._driver.connect(
                     self._dsn, timeout=CONNECT, command_timeout=ANSWER, server_settings={"application_name": "ragweave"}
@@ -313,6 +319,7 @@ class PostgresCursor:
     def __init__(self, database: PostgresDatabase, connection: Any, now: float) -> None:
         self._connection = connection
         self._do = database._do
+        self._lock_of = database.lock_of
         self._now = now
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -345,28 +352,15 @@ class PostgresCursor:
         found = self._do(self._connection.fetch(_ADVANCE, *map(list, zip(*rows, strict=True))))
         return {key for (key,) in found}
 
+    def queue(self, names: Iterable[str]) -> None:
+        """Take a lock for each name, in one order for all workers; they are given back when the transaction ends."""
+        keys = sorted(set(map(self._lock_of, names)))
+        if keys:
+            self._do(self._connection.execute(_QUEUE, keys))
+
     def now(self) -> float:
         """The server's time at which this transaction began, and had its lock."""
         return self._now
-
-
-class _Loop:
-    """An event loop in a thread of its own, for those who block."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ragweave postgres", daemon=True)
-        self._thread.start()
-
-    def do(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """What a coroutine gives."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def _driver() -> Any:
