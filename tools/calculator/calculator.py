@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.contracts import ToolSpec
 from ragweave.tools.calculator.parser import evaluate
 from ragweave.tools.calculator.quantities import ROUNDED, Quantity, factor_of, to_decimal, unit_text
+from ragweave.tools.function import MethodTool
 
 _SHORT = 10**9
 """Fractions whose parts are below are shown as such, too."""
 _WHOLE_DECIMALS = 40
+_TOLD = (
+    "Compute exactly: + - * / // ^ %, `15% of 80`, comparisons, functions such as sqrt, round, min, sum and average, "
+    "and units with `in`. Use it for every computation."
+)
 
 
 class Calculation(BaseModel):
@@ -30,19 +40,33 @@ class Calculation(BaseModel):
     """The exact value `a/b`, where decimals cannot give it."""
 
 
-class Calculator(BaseModel):
+class Calculator(MethodTool, type="calculator"):
     """Exact arithmetic: + - * / // ^ %, `15% of 80`, comparisons, functions, constants, and units with `in`.
 
     Numbers are fractions, so that 0.1 + 0.2 is 0.3; roots, logarithms and angles are rounded and say so. Whatever is
     asked, the answer comes within milliseconds: numbers have at most 1,233 digits, expressions 2,000 characters.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    methods = {"calculate": "none"}
 
     digits: int = Field(15, ge=1, le=40, description="Digits that are shown of numbers that had to be rounded.")
 
+    def specs(self) -> Sequence[ToolSpec]:
+        """The one tool, told by what it can do."""
+        (spec,) = super().specs()
+        return (replace(spec, description=_TOLD),)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], ctx: Context) -> str:
+        """The result as a text."""
+        result: Calculation = await super().call(name, arguments, ctx)
+        return result.text
+
     def calculate(self, expression: str) -> Calculation:
-        """The result of an expression such as `round(1,234.5 * 12%, 2)`. Raises ToolError, which names the place."""
+        """The result of an expression such as `round(1,234.5 * 12%, 2)`. Raises ToolError, which names the place.
+
+        Args:
+            expression: What to compute, such as `15% of 1,240`, `3 cups in ml` or `sqrt(2) > 1.4`.
+        """
         result = evaluate(expression)
         if isinstance(result, bool):
             word = "true" if result else "false"

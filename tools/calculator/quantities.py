@@ -307,6 +307,4 @@ def same_kind(values: Sequence[Quantity], doing: str) -> None:
     for value in values[1:]:
         _alike(values[0], value, doing)
         if value.percent != values[0].percent:
-            raise ToolError(
-                f"percentages and plain numbers cannot be {doing} together", hint="write 10% or 0.1, one way"
-            )
+            raise ToolError(f"percentages and plain numbers cannot be {doing} together", hint="write all in one way")

@@ -1,0 +1,478 @@
+"""The guard of HTTP: no URL, name, redirect or second answer of a resolver leads to an address of the inside."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import sys
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv6Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from ragweave.orchestrator.errors import ToolError
+from ragweave.tools.egress import Browser, Egress
+from ragweave.tools.egress.addresses import refusal
+from ragweave.tools.egress.fetch import decompressed, trusted
+
+_watching: list[list[tuple[str, int]]] = []
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if event == "socket.connect" and isinstance(args[1], tuple):
+        for seen in _watching:
+            seen.append(args[1][:2])
+
+
+sys.addaudithook(_audit)
+
+
+@pytest.fixture
+def connects() -> Iterator[list[tuple[str, int]]]:
+    """Where sockets were connected to during the test."""
+    seen: list[tuple[str, int]] = []
+    _watching.append(seen)
+    yield seen
+    _watching.remove(seen)
+
+
+class Web:
+    """A server on loopback that answers by path, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.asked: list[str] = []
+        self.pages: dict[str, bytes] = {}
+
+    def page(self, path: str, body: bytes = b"", *headers: str, status: str = "200 OK") -> None:
+        kind = [] if any(line.lower().startswith("content-type") for line in headers) else ["Content-Type: text/plain"]
+        lines = [f"HTTP/1.1 {status}", *headers, *kind, f"Content-Length: {len(body)}", "Connection: close"]
+        self.pages[path] = "\r\n".join([*lines, "", ""]).encode() + body
+
+    def redirect(self, path: str, to: str, status: str = "302 Found") -> None:
+        self.page(path, b"", f"Location: {to}", status=status)
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        self.asked.append(head)
+        writer.write(self.pages.get(head.split(" ")[1], b"HTTP/1.1 404 No\r\nContent-Type: text/plain\r\n\r\n"))
+        await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
+    web = Web()
+    server = await asyncio.start_server(web.answer, "127.0.0.1", 0, ssl=tls)
+    web.port = server.sockets[0].getsockname()[1]
+    async with server:
+        yield web
+
+
+def resolver(**names: str | Sequence[str]) -> Callable[[str, int], Any]:
+    """Knows some names (`_` stands for a dot); each call takes the next answer of a list."""
+    answers = {
+        name.replace("_", "."): [known] if isinstance(known, str) else list(known) for name, known in names.items()
+    }
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        if host not in answers:
+            raise OSError(host)
+        known = answers[host]
+        return (known.pop(0) if len(known) > 1 else known[0]).split()
+
+    return resolve
+
+
+INSIDE = {
+    "loop_example_org": "127.0.0.1",
+    "loop6_example_org": "::1",
+    "mixed_example_org": "93.184.215.14 10.0.0.7",
+    "mapped_example_org": "::ffff:127.0.0.1",
+    "nat64_example_org": "64:ff9b::7f00:1",
+    "meta_example_org": "169.254.169.254",
+    "localhost": "127.0.0.1",
+    "zone_example_org": "fe80::1%lo",
+    "nothing_example_org": "",
+}
+
+# {p} is a port that policy and server know: nothing but the address stands in the way.
+HOSTILE = """
+http://127.0.0.1:{p}/
+http://127.0.0.1./
+http://127.1:{p}/
+http://127.0.1:{p}/
+http://2130706433:{p}/
+http://0x7f000001:{p}/
+http://0x7f.1:{p}/
+http://0x7f.0x0.0x0.0x1:{p}/
+http://0177.0.0.1:{p}/
+http://0177.0x0.0.1:{p}/
+http://017700000001:{p}/
+http://127.0.0.01:{p}/
+http://0:{p}/
+http://0.0.0.0:{p}/
+http://[::]:{p}/
+http://[::1]:{p}/
+http://[0:0:0:0:0:0:0:1]:{p}/
+http://[::ffff:127.0.0.1]:{p}/
+http://[::ffff:7f00:1]:{p}/
+http://[::127.0.0.1]:{p}/
+http://[64:ff9b::127.0.0.1]:{p}/
+http://[64:ff9b::7f00:1]:{p}/
+http://[64:ff9b:1::7f00:1]:{p}/
+http://[2002:7f00:1::]:{p}/
+http://[2001:0:7f00:1::]:{p}/
+http://[2001:db8::5efe:127.0.0.1]:{p}/
+http://[2a00:1450::5efe:7f00:1]:{p}/
+http://[2a00:1450::200:5efe:7f00:1]:{p}/
+http://[fe80::1%25lo]:{p}/
+http://[fe80::1]:{p}/
+http://[fc00::1]:{p}/
+http://[fd00:ec2::254]/latest/meta-data/
+http://[ff02::1]:{p}/
+http://169.254.169.254/latest/meta-data/
+http://[::ffff:a9fe:a9fe]/latest/meta-data/
+http://192.0.0.192/opc/v2/
+http://100.100.100.200/latest/meta-data/
+http://168.63.129.16/machine
+http://10.0.0.1:{p}/
+http://172.16.0.1:{p}/
+http://192.168.1.1:{p}/
+http://100.64.0.1:{p}/
+http://198.18.0.1:{p}/
+http://224.0.0.1:{p}/
+http://255.255.255.255:{p}/
+http://localhost:{p}/
+http://LOCALHOST.:{p}/
+http://loop.example.org:{p}/
+http://loop6.example.org:{p}/
+http://mixed.example.org:{p}/
+http://mapped.example.org:{p}/
+http://nat64.example.org:{p}/
+http://meta.example.org/latest/meta-data/
+http://zone.example.org:{p}/
+http://nothing.example.org:{p}/
+http://good.example.org@127.0.0.1:{p}/
+http://127.0.0.1:{p}@good.example.org/
+http://good.example.org:80@127.0.0.1:{p}/
+http://good.example.org%40127.0.0.1:{p}/
+http://127.0.0.1%2f@good.example.org:{p}/
+http://good.example.org\\@127.0.0.1:{p}/
+http://127.0.0.1:{p}\\.example.org/
+http://good.example.org\t@127.0.0.1:{p}/
+http://①②⑦.⓪.⓪.①:{p}/
+http://127。0。0。1:{p}/
+http://１２７.0.0.1:{p}/
+http://%31%32%37.0.0.1:{p}/
+http:127.0.0.1:{p}/
+http:///127.0.0.1:{p}/
+//127.0.0.1:{p}/
+file:///etc/passwd
+gopher://127.0.0.1:{p}/_x
+ftp://127.0.0.1:{p}/
+unix:///var/run/docker.sock
+http+unix://%2Fvar%2Frun%2Fdocker.sock/info
+javascript:alert(1)
+data:text/plain,x
+http://127.0.0.1:22/
+http://[::1
+""".strip().splitlines()
+
+
+async def test_no_hostile_url_reaches_an_address_of_the_inside(connects: list[tuple[str, int]]) -> None:
+    assert len(HOSTILE) >= 40
+    async with serving() as victim:
+        browser = Browser(Egress(hosts=("*",), ports=(80, 443, victim.port), timeout=5), resolve=resolver(**INSIDE))
+        for url in HOSTILE:
+            with pytest.raises(ToolError):
+                await browser.fetch(url.format(p=victim.port).replace("\\t", "\t"))
+        assert (connects, victim.asked) == ([], [])
+
+
+async def test_no_redirect_reaches_an_address_of_the_inside(connects: list[tuple[str, int]]) -> None:
+    async with serving() as victim, serving() as web:
+        policy = Egress(hosts=("*",), ports=(80, victim.port), allow_private=(f"127.0.0.1:{web.port}",), timeout=5)
+        browser = Browser(policy, resolve=resolver(**INSIDE))
+        for number, url in enumerate(HOSTILE):
+            to = url.format(p=victim.port).encode("ascii", "replace").decode().replace("\t", "%09")
+            web.redirect(f"/{number}", to)
+            web.redirect(f"/chain/{number}", f"/{number}", "307 Again")
+            for path in (f"/{number}", f"/chain/{number}"):
+                # What is relative, or has lost its strange letters, is a page of the same server that is not there.
+                try:
+                    assert (await browser.fetch(f"http://127.0.0.1:{web.port}{path}")).status == 404
+                except ToolError:
+                    continue
+        assert victim.asked == []
+        assert set(connects) == {("127.0.0.1", web.port)}
+
+
+async def test_the_second_answer_of_a_resolver_changes_nothing(connects: list[tuple[str, int]]) -> None:
+    async with serving() as victim, serving() as web:
+        web.page("/", b"good")
+        web.redirect("/again", f"http://flip.example.org:{victim.port}/")
+        policy = Egress(hosts=("*.example.org",), ports=(victim.port,), allow_private=(f"127.0.0.1:{web.port}",))
+        # First allowed, then of the inside: the same name leads to the victim's port by a redirect.
+        browser = Browser(policy, resolve=resolver(flip_example_org=["127.0.0.1", "127.0.0.1"]))
+        assert (await browser.fetch(f"http://flip.example.org:{web.port}/")).text == "good"
+        with pytest.raises(ToolError, match=r"redirects to|not of the public internet"):
+            await browser.fetch(f"http://flip.example.org:{web.port}/again")
+        # Judged once, connected once: the answer that comes next is never asked for.
+        asked: list[str] = []
+
+        async def flipping(host: str, port: int) -> Sequence[str]:
+            asked.append(host)
+            return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+        assert (await Browser(policy, resolve=flipping).fetch(f"http://flip.example.org:{web.port}/")).text == "good"
+        assert len(asked) == 1
+        assert victim.asked == []
+        assert {address for address, _ in connects} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.215.14", "8.8.8.8", "1.1.1.1", "2a00:1450:4001:82a::200e", "::ffff:8.8.8.8", "64:ff9b::808:808",
+     "192.0.1.1", "100.128.0.1", "172.32.0.1", "2620:fe::fe"],
+)  # fmt: skip
+def test_public_addresses_are_reached(address: str) -> None:
+    assert refusal(address) is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.ip_addresses(v=4))
+def test_what_python_calls_private_is_never_reached_in_any_dress(address: Any) -> None:
+    if address.is_private or address.is_multicast or address.is_reserved or address.is_link_local:
+        number = int(address)
+        dresses = [str(address), f"::ffff:{address}", f"::{address}", f"64:ff9b::{address}",
+                   f"2002:{number >> 16:x}:{number & 0xFFFF:x}::1", f"2a00:1450::5efe:{address}"]  # fmt: skip
+        assert all(refusal(dress) for dress in dresses), address
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.ip_addresses(v=6))
+def test_what_python_calls_private_is_never_reached_in_ipv6(address: Any) -> None:
+    if address.is_private or address.is_multicast or address.is_reserved:
+        assert refusal(str(address)) or address.ipv4_mapped or address in IPv6Network("64:ff9b::/96")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "passes"),
+    [
+        ("example.org", "example.org", True),
+        ("example.org", "EXAMPLE.org.", True),
+        ("example.org", "www.example.org", False),
+        ("example.org", "example.org.evil.com", False),
+        ("*.example.org", "a.example.org", True),
+        ("*.example.org", "a.b.example.org", True),
+        ("*.example.org", "example.org", False),
+        ("*.example.org", "evilexample.org", False),
+        ("*", "anything.net", True),
+        ("münchen.example", "xn--mnchen-3ya.example", False),
+        ("8.8.8.8", "8.8.8.8", True),
+    ],
+)
+def test_hosts_are_matched_whole(pattern: str, host: str, passes: bool) -> None:
+    if not pattern.isascii():
+        with pytest.raises(ValidationError, match="is no host"):
+            Egress(hosts=(pattern,))
+        return
+    policy = Egress(hosts=(pattern,))
+    if passes:
+        assert policy.target(f"https://{host}/").host == host.lower().rstrip(".")
+    else:
+        with pytest.raises(ToolError, match="not among the hosts"):
+            policy.target(f"https://{host}/")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("localhost:80", "no address with its port"),
+        ("127.0.0.1", "no address with its port"),
+        ("127.0.0.0/8:80", "no address with its port"),
+        ("*:80", "no address with its port"),
+        ("127.0.0.1:0", "no address with its port"),
+        ("::1:80", "no address with its port"),
+        ("169.254.169.254:80", "stays closed"),
+        ("[fd00:ec2::254]:80", "stays closed"),
+        ("[::ffff:169.254.169.254]:80", "stays closed"),
+        ("8.8.8.8:80", "a public address"),
+    ],
+)
+def test_the_inside_is_opened_by_exact_address_and_port_only(entry: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Egress(hosts=("*",), allow_private=(entry,))
+
+
+@pytest.mark.parametrize("host", ["https://example.org", "example.org:80", "*", "", "*.*", "a b", "[::1]", "ex*.org"])
+def test_a_host_that_is_none_is_refused(host: str) -> None:
+    if host == "*":
+        assert Egress(hosts=(host,)).hosts == ("*",)
+        return
+    with pytest.raises(ValidationError, match="is no host"):
+        Egress(hosts=(host,))
+
+
+def test_nothing_is_allowed_unless_it_is_named() -> None:
+    with pytest.raises(ValidationError):
+        Egress(hosts=())
+    assert not Egress(hosts=("example.org",)).private
+
+
+async def test_keys_go_to_their_host_only() -> None:
+    async with serving() as web, serving() as other:
+        here, there = f"127.0.0.1:{web.port}", f"127.0.0.1:{other.port}"
+        policy = Egress(
+            hosts=("127.0.0.1",),
+            allow_private=(here, there),
+            headers={"127.0.0.1": {"Authorization": SecretStr("Bearer key")}},
+            methods=("GET", "POST"),
+        )
+        web.redirect("/away", f"http://{there}/")
+        web.redirect("/post", f"http://{there}/", "307 Again")
+        web.redirect("/here", "/x")
+        other.page("/", b"other")
+        web.page("/x", b"x")
+        given = {"Cookie": "a=b", "X-Key": "secret", "Authorization": "Bearer mine"}
+        assert (await Browser(policy).fetch(f"http://{here}/away", headers=given)).text == "other"
+        assert "secret" in web.asked[0]
+        assert "a=b" in web.asked[0]
+        assert "secret" not in other.asked[0]
+        assert "a=b" not in other.asked[0]
+        assert "mine" not in other.asked[0]
+        assert (await Browser(policy).fetch(f"http://{here}/here", headers=given)).text == "x"
+        assert "secret" in web.asked[-1]
+        with pytest.raises(ToolError, match="POST is not sent on to another server"):
+            await Browser(policy).fetch(f"http://{here}/post", "POST", body=b"x")
+        with pytest.raises(ToolError, match="header 'Host' cannot be sent"):
+            await Browser(policy).fetch(f"http://{here}/", headers={"Host": "evil"})
+        with pytest.raises(ToolError, match="cannot be sent"):
+            await Browser(policy).fetch(f"http://{here}/", headers={"X": "a\r\nY: b"})
+        with pytest.raises(ToolError, match="'DELETE' is not allowed; there is: GET, POST"):
+            await Browser(policy).fetch(f"http://{here}/", "DELETE")
+    public = Egress(hosts=("*",), headers={"api.example.org": {"Authorization": SecretStr("key")}})
+    assert "key" not in repr(public)
+
+
+async def test_sizes_kinds_and_times_are_bounded() -> None:
+    async with serving() as web:
+        policy = Egress(
+            hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{web.port}",), max_bytes=1000, timeout=0.5, max_redirects=3
+        )
+        browser, base = Browser(policy), f"http://127.0.0.1:{web.port}"
+        web.page("/long", b"a" * 5000)
+        web.page("/gzip", gzip.compress(b"a" * 50_000_000, 9), "Content-Encoding: gzip")
+        web.page("/deflate", zlib.compress(b"b" * 500), "Content-Encoding: deflate")
+        web.page("/raw", zlib.compress(b"b" * 500)[2:-4], "Content-Encoding: deflate")
+        web.page("/twice", gzip.compress(gzip.compress(b"c")), "Content-Encoding: gzip, gzip")
+        web.page("/broken", b"not gzip", "Content-Encoding: gzip")
+        web.page("/image", b"\x89PNG", "Content-Type: image/png")
+        web.page("/latin", "é".encode("latin-1"), "Content-Type: text/plain; charset=iso-8859-1")
+        web.page("/odd", "é".encode(), "Content-Type: application/ld+json; charset=idna")
+        web.redirect("/loop", "/loop")
+        web.pages["/slow"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n\r\nabc"
+        web.pages["/rubbish"] = b"SSH-2.0-x\r\n"
+        for path in ("/long", "/gzip"):
+            fetched = await browser.fetch(base + path)
+            assert (fetched.text, fetched.truncated, fetched.status) == ("a" * 1000, True, 200)
+        for path in ("/deflate", "/raw"):
+            assert (await browser.fetch(base + path)).text == "b" * 500
+        assert (await browser.fetch(base + "/latin")).text == "é"
+        assert (await browser.fetch(base + "/odd")).content_type == "application/ld+json"
+        assert (await browser.fetch(base + "/missing")).status == 404
+        for path, message in {
+            "/twice": "encoded as 'gzip, gzip'",
+            "/broken": "damaged",
+            "/image": "'image/png': not read; there is: text",
+            "/loop": "more than 3 redirects",
+            "/rubbish": "cannot be reached",
+        }.items():
+            with pytest.raises(ToolError, match=message):
+                await browser.fetch(base + path)
+
+
+async def test_a_server_that_drips_is_left_after_the_timeout() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n")
+        try:
+            while True:
+                writer.write(b"a")
+                await writer.drain()
+                await asyncio.sleep(0.05)
+        except ConnectionError:
+            writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        policy = Egress(hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{port}",), timeout=0.3)
+        with pytest.raises(ToolError, match=r"did not answer within 0\.3 s") as caught:
+            await Browser(policy).fetch(f"http://127.0.0.1:{port}/")
+        assert caught.value.transient
+    await asyncio.sleep(0.1)  # the server sees that its reader is gone
+
+
+async def test_a_bomb_is_unpacked_in_small_pieces() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield gzip.compress(b"\0" * 20_000_000, 9)
+
+    sizes = [len(piece) async for piece in decompressed(pieces(), "gzip")]
+    assert (max(sizes), sum(sizes)) == (1 << 16, 20_000_000)
+
+
+async def test_tls_is_made_for_the_name_while_the_connection_goes_to_the_judged_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = self_signed(tmp_path, "api.example.org")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    names: list[str | None] = []
+    tls.sni_callback = lambda _socket, name, _context: names.append(name)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    trusted.cache_clear()
+    try:
+        async with serving(tls) as web:
+            web.page("/", b"hello")
+            policy = Egress(hosts=("*.example.org",), allow_private=(f"127.0.0.1:{web.port}",))
+            browser = Browser(policy, resolve=resolver(api_example_org="127.0.0.1", evil_example_org="127.0.0.1"))
+            assert (await browser.fetch(f"https://api.example.org:{web.port}/")).text == "hello"
+            assert names == ["api.example.org"]
+            with pytest.raises(ToolError, match="certificate is not trusted"):
+                await browser.fetch(f"https://evil.example.org:{web.port}/")
+    finally:
+        trusted.cache_clear()
+
+
+def self_signed(folder: Path, name: str) -> Path:
+    """A file with a key and a certificate of this name."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ) + built.public_bytes(serialization.Encoding.PEM)
+    file = folder / "server.pem"
+    file.write_bytes(pem)
+    return file
