@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragweave.retrievers.indexes.words import stems
+from ragweave.retrievers.indexes.words import best, stems
 
 if TYPE_CHECKING:
-    from ragweave.retrievers.indexes.stored import Floats, StoredIndex
+    from ragweave.retrievers.indexes.arrays import Array
+    from ragweave.retrievers.indexes.stored import StoredIndex
+    from ragweave.retrievers.indexes.vectors import Floats
 
 PARENTS = 3
 SHARE = 0.4
@@ -43,12 +45,9 @@ def links_in(text: str) -> Iterator[Link]:
 class Sites:
     """Finds the file that a link means among the files of a collection."""
 
-    def __init__(self, sources: Mapping[str, object]) -> None:
+    def __init__(self, sources: Mapping[str, object], stems: Mapping[str, str | None] | None = None) -> None:
         self._sources = sources
-        self._stems: dict[str, str | None] = {}
-        for source in sources:
-            stem = _stem(posixpath.basename(source))
-            self._stems[stem] = None if stem in self._stems else source
+        self._stems = _by_stem(sources) if stems is None else stems
 
     def resolve(self, target: str, source: str) -> str | None:
         """The file that `target` means in `source`: by its path, with or without extension, else by a unique name."""
@@ -60,11 +59,11 @@ class Sites:
         for candidate in (path, *pages, *folders):
             if candidate in self._sources:
                 return candidate
-        return self._stems.get(_stem(posixpath.basename(bare)))
+        return self._stems.get(stem_of(bare))
 
 
-def follow(query: str, scores: Floats, stored: StoredIndex) -> Floats:
-    """The scores with a bonus for documents that the best passages link to.
+def follow(query: str, rows: Array, scores: Floats, stored: StoredIndex) -> Floats:
+    """The scores of the passages in `rows`, ascending, with a bonus for documents that the best of them link to.
 
     A link counts as far as its words and the linked title cover what the query asks beyond the linking document's own
     title (one word of average rarity is enough). The best passage of the linked document gains up to 0.4 of the score
@@ -72,24 +71,28 @@ def follow(query: str, scores: Floats, stored: StoredIndex) -> Floats:
     """
     import numpy as np
 
-    asked = set(stems(query))
+    asked: set[str] = set()
     raised = scores
-    for row in np.argsort(-scores, kind="stable")[:PARENTS]:
-        passage = stored.passage(int(row))
-        for link in links_in(passage.text) if scores[row] > 0 else ():
+    for place in best(scores, PARENTS):
+        if not stored.has_links(int(rows[place])):
+            continue
+        passage = stored.passage(int(rows[place]))
+        asked = asked or set(stems(query))
+        for link in links_in(passage.text):
             target = stored.sites.resolve(link.target, passage.source)
             if target is None or target == passage.source:
                 continue
             linked = stored.by_source[target]
             rest = asked - set(stems(stored.by_source[passage.source].title))
             share = _share(rest, set(stems(f"{link.words} {linked.title}")), stored.words.rarity)
-            if share == 0:
+            begin, end = np.searchsorted(rows, [linked.first, linked.first + linked.passages])
+            if share == 0 or begin == end:
                 continue
-            best = linked.first + int(np.argmax(scores[linked.first : linked.first + linked.passages]))
-            gained = min(scores[best] + SHARE * share * scores[row], scores[row] * 0.999)
-            if gained > raised[best]:
+            there = begin + int(np.argmax(scores[begin:end]))
+            gained = min(scores[there] + SHARE * share * scores[place], scores[place] * 0.999)
+            if gained > raised[there]:
                 raised = raised.copy() if raised is scores else raised
-                raised[best] = gained
+                raised[there] = gained
     return raised
 
 
@@ -102,5 +105,14 @@ def _share(rest: set[str], offered: set[str], rarity: Callable[[str], float]) ->
     return min(1.0, sum(map(rarity, covered)) / max(mean, 1e-9))
 
 
-def _stem(name: str) -> str:
-    return re.sub(r"[\s_-]+", "-", _PAGE.sub("", name).strip().lower())
+def _by_stem(sources: Iterable[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for source in sources:
+        stem = stem_of(source)
+        found[stem] = None if stem in found else source
+    return found
+
+
+def stem_of(path: str) -> str:
+    """What is left of a file's name where the ways to write it differ: its extension, case, spaces and dashes."""
+    return re.sub(r"[\s_-]+", "-", _PAGE.sub("", posixpath.basename(path)).strip().lower())

@@ -1,0 +1,256 @@
+"""Names lead from one passage to the next: who is named in the question, and who is named where the answer begins.
+
+The second passage that a question needs often shares no word with it. "Where was the director of Ed Wood born?" finds
+the film; only the film's passage names the director, and his own passage holds the rest. So the best passages vouch for
+those whose titles they name, for those that name theirs and, where the question names them, for those that share other
+rare names with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ragweave.retrievers.ranking.names import capitalised, is_stopped, keys_of_spans, plain_words
+from ragweave.retrievers.ranking.nametable import Hits, Integers, NameTable
+
+Floats = npt.NDArray[Any]
+
+_ASKED_WORDS = 64
+_ASKED_LONGEST = 8
+_COMMON = 64
+"""Passages that hold a name at most, for it to say anything by being shared."""
+_ENOUGH = 1.5
+"""Rarity of shared names that counts in full, in parts of that of the rarest."""
+_BEHIND = 0.999
+_SMALL = 0.3
+"""How surely a single word in small letters means the document with that title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each way counts, in parts of a score between 0 and 1."""
+
+    named: float = 0.35
+    """A title that the question names."""
+    titled: float = 0.6
+    """A title that a good passage names."""
+    naming: float = 0.1
+    """A passage that names the title of a good one."""
+    shared: float = 0.4
+    """A passage that shares rare names with a good one that the question names."""
+    parents: int = 4
+    """Passages that vouch for others."""
+    least: float = 0.4
+    """What a passage gains of that whatever its own score is …"""
+    own: float = 0.5
+    """… and what it gains in proportion to its own score."""
+
+
+class Part(NamedTuple):
+    """Some passages of an index: their names, and the row of the first of them."""
+
+    names: NameTable
+    first: int
+
+
+class Asked(NamedTuple):
+    """The names that a question may have."""
+
+    all: Integers
+    """Each run of its words."""
+    rows: Integers
+    """Rows whose titles are among them …"""
+    strengths: Floats
+    """… and how surely each is meant, up to 1."""
+
+
+def asked(question: str, parts: Sequence[Part]) -> Asked:
+    """The names in a question.
+
+    Of two titles of which one is part of the other the longer one is meant. A single word in small letters that is also
+    a title is likely to be no name.
+    """
+    words = plain_words(question)[:_ASKED_WORDS]
+    capitals = capitalised(question)
+    names, spans = keys_of_spans(words, _ASKED_LONGEST)
+    hits = _hits([part.names.titled_by(names) for part in parts], parts)
+    places = hits.asked.tolist()
+    sure: dict[int, float] = {}
+    taken: set[int] = set()
+    for place in sorted(set(places), key=lambda one: spans[one][0] - spans[one][1]):
+        start, end = spans[place]
+        if taken.isdisjoint(range(start, end)) and not is_stopped(words[start:end]):
+            taken.update(range(start, end))
+            sure[place] = 1.0 if end - start > 1 or capitals[start] else _SMALL
+    return Asked(np.sort(names), hits.rows, np.array([sure.get(place, 0.0) for place in places]))
+
+
+def vouch(
+    scores: Floats,
+    asked: Asked,
+    parts: Sequence[Part],
+    documents: Integers,
+    weights: Weights | None = None,
+    allowed: Integers | None = None,
+) -> Floats:
+    """The scores, between 0 and 1, with what names add to them; `documents` says of each row which document it is of.
+
+    A passage gains by the one that vouches for it best, and does not overtake that one; of a document one passage
+    gains. Rows that are not `allowed` neither vouch nor gain.
+    """
+    weights = weights or Weights()
+    total = scores.copy()
+    np.maximum.at(total, asked.rows, scores[asked.rows] + weights.named * asked.strengths)
+    if allowed is not None:
+        total[~allowed] = 0
+    best = _best(total, weights.parents)
+    if not len(best):
+        return total
+    links = _links(best, asked, parts, len(scores), weights)
+    links = links.only(documents[links.rows] != documents[best[links.parents]])
+    if allowed is not None:
+        links = links.only(allowed[links.rows])
+    own, theirs = total[links.rows], total[best[links.parents]]
+    reached = np.minimum(own + theirs * links.strengths * (weights.least + weights.own * own), _BEHIND * theirs)
+    order = np.argsort(-reached, kind="stable")
+    _, firsts = np.unique(documents[links.rows[order]], return_index=True)
+    raised = order[firsts]
+    np.maximum.at(total, links.rows[raised], reached[raised])
+    return total
+
+
+class _Links(NamedTuple):
+    """Whom the best passages vouch for: pairs of a parent, by its place, and a row."""
+
+    parents: Integers
+    rows: Integers
+    strengths: Floats
+
+    def only(self, kept: Integers) -> _Links:
+        return _Links(self.parents[kept], self.rows[kept], self.strengths[kept])
+
+
+class _Held(NamedTuple):
+    """Names of the best passages, one behind the other, and whose each is, by its place."""
+
+    names: Integers
+    parents: Integers
+
+    @classmethod
+    def of(cls, lists: Sequence[Integers]) -> _Held:
+        return cls(np.concatenate(lists), np.repeat(np.arange(len(lists)), [len(one) for one in lists]))
+
+    def only(self, kept: Integers) -> _Held:
+        return _Held(self.names[kept], self.parents[kept])
+
+    def pairs(self) -> Integers:
+        return self.parents * (1 << 32) + self.names
+
+
+def _links(best: Integers, asked: Asked, parts: Sequence[Part], rows: int, weights: Weights) -> _Links:
+    """The links of the best passages; what different ways give to a pair is added."""
+    homes = [_home(int(row), parts) for row in best]
+    held = _Held.of([part.names.names(row) for part, row in homes])
+    titles = _Held.of([part.names.titles_of(row) for part, row in homes])
+    sure = np.array([asked.strengths[asked.rows == row].max(initial=0.0) for row in best])
+    ways = [
+        _Way(weights.titled, _titled(held, titles, parts, rows)),
+        _Way(weights.naming, _naming(titles, parts, rows)),
+    ]
+    if sure.any():
+        shared = _shared(held.only(sure[held.parents] > 0), asked, parts, rows)
+        ways.append(_Way(weights.shared, shared, adds=True))
+    pairs, places = np.unique(
+        np.concatenate([way.links.parents * rows + way.links.rows for way in ways]), return_inverse=True
+    )
+    strengths = np.zeros(len(pairs))
+    first = 0
+    for weight, links, adds in ways:
+        strength = np.zeros(len(pairs))
+        here = places[first : first + len(links.rows)]
+        first += len(links.rows)
+        if adds:
+            np.add.at(strength, here, links.strengths)
+            strength = np.minimum(strength / _ENOUGH, 1) * sure[pairs // rows]
+        else:
+            np.maximum.at(strength, here, links.strengths)
+        strengths += weight * strength
+    return _Links(pairs // rows, pairs % rows, strengths)
+
+
+class _Way(NamedTuple):
+    """Links of one kind: of several between two passages the strongest counts, or they add up."""
+
+    weight: float
+    links: _Links
+    adds: bool = False
+
+
+def _titled(held: _Held, titles: _Held, parts: Sequence[Part], rows: int) -> _Links:
+    """Those whose titles they name. A title that several documents have means each of them less."""
+    hits = _hits([part.names.titled_by(held.names) for part in parts], parts)
+    called = held.only(hits.asked)
+    if not len(hits.rows):
+        return _Links(called.parents, hits.rows, hits.rows)
+    bearers = np.bincount(hits.asked)[hits.asked]
+    links = _Links(called.parents, hits.rows, _rarity(called.names, parts, rows) / np.sqrt(bearers))
+    return links.only(~np.isin(called.pairs(), titles.pairs()))
+
+
+def _naming(titles: _Held, parts: Sequence[Part], rows: int) -> _Links:
+    """Those that name the title of one."""
+    titles = titles.only(_counts(titles.names, parts) <= _COMMON) if len(titles.names) else titles
+    hits = _hits([part.names.holding(titles.names) for part in parts], parts)
+    return _Links(titles.parents[hits.asked], hits.rows, _rarity(titles.names, parts, rows)[hits.asked])
+
+
+def _shared(held: _Held, asked: Asked, parts: Sequence[Part], rows: int) -> _Links:
+    """Those that hold the same names, without those that the question has."""
+    counts = _counts(held.names, parts)
+    held = held.only((counts > 1) & (counts <= _COMMON) & ~_among(asked.all, held.names))
+    hits = _hits([part.names.holding(held.names) for part in parts], parts)
+    return _Links(held.parents[hits.asked], hits.rows, _rarity(held.names, parts, rows)[hits.asked])
+
+
+def _hits(found: Sequence[Hits], parts: Sequence[Part]) -> Hits:
+    """What was found in all parts, in rows of the index."""
+    if len(parts) == 1 and parts[0].first == 0:
+        return found[0]
+    return Hits(
+        np.concatenate([one.asked for one in found]),
+        np.concatenate([one.rows + part.first for one, part in zip(found, parts, strict=True)], dtype=np.int64),
+    )
+
+
+def _counts(names: Integers, parts: Sequence[Part]) -> Integers:
+    return sum((part.names.counts(names) for part in parts), np.zeros(len(names), np.int64))
+
+
+def _rarity(names: Integers, parts: Sequence[Part], rows: int) -> Floats:
+    """The inverse document frequency of names, 1 for one that a single passage holds."""
+    counts = _counts(names, parts)
+    return np.asarray(np.log1p((rows - counts + 0.5) / (counts + 0.5)) / np.log1p((rows - 0.5) / 1.5))
+
+
+def _among(sorted_names: Integers, names: Integers) -> Integers:
+    """Whether each name is one of these."""
+    places = np.minimum(np.searchsorted(sorted_names, names), len(sorted_names) - 1)
+    return np.asarray(sorted_names[places] == names)
+
+
+def _home(row: int, parts: Sequence[Part]) -> tuple[Part, int]:
+    """The part that a row is in, and its row there."""
+    part = max((part for part in parts if part.first <= row), key=lambda one: one.first)
+    return part, row - part.first
+
+
+def _best(scores: Floats, count: int) -> Integers:
+    """The rows of the best scores, those above 0, best first."""
+    top = np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
+    top = top[np.lexsort((top, -scores[top]))]
+    return top[scores[top] > 0]
