@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,18 +37,25 @@ def changes(documents: Path, index: Path) -> Changes:
     with contextlib.suppress(RagweaveError, OSError, ValueError, KeyError, TypeError):
         folder = index / generations.current_name(index)
         manifest = json.loads((folder / "manifest.json").read_bytes())
-        known = _known(folder / "sources.jsonl")
+        known = _known(folder, manifest["segments"])
         if known is not None:
             return compared(documents, known, float(manifest["began"]))
     return Changes()
 
 
-def _known(file: Path) -> Mapping[str, str] | None:
+def _known(folder: Path, names: Sequence[str]) -> Mapping[str, str] | None:
     """The digests of the indexed files by their paths; None if they are too many."""
-    if file.stat().st_size > _MOST_BYTES:
-        return None
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return {row["source"]: row["digest"] for row in rows} if len(rows) <= MOST_FILES else None
+    from ragweave.retrievers.indexes import arrays  # needs numpy
+    from ragweave.retrievers.indexes.segments import DATA
+
+    found: dict[str, str] = {}
+    for name in names:
+        told = arrays.read(folder / f"{name}{DATA}", "sources.")[0]["sources.bytes"]
+        if told.nbytes > _MOST_BYTES:
+            return None
+        rows = map(json.loads, told.tobytes().split(b"\n")[:-1])
+        found |= {row["source"]: row["digest"] for row in rows if row["digest"]}
+    return found if len(found) <= MOST_FILES else None
 
 
 def compared(documents: Path, known: Mapping[str, str], began: float) -> Changes:

@@ -5,8 +5,8 @@
       lock                  held by whoever writes; holds its process id
       generation-000002/    manifest.json and the files that it lists with size and checksum
 
-A new generation is written beside the old one and becomes current by one rename, so that a reader, a crash or a
-second writer never meets half an index.
+A new generation is made beside the old one, of new files and of links to files of the old one, and becomes current by
+one rename, so that a reader, a crash or a second writer never meets half an index.
 """
 
 from __future__ import annotations
@@ -17,16 +17,24 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from ragweave.orchestrator.errors import IndexUnusable
 
-FORMAT = 1
+FORMAT = 2
+Files = Mapping[str, Sequence[int]]
+"""The size and the checksum of each file."""
 _POINTER, _LOCK, _MANIFEST = "current", "lock", "manifest.json"
 _CHECKED_BYTES = 16 * 1024 * 1024
+_PAUSE = 0.005
+
+
+class NewerIndex(IndexUnusable):
+    """The index was written by a newer version: it is not read, and not written over."""
 
 
 def exists(index: Path) -> bool:
@@ -43,22 +51,19 @@ def stamp(index: Path) -> tuple[int, int, int] | None:
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def current(index: Path) -> tuple[Path, dict[str, Any]]:
+def current(index: Path, known: Files | None = None) -> tuple[Path, dict[str, Any]]:
     """The folder of the generation that is current, and its manifest.
 
     Raises IndexUnusable if there is none, if it is of another format, or if a file of it is missing or damaged. Files
-    up to 16 MB are compared with their checksums, larger ones with their size.
+    up to 16 MB are compared with their checksums, larger ones with their size; those that are `known`, not at all.
     """
     try:
         folder = index / current_name(index)
         manifest = json.loads((folder / _MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
-            raise IndexUnusable(
-                f"the index {str(index)!r} has format {manifest['format']}, this version reads {FORMAT}",
-                hint="build it again",
-            )
+        _check_format(index, manifest["format"])
         for file, (size, checksum) in manifest["files"].items():
-            _check(index, folder / file, size, checksum)
+            if known is None or list(known.get(file, ())) != [size, checksum]:
+                _check(index, folder / file, size, checksum)
     except IndexUnusable:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -80,15 +85,21 @@ def damaged(index: Path, what: str) -> IndexUnusable:
 
 
 @contextlib.contextmanager
-def writing(index: Path) -> Iterator[None]:
-    """Hold the right to write an index. Raises IndexUnusable if another process has it, or the folder is read-only."""
+def writing(index: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold the right to write an index, after up to `patience` seconds of waiting for it.
+
+    Raises IndexUnusable if another process has it, or the folder is read-only.
+    """
+    give_up = time.monotonic() + patience
     try:
         index.mkdir(parents=True, exist_ok=True)
         lock = (index / _LOCK).open("a+", encoding="ascii")
     except OSError as error:
         raise cannot_write(index, error) from None
     with lock:
-        if not _take(lock):
+        while not (taken := _take(lock)) and time.monotonic() < give_up:
+            time.sleep(_PAUSE)
+        if not taken:
             lock.seek(0)
             owner = lock.read().strip() or "unknown"
             raise IndexUnusable(
@@ -110,18 +121,24 @@ def writing(index: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def new_generation(index: Path, manifest: dict[str, Any]) -> Iterator[Path]:
-    """An empty folder to write into; it becomes the current generation if the block ends without an error.
+def new_generation(
+    index: Path, manifest: dict[str, Any], old: Path | None = None, kept: Files | None = None
+) -> Iterator[Path]:
+    """A folder to write into; it becomes the current generation if the block ends without an error.
 
-    To be used inside `writing`. The manifest gets `format` and `files`.
+    To be used inside `writing`. Files of the `old` generation that are `kept` are linked into it, and must not be
+    changed. The manifest gets `format` and `files`.
     """
+    kept = kept or {}
     try:
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=index))
     except OSError as error:
         raise cannot_write(index, error) from None
     try:
+        for name in kept:
+            _link((old or draft) / name, draft / name)
         yield draft
-        _seal(draft, manifest)
+        _seal(draft, manifest, kept)
         number = max((_number(path) for path in index.glob("generation-*")), default=0) + 1
         target = index / f"generation-{number:06d}"
         draft.rename(target)
@@ -147,6 +164,27 @@ def cannot_write(index: Path, error: OSError) -> IndexUnusable:
     return IndexUnusable(f"the index folder {str(index)!r} cannot be written: {reason}", hint=hint)
 
 
+def _check_format(index: Path, found: int) -> None:
+    if found == FORMAT:
+        return
+    said = f"the index {str(index)!r} has format {found}, this version reads {FORMAT}"
+    if found > FORMAT:
+        raise NewerIndex(
+            said, hint="a newer ragweave wrote it: update this one, or delete the folder and build it again"
+        )
+    raise IndexUnusable(said, hint="build it again")
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy where the file system has no such thing."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+        with target.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
 def _check(index: Path, path: Path, size: int, checksum: int) -> None:
     found = path.stat().st_size
     if found != size:
@@ -155,26 +193,23 @@ def _check(index: Path, path: Path, size: int, checksum: int) -> None:
         raise damaged(index, f"{path.name} has changed since it was written")
 
 
-def _seal(draft: Path, manifest: dict[str, Any]) -> None:
+def _seal(draft: Path, manifest: dict[str, Any], kept: Files) -> None:
     """Write the manifest, and see to it that every byte is on the disk."""
-    files = {}
-    folders = [draft]
-    for path in sorted(draft.rglob("*")):
-        if path.is_dir():
-            folders.append(path)
+    files: dict[str, Sequence[int]] = dict(kept)
+    for path in sorted(draft.iterdir()):
+        if path.name in kept:
             continue
         checksum = 0
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 checksum = zlib.crc32(block, checksum)
             os.fsync(file.fileno())
-        files[path.relative_to(draft).as_posix()] = (path.stat().st_size, checksum)
+        files[path.name] = (path.stat().st_size, checksum)
     with (draft / _MANIFEST).open("w", encoding="utf-8") as file:
         json.dump({**manifest, "format": FORMAT, "files": files}, file, ensure_ascii=False)
         file.flush()
         os.fsync(file.fileno())
-    for folder in folders:
-        _sync_folder(folder)
+    _sync_folder(draft)
 
 
 def _sweep(index: Path, pattern: str, keep: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +13,22 @@ from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Index, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra, NodeError
-from ragweave.orchestrator.filters import Filter, matches
+from ragweave.orchestrator.filters import Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
 from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.ranking.links import follow
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ragweave.orchestrator.resources import Resources
-    from ragweave.retrievers.indexes.stored import Floats, StoredIndex
+    from ragweave.retrievers.indexes.arrays import Array
+    from ragweave.retrievers.indexes.stored import StoredIndex
+    from ragweave.retrievers.indexes.vectors import Floats
+    from ragweave.retrievers.indexes.writing import Writing
 
-_WORD_CANDIDATES = 1_000
+_WORD_CANDIDATES = 200
+"""Passages of a large index that words bring in, beside those that are near."""
+_NEAREST = 100
 TITLE_BOOST = 0.3
 
 
@@ -62,48 +66,53 @@ class Hybrid(Index, type="hybrid"):
         """How documents are cut for this retriever's index."""
         return Chunks(self.chunks, self.chunk_tokens, self.chunk_overlap)
 
-    _opened: _Opened = PrivateAttr()
+    _opened: _Opened | None = PrivateAttr(default=None)
+    _folder: Any = PrivateAttr(default=None)
     _seen: Any = PrivateAttr(default=None)
+    _said: set[str] = PrivateAttr(default_factory=set)
     _resources: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
 
     def open(self, resources: Resources) -> None:
-        """Open the index and its embedder. Raises IndexUnusable if it is missing, damaged or of another embedder.
+        """Open the index and its embedder. Raises IndexUnusable if it is damaged or of another embedder.
 
-        When the index is built again, searches that begin after that use the new one. One that cannot be used is said
-        through `resources.say`, and the old one goes on.
+        Where there is none yet, `add` makes one, and a search says how to build it. When the index is built again,
+        searches that begin after that use the new one. One that cannot be used is said through `resources.say`, and the
+        old one goes on.
         """
-        folder = resources.folder / Path(self.index).expanduser()
-        if not generations.exists(folder):
-            raise self._missing(folder)
         self._resources = resources
-        self._seen = generations.stamp(folder)
-        self._opened = self._open_current(folder)
+        self._folder = resources.folder / Path(self.index).expanduser()
+        self._seen = generations.stamp(self._folder)
+        self._opened = self._open_current(None) if self._seen is not None else None
 
-    def _open_current(self, folder: Path) -> _Opened:
+    def _open_current(self, previous: StoredIndex | None) -> _Opened:
         from ragweave.retrievers.indexes.stored import StoredIndex  # needs numpy, which a check of the graph does not
 
-        stored = StoredIndex(folder)
-        if stored.manifest.get("chunking") != self.cutting.identity:
+        stored = StoredIndex(self._folder, previous)
+        if previous is None and stored.manifest.get("chunking") != self.cutting.identity:
             said = f"the index {self.index!r} was cut by another version or with other settings"
             self._resources.say(f"{said}; `ragweave index` on the graph file cuts it anew")
         return _Opened(stored, self._open_embedder(stored, self._resources) if self.weight > 0 else None)
 
     def _current(self) -> _Opened:
-        """The index as it is now, opened anew if it was built again."""
-        opened = self._opened
-        folder = opened.stored.folder
-        stamp = generations.stamp(folder)
-        if stamp is None or stamp == self._seen:
-            return opened
-        with self._lock:
-            if stamp != self._seen:
-                try:
-                    self._opened = self._open_current(folder)
-                except NodeError as error:
-                    said = f"the index {self.index!r} was built again; the old one is used on: {error}"
-                    self._resources.say(said)
-                self._seen = stamp
+        """The index as it is now, opened anew if it was written again. Raises IndexUnusable if there is none."""
+        stamp = generations.stamp(self._folder)
+        if stamp != self._seen and stamp is not None:
+            with self._lock:
+                if stamp != self._seen:
+                    self._opened = self._opened_again()
+                    self._seen = stamp
+        if self._opened is None:
+            raise self._missing()
+        return self._opened
+
+    def _opened_again(self) -> _Opened:
+        if self._opened is None:
+            return self._open_current(None)
+        try:
+            return self._open_current(self._opened.stored)
+        except NodeError as error:
+            self._resources.say(f"the index {self.index!r} was built again; the old one is used on: {error}")
         return self._opened
 
     async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
@@ -115,49 +124,51 @@ class Hybrid(Index, type="hybrid"):
         return await asyncio.to_thread(self._search, sound, top_k, where)
 
     def _search(self, query: str, top_k: int, where: Filter) -> list[Document]:
-        import numpy as np
-
         stored, model = self._current()
-        rows, scores = stored.words.search(query, max(_WORD_CANDIDATES, top_k), TITLE_BOOST)
-        cosines = None
-        if model is not None:
-            cosines = stored.similarities(model.embed_queries([query])[0])
-        total = fuse(len(stored), rows, scores, cosines, self.weight)
+        mask = stored.mask(where) if where else None
+        vector = model.embed_queries([query])[0] if model is not None else None
+        found = candidates(stored, query, vector, mask, top_k)
+        total = fuse(found.words, found.cosines, found.lowest, self.weight)
         if self.links:
-            total = follow(query, total, stored)
-        if where:
-            total = np.where([matches(stored.passage(row), where) for row in range(len(stored))], total, 0.0)
-        best = np.argsort(-total, kind="stable")[:top_k]
+            total = follow(query, found.rows, total, stored)
         return [
-            stored.passage(int(row)).model_copy(update={"score": round(float(total[row]), 6)})
-            for row in best
-            if total[row] > 0
+            stored.passage(row).model_copy(update={"score": round(score, 6)})
+            for row, score in zip(*_best(found.rows, total, top_k), strict=True)
         ]
 
     async def add(self, documents: Sequence[Document]) -> int:
-        """Not possible yet: an index holds the documents of its folder."""
-        raise InputError("passages of a hybrid index come from its documents", hint="run `ragweave index`")
+        """Keep these passages as they are, each in place of one with the same id; how many are new.
+
+        They lie beside those of the folder, and `ragweave index` leaves them there. Makes the index where there is
+        none. Waits for another that is writing, up to half a minute. Raises IndexUnusable, InputError.
+        """
+        return await asyncio.to_thread(lambda: self._writing().add(documents))
 
     async def delete(self, where: Filter) -> int:
-        """Not possible yet: an index holds the documents of its folder."""
-        raise InputError("passages of a hybrid index come from its documents", hint="run `ragweave index`")
+        """Forget every passage that `where` lets through; how many. No file of the index holds anything of them after
+        that. What is deleted of a file stays away until the file changes. Raises InputError for the empty filter."""
+        if not where:
+            raise InputError("a filter that lets all passages through would delete the index", hint="give a condition")
+        return await asyncio.to_thread(lambda: self._writing().delete(where))
 
     async def stats(self) -> IndexStats:
         """What the index holds now."""
-        stored, _ = self._current()
-        files = [path.stat().st_size for path in stored.folder.rglob("*") if path.is_file()]
-        return IndexStats(
-            passages=len(stored),
-            documents=len(stored.by_source),
-            vectors=len(stored.vectors),
-            embedder=stored.embedder,
-            dimension=int(stored.manifest["dimension"]),
-            bytes=sum(files),
-            how="exact",
-        )
+        stored, _ = await asyncio.to_thread(self._current)
+        return stored.stats()
 
-    def _missing(self, folder: Path) -> IndexUnusable:
-        return IndexUnusable(f"there is no index in {str(folder)!r}", hint=f"run `{self._command()}`")
+    def _writing(self) -> Writing:
+        from ragweave.retrievers.indexes.committing import Facts
+        from ragweave.retrievers.indexes.writing import Writing
+
+        with contextlib.suppress(IndexUnusable):
+            self._current()
+        stored = self._opened.stored if self._opened is not None else None
+        wanted = self.weight > 0 if stored is None else stored.embedder is not None
+        model = self._resources.get("embedders", self.embedder) if wanted else None
+        return Writing(self._folder, stored, Facts(model, self.cutting.identity, self.fields))
+
+    def _missing(self) -> IndexUnusable:
+        return IndexUnusable(f"there is no index in {str(self._folder)!r}", hint=f"run `{self._command()}`")
 
     def _command(self) -> str:
         return f"ragweave index {self.documents or 'DOCUMENTS'} --to {self.index}"
@@ -165,12 +176,12 @@ class Hybrid(Index, type="hybrid"):
     def _open_embedder(self, stored: StoredIndex, resources: Resources) -> Embedder | None:
         """The embedder of the index; None, said once, where only words can be searched."""
         if stored.embedder is None:
-            resources.say(f"the index {self.index!r} was built without an embedder: searching by words only")
+            self._say_once(f"the index {self.index!r} was built without an embedder: searching by words only")
             return None
         try:
             model: Embedder = resources.get("embedders", self.embedder)
         except MissingExtra as error:
-            resources.say(f"{error}: searching by words only")
+            self._say_once(f"{error}: searching by words only")
             return None
         if model.identity != stored.embedder:
             raise IndexUnusable(
@@ -180,21 +191,73 @@ class Hybrid(Index, type="hybrid"):
             )
         return model
 
+    def _say_once(self, notice: str) -> None:
+        if notice not in self._said:
+            self._said.add(notice)
+            self._resources.say(notice)
 
-def fuse(size: int, rows: Sequence[int], scores: Sequence[float], cosines: Floats | None, weight: float) -> np.ndarray:
-    """One score for each of `size` passages: min-max scaled cosines times `weight`, and for the rest scaled BM25.
+
+class Candidates(NamedTuple):
+    """Passages that may be among the best, and what is known of each."""
+
+    rows: Array
+    """Ascending."""
+    words: Floats
+    """BM25, 0 where no word of the query stands."""
+    cosines: Floats | None
+    """None where there are no vectors."""
+    lowest: float
+    """About the lowest cosine of the collection; 0 at most."""
+
+
+def candidates(stored: StoredIndex, query: str, vector: Floats | None, mask: Array | None, top_k: int) -> Candidates:
+    """All passages that the mask lets through; of a large index, those near to the query's vector, and those that
+    words rank first."""
+    import numpy as np
+
+    from ragweave.retrievers.indexes.words import best
+
+    words = stored.words.scores(query, TITLE_BOOST)
+    if words is None:
+        words = np.zeros(len(stored), dtype=np.float32)
+    if vector is None:
+        rows = np.arange(len(stored)) if mask is None else np.flatnonzero(mask)
+        return Candidates(rows, words[rows], None, 0.0)
+    rows, cosines, lowest = stored.nearest(vector, mask, max(top_k, _NEAREST))
+    if len(rows) == len(stored):
+        return Candidates(rows, words, cosines, lowest)
+    if mask is not None:
+        words[~mask] = 0
+    first = np.sort(best(words, max(_WORD_CANDIDATES, top_k)))
+    others = first[rows[np.minimum(np.searchsorted(rows, first), len(rows) - 1)] != first] if len(rows) else first
+    if len(others):
+        every = np.concatenate([rows, others])
+        cosines = np.concatenate([cosines, stored.cosines(vector, others)])
+        order = np.argsort(every, kind="stable")
+        rows, cosines = every[order], cosines[order]
+    return Candidates(rows, words[rows], cosines, lowest)
+
+
+def fuse(words: Floats, cosines: Floats | None, lowest: float, weight: float) -> Floats:
+    """One score for each passage: min-max scaled cosines times `weight`, and for the rest scaled BM25.
 
     Passages that words did not find count as 0 there. Min-max keeps how far apart scores are, which reciprocal ranks
     throw away: .897 against .862 nDCG@10 on encyclopedia questions.
     """
     import numpy as np
 
-    words = np.zeros(size, dtype=np.float32)
-    if len(rows):
-        words[list(rows)] = np.asarray(scores, dtype=np.float32) / max(scores[0], 1e-9)
+    top = float(words.max(initial=0.0))
+    scaled = words / max(top, 1e-9)
     if cosines is None or weight == 0:
-        return words
+        return scaled
     # From 0 at most, as large collections do anyway: of a single passage the lowest cosine is also the best.
-    low, high = min(float(cosines.min()), 0.0), float(cosines.max())
-    meaning = (cosines - low) / max(high - low, 1e-9)
-    return np.asarray(weight * meaning + (1 - weight) * words)
+    low, high = min(lowest, 0.0), float(cosines.max(initial=0.0))
+    meaning = (np.maximum(cosines, low) - low) / max(high - low, 1e-9)
+    return np.asarray(weight * meaning + (1 - weight) * scaled, dtype=np.float32)
+
+
+def _best(rows: Array, scores: Floats, top_k: int) -> tuple[list[int], list[float]]:
+    from ragweave.retrievers.indexes.words import best
+
+    places = best(scores, top_k)
+    return rows[places].tolist(), scores[places].tolist()

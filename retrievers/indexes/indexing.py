@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import IndexUnusable, InputError
-from ragweave.orchestrator.values import Document
+from ragweave.orchestrator.filters import Fields
 from ragweave.retrievers import chunking
-from ragweave.retrievers.chunking import WINDOW_TOKENS, Chunks
+from ragweave.retrievers.chunking import Chunks
 from ragweave.retrievers.indexes import generations
+from ragweave.retrievers.indexes.entries import Entry, Progress, Tell, embedded, entries_of, segment_of
+from ragweave.retrievers.indexes.stamps import Stamps
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
 from ragweave.retrievers.sourcetext import Found, Skipped, SourceText
 
 if TYPE_CHECKING:
-    import numpy as np
+    from ragweave.orchestrator.values import Document
+    from ragweave.retrievers.indexes.columns import Misfit
+    from ragweave.retrievers.indexes.committing import Facts
+    from ragweave.retrievers.indexes.segments import Part, Segment, StoredSource
+    from ragweave.retrievers.indexes.stored import StoredIndex
 
-    from ragweave.retrievers.indexes.stored import StoredIndex, StoredSource
-
-_SLICE = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`done` of `total` in a phase: `read` counts files, `embed` windows of text, `write` is one."""
-
-    phase: str
-    done: int
-    total: int
+__all__ = ["IndexReport", "Progress", "build_index", "nothing_found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,12 @@ class IndexReport:
     seconds: float
     rebuilt: str = ""
     """Why nothing of an index that was there could be used again; empty if it could, or if there was none."""
+    misfits: tuple[Misfit, ...] = ()
+    """Fields that some of the passages that were read have of another kind than the one declared."""
+    refitted: tuple[str, ...] = ()
+    """The fields that the index can be filtered by since now, if only those have changed for what it held already."""
+    how: str = "exact"
+    """How vectors are searched."""
 
     @property
     def files(self) -> int:
@@ -64,140 +64,218 @@ class IndexReport:
         return self.added + self.changed + self.unchanged
 
 
-@dataclass(slots=True)
-class _Entry:
-    """A file on its way into the index: from the old one, or read anew with its windows still to embed."""
+class _Known(NamedTuple):
+    """A file in the old index, and where it is."""
 
-    source: str
-    title: str
-    digest: str
-    notes: tuple[str, ...]
-    lines: list[bytes]
-    windows: list[list[str]] = field(default_factory=list)
-    """Of each passage; empty where the vectors are taken from the old index."""
-    old: StoredSource | None = None
+    source: StoredSource
+    segment: int
+    place: int
+
+
+class _Old(NamedTuple):
+    """The index as it is, if what it holds can be used again; else why not, if there is one."""
+
+    stored: StoredIndex | None = None
+    rebuilt: str = ""
+    added: tuple[Document, ...] = ()
+    """What programs added to an index that cannot be used again: it is in no file."""
 
 
 def build_index(
     documents: Path,
     index: Path,
     embedder: Embedder | None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Tell | None = None,
     chunks: Chunks | None = None,
+    fields: Fields | None = None,
 ) -> IndexReport:
     """Index a folder (or one file), or bring its index up to date; without an embedder, by words alone.
 
-    Files whose content did not change are neither cut nor embedded again; what is indexed of a file stays while it
-    cannot be read for the moment. Blocks; a Ctrl-C, an error or a crash at any moment leaves the index as it was.
-    Raises InputError if there is nothing to index, IndexUnusable if the folder cannot be written or another process is
-    writing it.
+    Files whose content did not change are neither cut nor embedded again, and those that look as they did are not even
+    read; what is indexed of a file stays while it cannot be read for the moment. Passages that programs added stay.
+    `fields` are those that can be filtered by; None leaves them as they are. Blocks; a Ctrl-C, an error or a crash at
+    any moment leaves the index as it was. Raises InputError if there is nothing to index, IndexUnusable if the folder
+    cannot be written, another process is writing it, or a newer version has written it.
     """
     started = time.monotonic()
     began = time.time()
-    tell = progress or (lambda progress: None)
-    chunks = chunks or Chunks()
     files = list(find_files(documents))
     if not any(isinstance(file, Found) for file in files):
         raise nothing_found(documents, [file for file in files if isinstance(file, Skipped)])
     with generations.writing(index):
-        old, rebuilt = _old(index, embedder, chunks)
-        known = {source.source: source for source in old.sources()} if old is not None else {}
-        entries, skipped = _gather(files, old, known, tell, None if embedder is None else WINDOW_TOKENS, chunks)
-        if not entries:
-            raise nothing_found(documents, skipped)
-        fresh = [entry for entry in entries if entry.old is None]
-        changed = sum(entry.source in known for entry in fresh)
-        deleted = len(known.keys() - {entry.source for entry in entries})
-        if old is None or fresh or deleted:
-            _write(index, old, entries, embedder, tell, began, chunks)
-    return IndexReport(
-        added=len(fresh) - changed,
-        changed=changed,
-        deleted=deleted,
-        unchanged=len(entries) - len(fresh),
-        skipped=tuple(skipped),
-        notes=tuple((entry.source, note) for entry in entries for note in entry.notes),
-        chunks=sum(len(entry.lines) for entry in entries),
-        vectors=sum(entry.old.vectors if entry.old else sum(map(len, entry.windows)) for entry in entries),
-        embedder=embedder.identity if embedder is not None else None,
-        seconds=time.monotonic() - started,
-        rebuilt=rebuilt,
-    )
+        gathering = _Gathering(index, embedder, chunks or Chunks(), fields, progress or (lambda progress: None))
+        gathering.read(files)
+        if not gathering.fresh and not gathering.unchanged:
+            raise nothing_found(documents, gathering.skipped)
+        report = gathering.write(began)
+    return replace(report, seconds=time.monotonic() - started)
 
 
-def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> tuple[StoredIndex | None, str]:
-    """The index as it is, if what it holds can be used again; else why not, if there is one."""
+class _Gathering:
+    """One round of indexing: the old index, what is read of the files, and what is written of both."""
+
+    def __init__(
+        self, index: Path, embedder: Embedder | None, chunks: Chunks, fields: Fields | None, tell: Tell
+    ) -> None:
+        from ragweave.retrievers.indexes.committing import Facts
+
+        self._index, self._chunks, self._tell = index, chunks, tell
+        self._old = _old(index, embedder, chunks)
+        stored = self._old.stored
+        if fields is None:
+            fields = stored.fields if stored is not None else {}
+        self._facts: Facts = Facts(embedder, chunks.identity, fields)
+        self._known = _known(stored) if stored is not None else {}
+        self._stamps = Stamps(index)
+        self.fresh: list[Entry] = []
+        self.unchanged: dict[str, _Known] = {}
+        self.skipped: list[Skipped] = []
+
+    def read(self, files: Sequence[Found | Skipped]) -> None:
+        """Look at each file, and read those that may have changed."""
+        for count, found in enumerate(files, start=1):
+            skipped = found if isinstance(found, Skipped) else self._read(found)
+            if skipped is not None:
+                before = self._known.get(skipped.source)
+                if before is not None and skipped.is_there:
+                    self.unchanged[skipped.source] = before
+                    skipped = replace(skipped, reason=f"{skipped.reason}; it stays in the index as it was")
+                self.skipped.append(skipped)
+            self._tell(Progress("read", count, len(files)))
+        self._stamps.write()
+
+    def _read(self, found: Found) -> Skipped | None:
+        before = self._known.get(found.source)
+        status = None
+        with contextlib.suppress(OSError):
+            status = found.path.stat()
+            if self._stamps.is_same(found.source, status, before.source.digest if before is not None else ""):
+                self.unchanged[found.source] = self._known[found.source]
+                return None
+        data = read(found)
+        if isinstance(data, Skipped):
+            return data
+        fingerprint = digest(found.source, data)
+        if status is not None:
+            self._stamps.keep(found.source, status, fingerprint)
+        if before is not None and before.source.digest == fingerprint:
+            self.unchanged[found.source] = before
+            return None
+        text = parse(found.source, data)
+        if isinstance(text, Skipped):
+            return text
+        return self._cut(text, fingerprint)
+
+    def _cut(self, text: SourceText, fingerprint: str) -> Skipped | None:
+        passages = chunking.passages(text, self._chunks)
+        if not passages:
+            return Skipped(text.source, "empty")
+        entry = Entry(text.source, text.title, fingerprint, text.notes)
+        for passage in passages:
+            entry.add(passage, self._facts)
+        self.fresh.append(entry)
+        return None
+
+    def write(self, began: float) -> IndexReport:
+        """Make what was read the index, unless nothing has changed."""
+        stored, facts = self._old.stored, self._facts
+        replaced = [self._known[entry.source] for entry in self.fresh if entry.source in self._known]
+        there = self.unchanged.keys() | {entry.source for entry in self.fresh}
+        deleted = [known for source, known in self._known.items() if source not in there]
+        refitted = stored is not None and dict(stored.fields) != dict(facts.fields)
+        misfits: list[Misfit] = []
+        kept = _kept(stored, [*replaced, *deleted]) if stored is not None else []
+        fresh: Segment | None = None
+        if stored is None or self.fresh or deleted or refitted:
+            entries = [*self.fresh, *entries_of(self._old.added, facts)]
+            if entries:
+                vectors = embedded(entries, facts.embedder, self._tell)
+            self._tell(Progress("write", 0, 1))
+            if entries:
+                fresh, misfits = segment_of(entries, vectors, facts)
+            stored, misfits = self._commit(kept, fresh, misfits, began)
+        held = [*self.fresh, *(known.source for known in self.unchanged.values())]
+        return IndexReport(
+            added=len(self.fresh) - len(replaced),
+            changed=len(replaced),
+            deleted=len(deleted),
+            unchanged=len(self.unchanged),
+            skipped=tuple(self.skipped),
+            notes=tuple((one.source, note) for one in sorted(held, key=lambda one: one.source) for note in one.notes),
+            chunks=len(stored),
+            vectors=stored.vectors,
+            embedder=facts.identity,
+            seconds=0.0,
+            rebuilt=self._old.rebuilt,
+            misfits=tuple(misfits),
+            refitted=tuple(facts.fields) if refitted else (),
+            how=stored.how,
+        )
+
+    def _commit(
+        self, kept: Sequence[Part], fresh: Segment | None, misfits: Sequence[Misfit], began: float
+    ) -> tuple[StoredIndex, list[Misfit]]:
+        from ragweave.retrievers.indexes.committing import commit
+        from ragweave.retrievers.indexes.stored import StoredIndex
+
+        odd = commit(self._index, self._old.stored, kept, fresh, self._facts, began)
+        self._tell(Progress("write", 1, 1))
+        return StoredIndex(self._index, self._old.stored), [*misfits, *odd]
+
+
+def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> _Old:
     from ragweave.retrievers.indexes.stored import StoredIndex
 
     if not generations.exists(index):
-        return None, ""
+        return _Old()
     try:
         old = StoredIndex(index)
+        added = tuple(_added(old))
+    except generations.NewerIndex:
+        raise
     except IndexUnusable as error:
-        return None, error.message
+        return _Old(rebuilt=error.message)
     cut = old.manifest.get("chunking")
     if cut != chunks.identity:
         is_older = str(cut).partition("/")[0] != chunks.identity.partition("/")[0]
-        return None, "another version cut its documents" if is_older else "its documents were cut with other settings"
+        why = "another version cut its documents" if is_older else "its documents were cut with other settings"
+        return _Old(rebuilt=why, added=added)
     if old.embedder != (embedder.identity if embedder is not None else None):
-        return None, f"it was built with the embedder {old.embedder}" if old.embedder else "it held words only"
-    return old, ""
+        why = f"it was built with the embedder {old.embedder}" if old.embedder else "it held words only"
+        return _Old(rebuilt=why, added=added)
+    return _Old(old)
 
 
-def _gather(
-    files: Sequence[Found | Skipped],
-    old: StoredIndex | None,
-    known: dict[str, StoredSource],
-    tell: Callable[[Progress], None],
-    window: int | None,
-    chunks: Chunks,
-) -> tuple[list[_Entry], list[Skipped]]:
-    """The files as entries, those of the old index among them; `window` is None where no vectors are wanted."""
-    entries: list[_Entry] = []
-    skipped: list[Skipped] = []
-    for count, found in enumerate(files, start=1):
-        entry = found if isinstance(found, Skipped) else _entry(found, old, known, window, chunks)
-        if isinstance(entry, Skipped):
-            before = known.get(entry.source)
-            if old is not None and before is not None and entry.is_there:
-                entries.append(_kept(before, old))
-                entry = replace(entry, reason=f"{entry.reason}; it stays in the index as it was")
-            skipped.append(entry)
-        else:
-            entries.append(entry)
-        tell(Progress("read", count, len(files)))
-    return entries, skipped
+def _added(stored: StoredIndex) -> Sequence[Document]:
+    """What programs added to an index."""
+    mine = [source for source in stored.sources() if not source.digest]
+    return [stored.passage(row) for source in mine for row in range(source.first, source.first + source.passages)]
 
 
-def _entry(
-    found: Found, old: StoredIndex | None, known: dict[str, StoredSource], window: int | None, chunks: Chunks
-) -> _Entry | Skipped:
-    data = read(found)
-    if isinstance(data, Skipped):
-        return data
-    fingerprint = digest(found.source, data)
-    before = known.get(found.source)
-    if old is not None and before is not None and before.digest == fingerprint:
-        return _kept(before, old)
-    text = parse(found.source, data)
-    if isinstance(text, Skipped):
-        return text
-    return _read_anew(text, fingerprint, window, chunks)
+def _known(stored: StoredIndex) -> dict[str, _Known]:
+    """The files of an index by their paths."""
+    return {
+        source.source: _Known(source, at, place)
+        for at, segment in enumerate(stored.segments)
+        for place, source in enumerate(segment.sources())
+        if source.digest
+    }
 
 
-def _kept(before: StoredSource, old: StoredIndex) -> _Entry:
-    """A file as the old index has it."""
-    lines = [old.line(row) for row in range(before.first, before.first + before.passages)]
-    return _Entry(before.source, before.title, before.digest, before.notes, lines, old=before)
+def _kept(stored: StoredIndex, gone: Sequence[_Known]) -> list[Part]:
+    """What is left of each segment without some files."""
+    import numpy as np
 
-
-def _read_anew(text: SourceText, fingerprint: str, window: int | None, chunks: Chunks) -> _Entry | Skipped:
-    passages = chunking.passages(text, chunks)
-    if not passages:
-        return Skipped(text.source, "empty")
-    lines = [passage.model_dump_json(exclude_defaults=True).encode() + b"\n" for passage in passages]
-    windows = [chunking.windows(passage, window) for passage in passages] if window is not None else []
-    return _Entry(text.source, text.title, fingerprint, text.notes, lines, windows)
+    parts = []
+    for at, segment in enumerate(stored.segments):
+        places = [known.place for known in gone if known.segment == at]
+        if not places:
+            parts.append(segment.everything)
+            continue
+        sources = np.zeros(segment.source_count, dtype=bool)
+        sources[places] = True
+        parts.append(segment.without(np.zeros(len(segment), dtype=bool), sources))
+    return parts
 
 
 def nothing_found(documents: Path, skipped: Sequence[Skipped]) -> InputError:
@@ -208,91 +286,3 @@ def nothing_found(documents: Path, skipped: Sequence[Skipped]) -> InputError:
         hint="Markdown, text, HTML, PDF, Office files, e-mail, data and source code are read, hidden files are not; "
         "`ragweave nodes loaders` lists the suffixes",
     )
-
-
-def _write(
-    index: Path,
-    old: StoredIndex | None,
-    entries: Sequence[_Entry],
-    embedder: Embedder | None,
-    tell: Callable[[Progress], None],
-    began: float,
-    chunks: Chunks,
-) -> None:
-    from ragweave.retrievers.indexes import stored, words
-
-    vectors, owners, sources = _vectors(old, entries, embedder, tell)
-    tell(Progress("write", 0, 1))
-    lines = [line for entry in entries for line in entry.lines]
-    manifest = {
-        "embedder": embedder.identity if embedder is not None else None,
-        "dimension": embedder.dimension if embedder is not None else 0,
-        "chunking": chunks.identity,
-        "passages": len(lines),
-        "vectors": len(vectors),
-        "began": began,
-        "built": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    with generations.new_generation(index, manifest) as folder:
-        stored.write(folder, sources, lines, vectors, owners)
-        (folder / "words").mkdir()
-        passages = (Document.model_validate(json.loads(line)) for line in lines)
-        words.write(
-            folder / "words", ((passage.title, f"{passage.text}\n{chunking.labels(passage)}") for passage in passages)
-        )
-    tell(Progress("write", 1, 1))
-
-
-def _vectors(
-    old: StoredIndex | None, entries: Sequence[_Entry], embedder: Embedder | None, tell: Callable[[Progress], None]
-) -> tuple[np.ndarray, list[int], list[StoredSource]]:
-    """The vectors of all entries, the passage that each stands for, and where each file's passages and vectors are."""
-    import numpy as np
-
-    from ragweave.retrievers.indexes.stored import StoredSource
-
-    made = _embed([window for entry in entries for passage in entry.windows for window in passage], embedder, tell)
-    blocks: list[np.ndarray] = []
-    owners: list[int] = []
-    sources: list[StoredSource] = []
-    row = taken = 0
-    for entry in entries:
-        first_vector = len(owners)
-        if entry.old is not None and old is not None:
-            span = slice(entry.old.first_vector, entry.old.first_vector + entry.old.vectors)
-            blocks.append(np.asarray(old.vectors[span]))
-            owners += (old.owners[span] - entry.old.first + row).tolist()
-        else:
-            counts = [len(windows) for windows in entry.windows]
-            blocks.append(made[taken : taken + sum(counts)])
-            taken += sum(counts)
-            owners += [row + place for place, count in enumerate(counts) for _ in range(count)]
-        sources.append(
-            StoredSource(
-                source=entry.source,
-                title=entry.title,
-                digest=entry.digest,
-                first=row,
-                passages=len(entry.lines),
-                first_vector=first_vector,
-                vectors=len(owners) - first_vector,
-                notes=entry.notes,
-            )
-        )
-        row += len(entry.lines)
-    return np.concatenate(blocks), owners, sources
-
-
-def _embed(texts: Sequence[str], embedder: Embedder | None, tell: Callable[[Progress], None]) -> np.ndarray:
-    import numpy as np
-
-    if embedder is None:
-        return np.zeros((0, 0), dtype=np.float32)
-    made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-    # Neighbours of about one length share a batch; a slice is what passes between two reports of progress.
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    for start in range(0, len(order), _SLICE):
-        rows = order[start : start + _SLICE]
-        made[rows] = embedder.embed([texts[row] for row in rows])
-        tell(Progress("embed", min(start + _SLICE, len(order)), len(order)))
-    return made

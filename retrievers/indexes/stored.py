@@ -1,51 +1,45 @@
-"""An index that is open for search: passages, memory-mapped vectors, words, and the files that they are of."""
+"""An index that is open for search: the segments of a generation, one behind the other, mapped into memory."""
 
 from __future__ import annotations
 
-import functools
-import json
-import mmap
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ragweave.orchestrator.contracts import IndexStats
 from ragweave.orchestrator.errors import IndexUnusable
+from ragweave.orchestrator.filters import OWN_FIELDS, Fields, Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import generations
+from ragweave.retrievers.indexes.arrays import Array
+from ragweave.retrievers.indexes.segments import DATA, FIELDS, Segment, StoredSource, hash_of
+from ragweave.retrievers.indexes.vectors import Floats
 from ragweave.retrievers.indexes.words import Words
 from ragweave.retrievers.ranking.links import Sites
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSource:
-    """A file as the index knows it: its passages from row `first`, its vectors from row `first_vector`."""
-
-    source: str
-    title: str
-    digest: str
-    first: int
-    passages: int
-    first_vector: int
-    vectors: int
-    notes: tuple[str, ...] = ()
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
 class StoredIndex:
-    """The current generation of an index. It stays readable while, and after, a newer one replaces it."""
+    """The current generation of an index. It stays readable while, and after, a newer one replaces it.
 
-    def __init__(self, index: Path) -> None:
-        """Open it. Raises IndexUnusable if it is missing, damaged, or of another format."""
+    Passages are numbered from 0 through all segments; arrays over passages are in this order.
+    """
+
+    def __init__(self, index: Path, previous: StoredIndex | None = None, *, thorough: bool = False) -> None:
+        """Open it; what it shares with the `previous` one is not opened again. If `thorough`, every byte is checked.
+
+        Raises IndexUnusable if it is missing, damaged, or of another format.
+        """
         self.folder = index
         for attempt in range(3):
             try:
-                self._open(*generations.current(index))
+                known = previous.manifest["files"] if previous is not None else None
+                self._open(*generations.current(index, known), previous, thorough)
             except IndexUnusable:
                 # A writer may have replaced and removed the generation between two of our reads.
                 if attempt == 2:
@@ -53,84 +47,219 @@ class StoredIndex:
             else:
                 return
 
-    def _open(self, folder: Path, manifest: dict[str, Any]) -> None:
+    def _open(self, folder: Path, manifest: dict[str, Any], previous: StoredIndex | None, thorough: bool) -> None:
         try:
             self.generation = folder.name
             self.manifest = manifest
             self.embedder: str | None = manifest["embedder"]
-            self.starts: Integers = np.load(folder / "passages.npy", mmap_mode="r", allow_pickle=False)
-            self.owners: Integers = np.load(folder / "owners.npy", mmap_mode="r", allow_pickle=False)
-            self.vectors: Floats = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-            self.words = Words(folder / "words")
-            with (folder / "passages.jsonl").open("rb") as file:
-                self._passages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            self._sources_file = folder / "sources.jsonl"
-            if not (len(self) == len(self.words) == manifest["passages"] and len(self.owners) == len(self.vectors)):
+            self.fields: Fields = manifest["fields"]
+            self.names: list[str] = manifest["segments"]
+            self.segments = [
+                _shared(previous, manifest, name) or Segment.open(folder, name, thorough=thorough)
+                for name in self.names
+            ]
+            self.bases: list[int] = np.cumsum([0, *map(len, self.segments)]).tolist()
+            self.words = Words([segment.postings for segment in self.segments])
+            dimensions = {segment.vectors.matrix.shape[1] for segment in self.segments}
+            if len(self) != manifest["passages"] or dimensions - {manifest["dimension"]}:
                 raise generations.damaged(self.folder, "its parts are not of one size")
         except IndexUnusable:
             raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except _DAMAGE as error:
             raise generations.damaged(self.folder, f"{type(error).__name__}: {error}") from None
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return self.bases[-1]
 
     def passage(self, row: int) -> Document:
         """The passage in this row."""
         try:
             return Document.model_validate_json(self.line(row))
-        except (ValueError, IndexError):  # a ValidationError is a ValueError
+        except ValueError:  # a ValidationError is a ValueError
             raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
 
     def line(self, row: int) -> bytes:
         """The passage in this row as JSON."""
-        return self._passages[int(self.starts[row]) : int(self.starts[row + 1])]
+        segment, place = self._place(row)
+        return segment.line(place)
+
+    def _place(self, row: int) -> tuple[Segment, int]:
+        at = bisect.bisect_right(self.bases, row) - 1
+        return self.segments[at], row - self.bases[at]
+
+    def _slices(self, rows: Array) -> Iterator[tuple[Segment, Array]]:
+        """The rows of each segment, counted in it; `rows` ascend."""
+        edges = np.searchsorted(rows, self.bases)
+        for segment, base, begin, end in zip(self.segments, self.bases[:-1], edges[:-1], edges[1:], strict=True):
+            yield segment, rows[begin:end] - base
 
     def sources(self) -> Iterator[StoredSource]:
-        """The indexed files, in the order of their passages."""
+        """What its passages are of, in the order of the passages."""
         try:
-            with self._sources_file.open(encoding="utf-8") as file:
-                for line in file:
-                    known = json.loads(line)
-                    yield StoredSource(**{**known, "notes": tuple(known["notes"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise generations.damaged(self.folder, f"sources.jsonl: {error}") from None
+            for segment, base in zip(self.segments, self.bases[:-1], strict=True):
+                yield from segment.sources(base)
+        except _DAMAGE as error:
+            raise generations.damaged(self.folder, f"its sources: {error}") from None
 
-    @functools.cached_property
-    def by_source(self) -> dict[str, StoredSource]:
-        """The indexed files by their paths."""
-        return {source.source: source for source in self.sources()}
+    @cached_property
+    def by_source(self) -> Mapping[str, StoredSource]:
+        """What its passages are of, by path; looked up one by one."""
+        return _Sources(self.segments, self.bases)
 
-    @functools.cached_property
+    @cached_property
     def sites(self) -> Sites:
         """Finds the files that links mean."""
-        return Sites(self.by_source)
+        return Sites(self.by_source, _Stems(self.segments, self.bases))
+
+    @property
+    def documents(self) -> int:
+        """How many sources its passages are of."""
+        paths = [segment.data["sources.paths"][segment.data["sources.count"] > 0] for segment in self.segments]
+        return len(np.unique(np.concatenate(paths)))
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors stand for its passages."""
+        return sum(len(segment.vectors.matrix) for segment in self.segments)
+
+    @property
+    def how(self) -> str:
+        """How its vectors are searched."""
+        return next((how for segment in self.segments if (how := segment.vectors.how) != "exact"), "exact")
+
+    @property
+    def bytes(self) -> int:
+        """What its files take."""
+        return sum(int(size) for size, _ in self.manifest["files"].values())
+
+    def stats(self) -> IndexStats:
+        """What it holds."""
+        return IndexStats(
+            passages=len(self),
+            documents=self.documents,
+            vectors=self.vectors,
+            embedder=self.embedder,
+            dimension=int(self.manifest["dimension"]),
+            bytes=self.bytes,
+            how=self.how,
+        )
+
+    def mask(self, where: Filter) -> Array:
+        """True for each passage that the filter lets through. Raises IndexUnusable if it has no column for a field."""
+        known = {**OWN_FIELDS, **self.fields}
+        for one in where:
+            if known.get(one.field) != one.kind:
+                has = (
+                    f"has {one.field!r} as {known[one.field]}" if one.field in known else f"has no field {one.field!r}"
+                )
+                raise IndexUnusable(
+                    f"the index {str(self.folder)!r} {has}, which a filter needs as {one.kind}",
+                    hint="`ragweave index` on the graph file adds it; nothing is embedded again",
+                )
+        return np.concatenate([segment.columns.mask(where) for segment in self.segments])
+
+    def has_links(self, row: int) -> bool:
+        """True if the passage in this row links to something."""
+        segment, place = self._place(row)
+        return bool(segment.links[place])
 
     def similarities(self, query: Floats) -> Floats:
         """The cosine of a query's vector and each passage, which is that of the passage's best window."""
-        if len(self.vectors) == 0:
+        if not self.vectors:
             return np.zeros(len(self), dtype=np.float32)
-        cosines = self.vectors @ query
-        if len(self.owners) == len(self):
-            return cosines
-        best = np.full(len(self), -1.0, dtype=np.float32)
-        edges = np.flatnonzero(np.diff(self.owners, prepend=-1))
-        best[self.owners[edges]] = np.maximum.reduceat(cosines, edges)
-        return best
+        return _joined([segment.vectors.cosines(query) for segment in self.segments])
+
+    def cosines(self, query: Floats, rows: Array) -> Floats:
+        """The same for some rows, ascending."""
+        return _joined([segment.vectors.cosines(query, some) for segment, some in self._slices(rows) if len(some)])
+
+    def vectors_of(self, rows: Array) -> Floats:
+        """The vectors of passages in some rows, ascending, passage by passage."""
+        return _joined(
+            [segment.vectors.matrix[segment.vectors.places_of(some)] for segment, some in self._slices(rows)]
+        )
+
+    def nearest(self, query: Floats, mask: Array | None, wanted: int) -> tuple[Array, Floats, float]:
+        """Passages near to a query's vector, rows ascending, at least `wanted` that the mask lets through where there
+        are as many; their cosines; and about the lowest cosine of all. Without lists these are all passages."""
+        rows, cosines, lowest = [], [], 0.0
+        for segment, begin, end in zip(self.segments, self.bases[:-1], self.bases[1:], strict=True):
+            allowed = None if mask is None else mask[begin:end]
+            some, near, low = segment.vectors.nearest(query, allowed, wanted)
+            rows.append(some + begin if begin else some)
+            cosines.append(near)
+            lowest = min(lowest, low)
+        return _joined(rows), _joined(cosines), lowest
 
 
-def write(
-    folder: Path, sources: Sequence[StoredSource], passages: Sequence[bytes], vectors: Floats, owners: Sequence[int]
-) -> None:
-    """The data files of a generation, into an empty folder; the passages as lines of JSON."""
-    starts = np.zeros(len(passages) + 1, dtype=np.int64)
-    np.cumsum([len(line) for line in passages], out=starts[1:])
-    np.save(folder / "passages.npy", starts, allow_pickle=False)
-    np.save(folder / "owners.npy", np.asarray(owners, dtype=np.int64), allow_pickle=False)
-    np.save(folder / "vectors.npy", vectors, allow_pickle=False)
-    with (folder / "passages.jsonl").open("wb") as file:
-        file.writelines(passages)
-    with (folder / "sources.jsonl").open("w", encoding="utf-8") as lines:
-        for source in sources:
-            row = {name: getattr(source, name) for name in StoredSource.__slots__}
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+def _joined(pieces: Sequence[Array]) -> Array:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _shared(previous: StoredIndex | None, manifest: Mapping[str, Any], name: str) -> Segment | None:
+    """The segment of an index that is open, if its files are the same."""
+    if previous is None or name not in previous.names:
+        return None
+    before = previous.manifest["files"]
+    if any(before.get(name + suffix) != manifest["files"][name + suffix] for suffix in (DATA, FIELDS)):
+        return None
+    return previous.segments[previous.names.index(name)]
+
+
+class _Hashed:
+    """Sources of all segments, found by a hash of their paths or names; nothing is kept of each but a number."""
+
+    def __init__(self, segments: Sequence[Segment], bases: Sequence[int], name: str) -> None:
+        self._segments, self._bases = segments, bases
+        hashes = np.concatenate([segment.data[name] for segment in segments])
+        self._order = np.argsort(hashes, kind="stable")
+        self._hashes = hashes[self._order]
+        self._firsts = np.cumsum([0, *(segment.source_count for segment in segments)]).tolist()
+
+    def found(self, text: str) -> Iterator[StoredSource]:
+        """Those whose hash is that of the text."""
+        wanted = np.uint64(hash_of(text))
+        begin, end = np.searchsorted(self._hashes, wanted), np.searchsorted(self._hashes, wanted, side="right")
+        for place in self._order[begin:end].tolist():
+            yield self._source(place)
+
+    def _source(self, place: int) -> StoredSource:
+        at = bisect.bisect_right(self._firsts, place) - 1
+        return self._segments[at].source(place - self._firsts[at], self._bases[at])
+
+
+class _Sources(_Hashed, Mapping[str, StoredSource]):
+    def __init__(self, segments: Sequence[Segment], bases: Sequence[int]) -> None:
+        super().__init__(segments, bases, "sources.paths")
+
+    def __getitem__(self, source: str) -> StoredSource:
+        for one in self.found(source):
+            if one.source == source and one.passages:
+                return one
+        raise KeyError(source)
+
+    def __iter__(self) -> Iterator[str]:
+        ordered = (self._source(place) for place in range(len(self._hashes)))
+        return iter(dict.fromkeys(one.source for one in ordered if one.passages))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Stems(_Hashed, Mapping[str, str | None]):
+    """The source whose name has this stem; None if there are several."""
+
+    def __init__(self, segments: Sequence[Segment], bases: Sequence[int]) -> None:
+        super().__init__(segments, bases, "sources.stems")
+
+    def __getitem__(self, stem: str) -> str | None:
+        found = {one.source for one in self.found(stem) if one.passages}
+        if not found:
+            raise KeyError(stem)
+        return found.pop() if len(found) == 1 else None
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError("only looked up")
+
+    def __len__(self) -> int:
+        return len(self._hashes)

@@ -1,23 +1,28 @@
-"""Search by words: BM25 over stems, with titles, in a tantivy index on disk."""
+"""Search by words: BM25 over stems, with titles in a field of their own, on arrays that are mapped into memory.
+
+Each segment of an index has its own postings; what BM25 counts over a whole collection (passages, words, passages that
+hold a word) is added up over all of them, so scores do not depend on how an index came about.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import math
-import os
-import shutil
-import tempfile
-import weakref
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tantivy
 
-from ragweave.orchestrator.errors import IndexUnusable
+from ragweave.retrievers.indexes.arrays import Array, Arrays, spans
 
-_ANALYZER = "words"
-_HEAP = 128_000_000
+# Robertson and Zaragoza (2009), "The Probabilistic Relevance Framework: BM25 and Beyond"; the usual constants.
+_K1 = 1.2
+_B = 0.75
+_BLOCK = 4_000_000
+"""Words that are counted at a time."""
 
 # Snowball's English list without negations, and with what its contractions leave behind.
 _STOPPED = (
@@ -51,82 +56,220 @@ def stems(text: str) -> list[str]:
     return _analyzer().analyze(_clean(text))  # type: ignore[no-any-return]
 
 
-def write(folder: Path, passages: Iterable[tuple[str, str]]) -> None:
-    """Index passages, given as (title, all their text), into an empty folder; a passage's row is its place."""
-    schema = (
-        tantivy.SchemaBuilder()
-        .add_text_field("title", tokenizer_name=_ANALYZER, index_option="freq")
-        .add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
-        .add_integer_field("row", fast=True)
-        .build()
-    )
-    index = tantivy.Index(schema, path=str(folder))
-    index.register_tokenizer(_ANALYZER, _analyzer())
-    writer = index.writer(heap_size=_HEAP, num_threads=1)
-    for row, (title, text) in enumerate(passages):
-        writer.add_document(tantivy.Document(title=_clean(title), text=_clean(f"{title}\n{text}"), row=row))
-    writer.commit()
-    writer.wait_merging_threads()
+class Postings(NamedTuple):
+    """Which passages hold a word, and how often."""
+
+    terms: Array
+    """The hashes of the words, ascending; uint64."""
+    starts: Array
+    """Where the passages of each word begin in `rows`, and of the last one end; int64."""
+    rows: Array
+    """Of each word the passages that hold it, ascending; int32."""
+    counts: Array
+    """How often each does, up to 255; uint8."""
+    lengths: Array
+    """How many words each passage has; int32."""
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Postings:
+        """Those of some texts."""
+        counting = Counting()
+        for text in texts:
+            counting.add(text)
+        return counting.postings()
+
+    @classmethod
+    def merged(cls, parts: Sequence[tuple[Postings, Array]]) -> Postings:
+        """The postings of parts, one behind the other, of each the rows that are named, ascending."""
+        terms = np.unique(np.concatenate([part.terms for part, _ in parts]))
+        kept = []
+        base = 0
+        for part, rows in parts:
+            target = np.full(len(part.lengths), -1, dtype=np.int32)
+            target[rows] = np.arange(base, base + len(rows), dtype=np.int32)
+            base += len(rows)
+            moved = target[part.rows]
+            there = moved >= 0
+            words = np.repeat(np.searchsorted(terms, part.terms).astype(np.int32), np.diff(part.starts))[there]
+            kept.append((words, moved[there], part.counts[there]))
+        sizes = [np.bincount(words, minlength=len(terms)) for words, _, _ in kept]
+        starts = np.zeros(len(terms) + 1, dtype=np.int64)
+        np.cumsum(np.sum(sizes, axis=0), out=starts[1:])
+        rows, counts = np.empty(starts[-1], dtype=np.int32), np.empty(starts[-1], dtype=np.uint8)
+        free = starts[:-1].copy()
+        for (_, moved, several), size in zip(kept, sizes, strict=True):
+            places = spans(free, size)
+            rows[places], counts[places] = moved, several
+            free += size
+        used = np.diff(starts) > 0
+        lengths = np.concatenate([part.lengths[rows] for part, rows in parts])
+        return cls(terms[used], np.append(starts[:-1][used], starts[-1]), rows, counts, lengths)
+
+    @classmethod
+    def named(cls, arrays: Arrays, prefix: str) -> Postings:
+        """Those that lie in arrays under a prefix."""
+        return cls(*(arrays[f"{prefix}.{field}"] for field in cls._fields))
+
+    def arrays(self, prefix: str) -> dict[str, Array]:
+        """The arrays, named with a prefix."""
+        return {f"{prefix}.{field}": value for field, value in zip(self._fields, self, strict=True)}
+
+
+class Counting:
+    """Counts the words of texts that come one by one."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._lengths: list[int] = []
+        self._pending = array("i")
+        self._first = 0
+        self._blocks: list[tuple[Array, Array, Array]] = []
+
+    def add(self, text: str) -> None:
+        """The text of the next passage."""
+        known = self._known
+        found = [known.setdefault(stem, len(known)) for stem in stems(text)]
+        self._pending.extend(found)
+        self._lengths.append(len(found))
+        if len(self._pending) > _BLOCK:
+            self._count()
+
+    def postings(self) -> Postings:
+        """Those of all texts."""
+        self._count()
+        known = self._known
+        hashes = np.fromiter((_hash(stem) for stem in known), dtype=np.uint64, count=len(known))
+        order = np.argsort(hashes)
+        place = np.empty(len(known), dtype=np.int32)
+        place[order] = np.arange(len(known), dtype=np.int32)
+        words, rows, counts = (np.concatenate(several) for several in zip(*self._blocks, strict=True))
+        words = place[words]
+        by_word = np.argsort(words, kind="stable")
+        starts = np.zeros(len(known) + 1, dtype=np.int64)
+        np.cumsum(np.bincount(words, minlength=len(known)), out=starts[1:])
+        lengths = np.asarray(self._lengths, dtype=np.int32)
+        return Postings(hashes[order], starts, rows[by_word], counts[by_word], lengths)
+
+    def _count(self) -> None:
+        words = np.asarray(self._pending, dtype=np.int32)
+        lengths = self._lengths[self._first :]
+        rows = np.repeat(np.arange(self._first, self._first + len(lengths), dtype=np.int64), lengths)
+        pairs, counts = np.unique((rows << 32) | words, return_counts=True)
+        self._blocks.append(
+            (
+                (pairs & 0xFFFFFFFF).astype(np.int32),
+                (pairs >> 32).astype(np.int32),
+                np.minimum(counts, 255).astype(np.uint8),
+            )
+        )
+        self._pending, self._first = array("i"), len(self._lengths)
+
+
+class _Field:
+    """The postings of one field over all segments, ready for BM25."""
+
+    def __init__(self, parts: Sequence[Postings], bases: Sequence[int]) -> None:
+        self.parts, self._bases = parts, bases
+        count = sum(len(part.lengths) for part in parts)
+        words = sum(int(part.lengths.sum(dtype=np.int64)) for part in parts)
+        mean = max(words / max(count, 1), 1e-9)
+        self._penalties = [
+            np.multiply(part.lengths, np.float32(_K1 * _B / mean), dtype=np.float32) + np.float32(_K1 * (1 - _B))
+            for part in parts
+        ]
+
+    def found(self, hashes: Array) -> list[tuple[Array, Array]]:
+        """For each segment, where the passages of each word begin and how many they are."""
+        spread = []
+        for part in self.parts:
+            places = np.searchsorted(part.terms, hashes)
+            places[places == len(part.terms)] = 0
+            if not len(part.terms):
+                spread.append((np.zeros(len(hashes), dtype=np.int64), np.zeros(len(hashes), dtype=np.int64)))
+                continue
+            begins = part.starts[places]
+            spread.append((begins, np.where(part.terms[places] == hashes, part.starts[places + 1] - begins, 0)))
+        return spread
+
+    def scores(self, hashes: Array, total: int, weight: float) -> list[tuple[Array, Array]]:
+        """Rows and what each gains by one of the words."""
+        spread = self.found(hashes)
+        holding = np.sum([counts for _, counts in spread], axis=0)
+        rarity = (np.log1p((total - holding + 0.5) / (holding + 0.5)) * (weight * (_K1 + 1))).astype(np.float32)
+        gained = []
+        for part, base, penalties, (begins, counts) in zip(
+            self.parts, self._bases, self._penalties, spread, strict=True
+        ):
+            held = [slice(start, start + count) for start, count in zip(begins.tolist(), counts.tolist(), strict=True)]
+            rows = np.concatenate([part.rows[span] for span in held])
+            if not len(rows):
+                continue
+            often = np.concatenate([part.counts[span] for span in held]).astype(np.float32)
+            gain = np.repeat(rarity, counts)
+            gain *= often
+            often += penalties[rows]
+            gain /= often
+            gained.append((rows + base if base else rows, gain))
+        return gained
 
 
 class Words:
-    """A word index that is open for search; safe to share between threads."""
+    """The word index of all segments; safe to share between threads."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open what `write` wrote. Raises IndexUnusable if it cannot be read."""
-        self._folder = folder
-        try:
-            if not os.access(folder, os.W_OK):
-                folder = self._linked(folder)
-            self._index = tantivy.Index.open(str(folder))
-            self._index.register_tokenizer(_ANALYZER, _analyzer())
-            self._searcher = self._index.searcher()
-        except BaseException as error:
-            raise _unusable(self._folder, error) from None
-
-    def _linked(self, folder: Path) -> Path:
-        """A folder of links to the files of one that is read-only: tantivy locks a file beside those that it opens."""
-        target = Path(tempfile.mkdtemp(prefix="ragweave-words-"))
-        weakref.finalize(self, shutil.rmtree, target, ignore_errors=True)
-        for path in folder.iterdir():
-            if not path.name.endswith(".lock"):
-                (target / path.name).symlink_to(path.resolve())
-        return target
+    def __init__(self, segments: Sequence[Mapping[str, Postings]]) -> None:
+        """Of segments with postings for `text` and `title`, in the order of their rows."""
+        sizes = [len(segment["text"].lengths) for segment in segments]
+        bases = np.cumsum([0, *sizes]).tolist()
+        self._count = bases[-1]
+        self._fields = {name: _Field([segment[name] for segment in segments], bases[:-1]) for name in ("text", "title")}
 
     def __len__(self) -> int:
-        return self._searcher.num_docs
+        return self._count
 
     def rarity(self, stem: str) -> float:
         """The inverse document frequency of a stem, as BM25 has it."""
-        count = len(self)
-        holding = self._searcher.doc_freq("text", stem)
-        return math.log1p((count - holding + 0.5) / (holding + 0.5))
+        spread = self._fields["text"].found(np.asarray([_hash(stem)], dtype=np.uint64))
+        holding = int(sum(counts[0] for _, counts in spread))
+        return math.log1p((len(self) - holding + 0.5) / (holding + 0.5))
+
+    def scores(self, query: str, title_boost: float = 0.0) -> Array | None:
+        """The BM25 score of every passage, 0 for those that hold no word of the query; None if none does."""
+        terms = list(dict.fromkeys(stems(query)))
+        if not terms or not self._count:
+            return None
+        hashes = np.asarray([_hash(term) for term in terms], dtype=np.uint64)
+        gained = self._fields["text"].scores(hashes, self._count, 1.0)
+        if title_boost > 0:
+            gained += self._fields["title"].scores(hashes, self._count, title_boost)
+        if not gained:
+            return None
+        rows = np.concatenate([rows for rows, _ in gained])
+        return np.bincount(rows, np.concatenate([gain for _, gain in gained]), self._count).astype(np.float32)
 
     def search(self, query: str, limit: int, title_boost: float = 0.0) -> tuple[list[int], list[float]]:
         """The rows of the best passages and their BM25 scores, best first; none if no word of the query is indexed."""
-        terms = list(dict.fromkeys(stems(query)))
-        if not terms or limit < 1:
+        scores = self.scores(query, title_boost)
+        if scores is None or limit < 1:
             return [], []
-        clauses = [self._term("text", term) for term in terms]
-        if title_boost > 0:
-            clauses += [tantivy.Query.boost_query(self._term("title", term), title_boost) for term in terms]
-        anyone = tantivy.Query.boolean_query([(tantivy.Occur.Should, clause) for clause in clauses])
-        try:
-            hits = self._searcher.search(anyone, limit, count=False).hits
-            rows = self._searcher.fast_field_values("row", [address for _, address in hits])
-        except BaseException as error:
-            raise _unusable(self._folder, error) from None
-        return [int(row or 0) for row in rows], [score for score, _ in hits]
-
-    def _term(self, field: str, term: str) -> tantivy.Query:
-        return tantivy.Query.term_query(self._index.schema, field, term, index_option="freq")
+        rows = best(scores, limit)
+        return rows.tolist(), scores[rows].tolist()
 
 
-def _unusable(folder: Path, error: BaseException) -> BaseException:
-    """What to raise instead: a Rust panic is a BaseException of no module of Python's."""
-    if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
-        return error
-    return IndexUnusable(f"the word index {str(folder)!r} cannot be read: {error}", hint="build the index again")
+def best(scores: Array, limit: int) -> Array:
+    """The places of the highest scores above 0, best first; of equal ones the first."""
+    places = np.flatnonzero(scores > 0)
+    if len(places) > limit:
+        least = -np.partition(-scores[places], limit - 1)[limit - 1]
+        above = places[scores[places] > least]
+        places = np.concatenate([above, places[scores[places] == least][: limit - len(above)]])
+        places.sort()
+    found: Array = places[np.argsort(-scores[places], kind="stable")]
+    return found
+
+
+def _hash(stem: str) -> int:
+    """64 bits that stand for a word: of a million words, two share them once in 37 million collections."""
+    return int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), "little")
 
 
 def _clean(text: str) -> str:

@@ -83,7 +83,7 @@ def test_where_it_cannot_be_told_nothing_is(folder: Path, spoil: str) -> None:
         {
             "current": folder / "index/current",
             "manifest": generation / "manifest.json",
-            "sources": generation / "sources.jsonl",
+            "sources": generation / "segment-000001.data",
         }[spoil].write_text("spoilt")
     assert found(folder) == Changes()
 

@@ -88,11 +88,11 @@ async def test_links_bring_in_what_the_question_asks_for(folder: Path) -> None:
     assert with_links["curry.md"] == without["curry.md"] > with_links["onion-raita.md"]
 
 
-def test_a_missing_index_says_how_to_build_it(tmp_path: Path) -> None:
+async def test_a_missing_index_says_how_to_build_it(tmp_path: Path) -> None:
     with pytest.raises(IndexUnusable, match=r"no index in '.*/index'; run `ragweave index DOCUMENTS --to index`"):
-        opened(tmp_path)
+        await opened(tmp_path).search("tea", 3)
     with pytest.raises(IndexUnusable, match=r"run `ragweave index docs --to index`"):
-        opened(tmp_path, documents="docs")
+        await opened(tmp_path, documents="docs").search("tea", 3)
 
 
 def test_another_embedder_is_refused(folder: Path) -> None:
@@ -165,12 +165,13 @@ def test_a_search_by_words_loads_nothing_heavy(folder: Path) -> None:
     assert fresh_python(WORDS_ONLY, str(folder)) == "[]"
 
 
-@given(st.integers(1, 40), st.data(), st.floats(0, 1))
-def test_fused_scores_are_between_0_and_1(size: int, data: st.DataObject, weight: float) -> None:
-    rows = data.draw(st.lists(st.integers(0, size - 1), unique=True))
-    scores = sorted(data.draw(st.lists(st.floats(0.01, 50), min_size=len(rows), max_size=len(rows))), reverse=True)
-    cosines = np.array(data.draw(st.lists(st.floats(-1, 1, width=32), min_size=size, max_size=size)), dtype=np.float32)
-    total = fuse(size, rows, scores, cosines, weight)
+@given(st.integers(1, 40), st.data(), st.floats(0, 1), st.floats(-1, 0))
+def test_fused_scores_are_between_0_and_1(size: int, data: st.DataObject, weight: float, lowest: float) -> None:
+    words, cosines = (
+        np.array(data.draw(st.lists(st.floats(low, high, width=32), min_size=size, max_size=size)), dtype=np.float32)
+        for low, high in ((0, 50), (-1, 1))
+    )
+    total = fuse(words, cosines, lowest, weight)
     assert total.shape == (size,)
     assert total.min() >= 0
     assert total.max() <= 1 + 1e-5
@@ -197,7 +198,7 @@ def test_any_text_has_links_or_none(text: str) -> None:
 
 
 def test_a_single_passage_is_found_by_meaning_alone() -> None:
-    total = fuse(1, [], [], np.asarray([0.4], dtype=np.float32), 0.6)
+    total = fuse(np.zeros(1, dtype=np.float32), np.asarray([0.4], dtype=np.float32), 0.0, 0.6)
     assert total[0] == pytest.approx(0.6)
 
 

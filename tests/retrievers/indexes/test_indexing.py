@@ -32,10 +32,9 @@ def counts(report: IndexReport) -> tuple[int, int, int, int]:
 def contents(index: Path) -> list[tuple[str, str, bytes]]:
     """Every passage with its vector, whatever the order of the files."""
     stored = StoredIndex(index)
-    owners = np.asarray(stored.owners)
     rows = []
     for row in range(len(stored)):
-        vectors = np.asarray(stored.vectors)[owners == row].tobytes()
+        vectors = stored.vectors_of(np.asarray([row])).tobytes()
         rows.append((stored.passage(row).source, stored.passage(row).text, vectors))
     return sorted(rows)
 
@@ -131,7 +130,7 @@ def test_a_folder_that_cannot_be_written_is_named(docs: Path, tmp_path: Path) ->
             build_index(docs, Path("/proc/sys/index"), None)
 
 
-FILES = ("manifest.json", "passages.jsonl", "passages.npy", "owners.npy", "vectors.npy", "words/meta.json")
+FILES = ("manifest.json", "segment-000001.data", "segment-000001.fields")
 
 
 @pytest.mark.parametrize("file", [*FILES, "current"])
@@ -156,24 +155,19 @@ def test_another_format_is_refused(docs: Path, tmp_path: Path) -> None:
     build_index(docs, tmp_path / "index", None)
     manifest = tmp_path / "index" / "generation-000001" / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
-    with pytest.raises(IndexUnusable, match="has format 99, this version reads 1; build it again"):
+    with pytest.raises(IndexUnusable, match="has format 99, this version reads 2; a newer ragweave wrote it"):
         StoredIndex(tmp_path / "index")
 
 
-def test_no_pickle_is_ever_loaded(docs: Path, tmp_path: Path) -> None:
-    from ragweave.retrievers.indexes import generations
-
+def test_an_index_of_a_newer_version_is_not_written_over(docs: Path, tmp_path: Path) -> None:
     index = tmp_path / "index"
-    build_index(docs, index, Letters())
-    folder, manifest = generations.current(index)
-    np.save(folder / "vectors.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    data = (folder / "vectors.npy").read_bytes()
-    import zlib
-
-    manifest["files"]["vectors.npy"] = [len(data), zlib.crc32(data)]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(IndexUnusable, match="damaged"):
-        StoredIndex(index)
+    build_index(docs, index, None)
+    manifest = index / "generation-000001" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
+    before = {path: path.read_bytes() for path in index.rglob("*") if path.is_file() and path.name != "lock"}
+    with pytest.raises(IndexUnusable, match="a newer ragweave wrote it: update this one, or delete the folder"):
+        build_index(docs, index, None)
+    assert {path: path.read_bytes() for path in before} == before
 
 
 def test_an_open_index_outlives_its_replacement(docs: Path, tmp_path: Path) -> None:

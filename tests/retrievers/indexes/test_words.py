@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+import math
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.retrievers.indexes import words
-from tests.retrievers.folders import fresh_python
+from ragweave.retrievers.indexes.words import Postings
 
 PASSAGES = [
     ("Garam Masala", "Grind the spices."),
@@ -21,10 +21,17 @@ PASSAGES = [
 ]
 
 
+def segment(passages: Sequence[tuple[str, str]]) -> dict[str, Postings]:
+    """Passages as an index has them: titles in the text and in a field of their own."""
+    return {
+        "text": Postings.of(f"{title}\n{text}" for title, text in passages),
+        "title": Postings.of(title for title, _ in passages),
+    }
+
+
 @pytest.fixture
-def index(tmp_path: Path) -> words.Words:
-    words.write(tmp_path, PASSAGES)
-    return words.Words(tmp_path)
+def index() -> words.Words:
+    return words.Words([segment(PASSAGES)])
 
 
 def test_stems_are_folded_and_without_stop_words() -> None:
@@ -61,45 +68,47 @@ def test_rare_words_weigh_more(index: words.Words) -> None:
     assert index.rarity("xylophon") > index.rarity("rice") > index.rarity("masala") > 0
 
 
-def test_the_same_passages_give_the_same_scores(tmp_path: Path) -> None:
-    found = []
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        words.write(tmp_path / name, PASSAGES * 50)
-        found.append(words.Words(tmp_path / name).search("garam masala rice", 200))
-    assert found[0] == found[1]
+@given(st.lists(st.text(alphabet="abc ", max_size=12), max_size=12), st.data())
+def test_scores_do_not_depend_on_how_an_index_came_about(texts: list[str], data: st.DataObject) -> None:
+    """In one piece, in several, put together, or with others that are gone again."""
+    query = data.draw(st.text(alphabet="abc ", max_size=12))
+    whole = segment([("", text) for text in texts])
+    cut = data.draw(st.integers(0, len(texts)))
+    pieces = [segment([("", text) for text in some]) for some in (texts[:cut], texts[cut:])]
+    more = segment([("", text) for text in ["abc", *texts[:cut], "b c", *texts[cut:]]])
+    rows = np.asarray([row + 1 + (row >= cut) for row in range(len(texts))], dtype=np.int64)
+    merged = {
+        name: Postings.merged([(piece[name], np.arange(len(piece[name].lengths))) for piece in pieces])
+        for name in whole
+    }
+    left = {name: Postings.merged([(more[name], rows)]) for name in whole}
+    expected = words.Words([whole]).scores(query, 0.5)
+    for other in ([pieces[0], pieces[1]], [merged], [left]):
+        found = words.Words(other).scores(query, 0.5)
+        if expected is None:
+            assert found is None
+        else:
+            assert found is not None
+            np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert all(np.array_equal(*both) for name in whole for both in zip(whole[name], merged[name], strict=True))
+    assert all(np.array_equal(*both) for name in whole for both in zip(whole[name], left[name], strict=True))
 
 
-def test_a_folder_that_is_no_index_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IndexUnusable, match="cannot be read"):
-        words.Words(tmp_path)
-    (tmp_path / "meta.json").write_text("{}")
-    with pytest.raises(IndexUnusable, match="cannot be read"):
-        words.Words(tmp_path)
+def test_scores_are_those_of_bm25(index: words.Words) -> None:
+    rows, scores = index.search("masala", 10)
+    count, holding = 4, 3
+    lengths = [len(words.stems(f"{title} {text}")) for title, text in PASSAGES]
+    mean = sum(lengths) / count
+    rarity = math.log(1 + (count - holding + 0.5) / (holding + 0.5))
+    often = [1, 2, 0, 1]
+    expected = [
+        rarity * 2.2 * held / (held + 1.2 * (0.25 + 0.75 * length / mean))
+        for held, length in zip(often, lengths, strict=True)
+    ]
+    assert dict(zip(rows, scores, strict=True)) == pytest.approx({0: expected[0], 1: expected[1], 3: expected[3]})
 
 
-READ_ONLY = """
-import os, sys
-from pathlib import Path
-from ragweave.retrievers.indexes import words
-folder = Path(sys.argv[1])
-words.stems("loaded before the user changes")
-import encodings.ascii, encodings.idna, shutil, tempfile, weakref
-if os.getuid() == 0:
-    os.setgid(65534); os.setuid(65534)
-assert not os.access(folder, os.W_OK)
-print(words.Words(folder).search("rice", 3)[0])
-"""
-
-
-def test_a_read_only_index_can_be_searched() -> None:
-    with tempfile.TemporaryDirectory() as name:  # not tmp_path, which other users may not enter
-        folder = Path(name)
-        words.write(folder, PASSAGES)
-        for path in folder.iterdir():
-            path.chmod(0o444)
-        folder.chmod(0o555)
-        try:
-            assert fresh_python(READ_ONLY, name) == "[1]"
-        finally:
-            folder.chmod(0o755)
+@given(st.lists(st.floats(0, 2, width=16), max_size=30), st.integers(1, 12))
+def test_the_best_are_those_of_a_sort(scores: list[float], limit: int) -> None:
+    ordered = sorted((row for row, score in enumerate(scores) if score > 0), key=lambda row: (-scores[row], row))
+    assert words.best(np.asarray(scores, dtype=np.float32), limit).tolist() == ordered[:limit]

@@ -1,0 +1,83 @@
+"""Passages on their way into an index: as lines of JSON, with the texts whose vectors stand for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ragweave.orchestrator.contracts import Embedder
+from ragweave.orchestrator.values import Document
+from ragweave.retrievers import chunking
+from ragweave.retrievers.chunking import WINDOW_TOKENS
+from ragweave.retrievers.indexes.columns import Misfit
+from ragweave.retrievers.indexes.committing import Facts
+from ragweave.retrievers.indexes.segments import Segment, StoredSource
+
+_SLICE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`done` of `total` in a phase: `read` counts files, `embed` windows of text, `write` is one."""
+
+    phase: str
+    done: int
+    total: int
+
+
+Tell = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Entry:
+    """A file that was read anew, or what a program adds under one source (which has no digest)."""
+
+    source: str
+    title: str
+    digest: str
+    notes: tuple[str, ...] = ()
+    lines: list[bytes] = field(default_factory=list)
+    windows: list[list[str]] = field(default_factory=list)
+    """Of each passage; empty where no vectors are wanted."""
+
+    def add(self, passage: Document, facts: Facts) -> None:
+        """Put a passage behind the others."""
+        self.lines.append(passage.model_dump_json(exclude_defaults=True, exclude={"score"}).encode() + b"\n")
+        self.windows.append(chunking.windows(passage, WINDOW_TOKENS) if facts.embedder is not None else [])
+
+
+def entries_of(documents: Iterable[Document], facts: Facts) -> list[Entry]:
+    """Passages that a program adds, by source, each as it is."""
+    found: dict[str, Entry] = {}
+    for document in documents:
+        found.setdefault(document.source, Entry(document.source, document.title, "")).add(document, facts)
+    return list(found.values())
+
+
+def segment_of(entries: Sequence[Entry], vectors: np.ndarray, facts: Facts) -> tuple[Segment, list[Misfit]]:
+    """The segment of entries and the vectors of all their windows, in this order; and what fits into no column."""
+    sources = []
+    row = 0
+    for entry in entries:
+        sources.append(StoredSource(entry.source, entry.title, entry.digest, row, len(entry.lines), entry.notes))
+        row += len(entry.lines)
+    lines = [line for entry in entries for line in entry.lines]
+    counts = [len(windows) for entry in entries for windows in entry.windows]
+    return Segment.of(sources, lines, vectors, counts, facts.fields)
+
+
+def embedded(entries: Sequence[Entry], embedder: Embedder | None, tell: Tell) -> np.ndarray:
+    """The vectors of all windows of some entries, in their order."""
+    texts = [window for entry in entries for windows in entry.windows for window in windows]
+    if embedder is None:
+        return np.zeros((0, 0), dtype=np.float32)
+    made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+    # Neighbours of about one length share a batch; a slice is what passes between two reports of progress.
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    for start in range(0, len(order), _SLICE):
+        rows = order[start : start + _SLICE]
+        made[rows] = embedder.embed([texts[row] for row in rows])
+        tell(Progress("embed", min(start + _SLICE, len(order)), len(order)))
+    return made
