@@ -21,6 +21,7 @@ TABLE: dict[str, dict[str, str]] = {
         "retriever": "ragweave.retrievers.nodes:RetrieverNode",
         "split": "ragweave.orchestrator.nodes.split:Split",
         "summariser": "ragweave.prompts.summariser:Summariser",
+        "tool_executor": "ragweave.tools.executor:ToolExecutor",
         "transform": "ragweave.prompts.transform:Transform",
         "transformers": "ragweave.orchestrator.nodes.pipeline:Pipeline",
     },
@@ -42,6 +43,7 @@ TABLE: dict[str, dict[str, str]] = {
     "embedders": {
         "langchain": "ragweave.orchestrator.interop.embedder:LangChainEmbedder",
         "minilm": "ragweave.retrievers.embedders.minilm:MiniLM",
+        "openai": "ragweave.retrievers.embedders.openai:OpenAIEmbedder",
         "sentence_transformers": "ragweave.retrievers.embedders.sentence_transformers:SentenceTransformers",
     },
     "retrievers": {
@@ -51,7 +53,9 @@ TABLE: dict[str, dict[str, str]] = {
     "rerankers": {
         "overlap": "ragweave.retrievers.ranking.overlap:Overlap",
     },
-    "tools": {},
+    "tools": {
+        "calculator": "ragweave.tools.calculator.calculator:Calculator",
+    },
     "memories": {
         "window": "ragweave.orchestrator.memory.window:Window",
     },

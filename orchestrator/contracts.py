@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
 from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, Filter, filter_of
+from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.promises import keep, refuse_incomplete
 from ragweave.orchestrator.values import Document, Message, ToolCall, Usage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from ragweave.orchestrator.context import Context
     from ragweave.orchestrator.resources import Resources
 
 
@@ -135,6 +137,10 @@ class ChatModel(Resource):
 
     def structures(self) -> bool:
         """True if it keeps to `response_schema` by itself; false if the schema has to be said in the messages."""
+        return False
+
+    def calls_tools(self) -> bool:
+        """True if it heeds `tools`; one that does not is told them in words, and calls them by JSON."""
         return False
 
     def count_tokens(self, text: str) -> int | None:
@@ -327,3 +333,41 @@ class Reranker(Resource):
     @abstractmethod
     async def score(self, question: str, documents: Sequence[Document]) -> list[float]:
         """One number a document, higher is better, in the order of `documents`."""
+
+
+ToolEffects = Literal["none", "read", "write", "external"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is told of it, and what a call of it does."""
+
+    description: str
+    parameters: Mapping[str, Any]
+    """JSON schema of its arguments, an object."""
+    name: str = ""
+    """Among the tools of one resource; empty where the resource is one tool, which goes by the resource's name."""
+    effects: ToolEffects = "none"
+    """What a call does: it computes, it looks something up, it changes data of the user's own, or the world."""
+    idempotent: bool = False
+    """True if calling twice with the same `ctx.key` is the same as calling once."""
+
+
+class Tool(Resource):
+    """What a model may call: one tool, or all those of a server."""
+
+    kind: ClassVar[str] = "tools"
+
+    timeout: Duration = Field(default=30.0, description="The longest that a call may take, such as 30s.")
+    max_result: PositiveInt = Field(default=20_000, description="Characters of a result that a model is shown.")
+
+    @abstractmethod
+    def specs(self) -> Sequence[ToolSpec]:
+        """What it offers. Called when it is open; the same each time."""
+
+    @abstractmethod
+    async def call(self, name: str, arguments: Mapping[str, Any], ctx: Context) -> Any:
+        """What a call gives: a text, or what is JSON. The arguments satisfy the schema of the tool of this `name`.
+
+        Raises ToolError for what the model can do better, or should know.
+        """

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import PluginError
+from ragweave.orchestrator.language.policies import MapPolicy
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import Type, texts_of, type_of
 from ragweave.orchestrator.values import Ask
@@ -129,6 +130,15 @@ class Node(BaseModel):
     def signature(self, resources: Resources) -> Signature:
         """What this node reads and writes. Types whose signature depends on their settings override this."""
         return self.declared
+
+    def each(self) -> MapPolicy | None:
+        """For a node that works on the items of a list by itself: how, unless the graph says so by `map`."""
+        return None
+
+    async def effect_of(self, item: Any, ctx: Context) -> tuple[Effects, bool]:
+        """What a call does, and whether doing it twice is doing it once. `item` is that of a map, else None. Of a type
+        whose calls differ, `effects` is the most that one may do."""
+        return self.effects, self.idempotent
 
     def warm_up(self, resources: Resources) -> None:
         """Do now what else the first call would have to wait for. Called in a worker thread by `Graph.warm_up`, when

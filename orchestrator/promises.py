@@ -111,6 +111,15 @@ def _streaming(shown: str, method: Method) -> Method:
     return stream
 
 
+def _calling(shown: str, method: Method) -> Method:
+    _refuse_unless_async(shown, method)
+
+    async def call(self: Any, *args: Any, **keywords: Any) -> Any:
+        return await _awaited(self, shown, method(self, *args, **keywords))
+
+    return call
+
+
 class _Chunks:
     """The pieces of a reply, each of which is one."""
 
@@ -176,5 +185,6 @@ PROMISES: Mapping[str, Mapping[str, Callable[[str, Method], Method]]] = {
     "embedders": {"embed": _embedding, "embed_queries": _embedding},
     "retrievers": {"search": _searching},
     "rerankers": {"score": _scoring},
+    "tools": {"call": _calling},
 }
 """By kind, the methods that promise something, and what makes each of them keep it."""

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from dataclasses import replace
+from typing import Any, NotRequired, TypedDict
 
 from pydantic import Field, PositiveInt
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName
+from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName, ToolName
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.reading import cut_off
-from ragweave.orchestrator.models.replies import complete
+from ragweave.orchestrator.models.replies import Reply, complete
 from ragweave.orchestrator.node import Node, Read, Signature
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.toolset import toolset
 from ragweave.orchestrator.types import parse_type
-from ragweave.orchestrator.values import Answer, Citation, Document
+from ragweave.orchestrator.values import Answer, Citation, Document, Message, ToolCall
 from ragweave.prompts.marks import MarkReader
+from ragweave.prompts.steps import READS, WRITES, answered, in_words, said
 from ragweave.prompts.template import Prompt
 
 DOCUMENTS = parse_type("list[Document]")
@@ -28,6 +31,8 @@ class Answered(TypedDict):
     """What a generator writes."""
 
     answer: Answer
+    steps: NotRequired[list[Message]]
+    tool_calls: NotRequired[list[ToolCall]]
 
 
 class Generator(Node, type="generator"):
@@ -47,19 +52,27 @@ class Generator(Node, type="generator"):
     max_tokens: PositiveInt | None = Field(None, description="The longest answer, in tokens; a longer one is an error.")
     stop: list[str] = Field([], description="Texts that end the answer.")
     seed: int | None = Field(None, description="For models that can repeat an answer.")
+    tools: list[ToolName] = Field([], description="Tools that the model may ask for; a tool_executor calls them.")
 
     def signature(self, resources: Resources) -> Signature:
-        """Reads the variables of the prompt. Raises ResourceError if the prompt is wrong."""
+        """Reads the variables of the prompt, and with tools the `steps` so far and the `tool_results` of the last one.
+        Raises ResourceError if the prompt is wrong."""
         prompt: Prompt = resources.get("prompts", self.prompt)
         reads = {name: Read(variable.type, variable.required) for name, variable in prompt.variables.items()}
-        return Signature(reads, self.declared.writes)
+        writes = {"answer": self.declared.writes["answer"]}
+        if not self.tools:
+            return Signature(reads, writes)
+        return Signature({**READS, **reads}, {**writes, **WRITES})
 
     async def __call__(self, ctx: Context, **state: Any) -> Answered:
         prompt: Prompt = await ctx.prompt(self.prompt)
-        model = await ctx.model(self.model)
         documents = _documents(prompt, state)
+        # Without documents a number in brackets is no citation, so nothing is taken for one.
+        reader = MarkReader(len(documents)) if documents is not None else None
+        so_far = answered(state.get("steps") or (), state.get("tool_results") or ()) if self.tools else []
+        shown = {name: value for name, value in state.items() if name in prompt.variables} if self.tools else state
         request = ChatRequest(
-            messages=prompt.render(**state),
+            messages=(*prompt.render(**shown), *so_far),
             question=_text(state.get("question")),
             documents=documents or (),
             temperature=self.temperature,
@@ -68,10 +81,9 @@ class Generator(Node, type="generator"):
             seed=self.seed,
             thread=ctx.thread_id,
         )
-        # Without documents a number in brackets is no citation, so nothing is taken for one.
-        reader = MarkReader(len(documents)) if documents is not None else None
-        text, _, _, finish, confidence = await complete(ctx, model, request, emit=True, reader=reader)
-        if not text.strip():
+        reply = await self._reply(ctx, request, reader)
+        text, calls, _, finish, confidence = reply
+        if not text.strip() and not calls:
             raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
         if finish == "length":
             raise cut_off(self.model, self.max_tokens, "the answer")
@@ -82,7 +94,24 @@ class Generator(Node, type="generator"):
             from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
 
             cited = await asyncio.to_thread(citations, text, reader.marks, documents or ())
-        return {"answer": Answer(text=text, citations=cited, confidence=confidence)}
+        written: Answered = {"answer": Answer(text=text, citations=cited, confidence=confidence)}
+        if not self.tools:
+            return written
+        step, asked = said(reply, so_far)
+        return {**written, "steps": [*so_far, step], "tool_calls": asked}
+
+    async def _reply(self, ctx: Context, request: ChatRequest, reader: MarkReader | None) -> Reply:
+        model = await ctx.model(self.model)
+        if not self.tools:
+            return await complete(ctx, model, request, emit=True, reader=reader)
+        offered = await toolset(ctx, self.tools)
+        if model.calls_tools():
+            given = replace(request, tools=[offer.as_function() for offer in offered])
+            return await complete(ctx, model, given, emit=True, reader=reader)
+        reply = await in_words(ctx, model, request, offered, self.model)
+        text = reply.text if reader is None else reader.feed(reply.text) + reader.end()
+        await ctx.emit(text)
+        return reply._replace(text=text)
 
 
 def is_abstention(text: str, abstention: str) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Graph, Result
     from ragweave.orchestrator.node import Node, node
     from ragweave.orchestrator.values import Answer, Ask, Citation, Document, Failure, Message, Usage, Verdict
+    from ragweave.tools.function import tool
 
 __all__ = [
     "Answer",
@@ -39,6 +40,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "node",
+    "tool",
 ]
 
 _HOMES = {
@@ -60,6 +62,7 @@ _HOMES = {
     "Usage": "ragweave.orchestrator.values:Usage",
     "Verdict": "ragweave.orchestrator.values:Verdict",
     "node": "ragweave.orchestrator.node:node",
+    "tool": "ragweave.tools.function:tool",
 }
 
 

@@ -39,6 +39,9 @@ def bind_node(builder: Builder, entry: NodeSpec, node: Node, *, partial: bool = 
     if signature is None:
         return None
     policies = _defaulted(builder.report.spec.defaults, entry.policies, node)
+    own_map = node.each() if policies.map is None and not partial else None
+    if own_map is not None:
+        policies = policies.model_copy(update={"map": own_map})
     _refuse_on_effects(builder, node, entry.policies, place)
     first = _member(builder, node, signature, policies, place)
     mapped = _mapped(builder, first, place)

@@ -57,6 +57,10 @@ class Auto(Endpoint, type="auto"):
         """True if the chosen model does."""
         return self.chosen.structures()
 
+    def calls_tools(self) -> bool:
+        """True if the chosen model does."""
+        return self.chosen.calls_tools()
+
     def pricing(self) -> Literal["tokens", "free", "members"]:
         """That of the chosen model."""
         return self.chosen.pricing()

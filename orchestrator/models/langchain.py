@@ -83,6 +83,10 @@ class LangChain(ChatModel, type="langchain"):
         """True if the chat model can be bound to a schema."""
         return _binds(self._made())
 
+    def calls_tools(self) -> bool:
+        """True if the chat model can be bound to tools."""
+        return _binds(self._made())
+
     def reads(self) -> Collection[str]:
         """The kinds of parts that the model reads: `takes`, else those of LangChain's profile of it, else all."""
         if self.takes:

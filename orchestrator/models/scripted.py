@@ -94,6 +94,10 @@ class Scripted(ChatModel, type="scripted"):
         """What the model was asked, oldest first."""
         return self._requests
 
+    def calls_tools(self) -> bool:
+        """True: its replies say which."""
+        return True
+
     async def stream(self, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """The next reply. Raises ModelError if there is none left, or if the reply is an error."""
         self._requests.append(request)

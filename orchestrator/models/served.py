@@ -145,6 +145,10 @@ class ServedModel(Endpoint):
         """True until the server has refused every way of asking for JSON; then schemas are said in words."""
         return self._way < self.schema_ways
 
+    def calls_tools(self) -> bool:
+        """True: what a server makes of tools, it says itself."""
+        return True
+
     def reads(self) -> Collection[str]:
         """The kinds of parts that the model reads: the setting `takes`, else what its maker's models read."""
         return self.takes or self.reads_by_default

@@ -25,11 +25,13 @@ def effectful(call: Runner, member: Member) -> Runner:
     seconds = member.policies.timeout
     certain = any(write.certain for write in member.signature.writes.values())
     choices = (REPEAT, FAIL) if certain else (REPEAT, SKIP, FAIL)
-    idempotent = member.node.idempotent
 
     async def once(values: Mapping[str, Any], ctx: Context) -> Any:
         run = ctx.run
         if run is None:
+            return await call(values, ctx)
+        effects, idempotent = await member.node.effect_of(ctx.item_value[1] if ctx.item_value else None, ctx)
+        if effects == "none":
             return await call(values, ctx)
         path = ctx.path
         if path in run.pending:

@@ -110,6 +110,10 @@ class Cached(ChatModel, type="cached"):
         """True if the model does."""
         return self.inner.structures()
 
+    def calls_tools(self) -> bool:
+        """True if the model does."""
+        return self.inner.calls_tools()
+
     def count_tokens(self, text: str) -> int | None:
         """As its model does."""
         return self.inner.count_tokens(text)

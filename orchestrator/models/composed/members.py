@@ -108,6 +108,11 @@ class Composed(ChatModel):
         """True if a member follows instructions: one that does not keep to schemas by itself is told them in words."""
         return self.follows_instructions()
 
+    def calls_tools(self) -> bool:
+        """True if all members do that follow instructions, who alone are asked then; else all are told in words."""
+        able = [model for model in self._models() if model.follows_instructions()]
+        return bool(able) and all(model.calls_tools() for model in able)
+
     def cites(self) -> bool:
         """True if all members do: whoever may be asked by one that does not has to be told."""
         return all(model.cites() for model in self._models())

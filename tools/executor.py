@@ -1,0 +1,95 @@
+"""The node that calls tools."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypedDict
+
+from pydantic import Field, PositiveInt
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.contracts import ToolName
+from ragweave.orchestrator.errors import CallTimeout, RagweaveError, did_you_mean
+from ragweave.orchestrator.language.policies import MapPolicy
+from ragweave.orchestrator.node import Effects, Node
+from ragweave.orchestrator.result import plain
+from ragweave.orchestrator.running.wrappers import timed
+from ragweave.orchestrator.toolset import Offer, toolset
+from ragweave.orchestrator.values import ToolCall, ToolResult
+from ragweave.tools.arguments import faults_of
+
+
+class Executed(TypedDict):
+    """What a tool executor writes."""
+
+    tool_results: list[ToolResult]
+
+
+class ToolExecutor(Node, type="tool_executor"):
+    """Call the tools that a model asked for, side by side, and keep what each gave.
+
+    A call that fails, takes too long, or names arguments or a tool that are not there gives a result that says so, for
+    the model to read; the others go on. Only the tools that are listed can be called. A call with effects is journaled
+    before and after: after a crash it is not repeated, and where nobody knows whether it happened, a person is asked.
+    """
+
+    effects = "external"
+    origin = "tool"
+    example = "act: {type: tool_executor, tools: [calculator]}"
+
+    tools: list[ToolName] = Field(min_length=1, description="The tools that may be called.")
+    max_concurrency: PositiveInt = Field(8, description="How many calls go on at a time.")
+
+    def each(self) -> MapPolicy:
+        """Each call of the model by itself."""
+        return MapPolicy.model_validate(
+            {"over": "tool_calls", "as": "call", "merge": "extend", "max_concurrency": self.max_concurrency}
+        )
+
+    async def effect_of(self, item: Any, ctx: Context) -> tuple[Effects, bool]:
+        """That of the tool which is called."""
+        offer = (await toolset(ctx, self.tools)).find(item.name) if isinstance(item, ToolCall) else None
+        if offer is None or offer.spec.effects in ("none", "read"):
+            return "none", True
+        return ("write" if offer.spec.effects == "write" else "external"), offer.spec.idempotent
+
+    async def __call__(self, call: ToolCall, ctx: Context) -> Executed:
+        """One call."""
+        offered = await toolset(ctx, self.tools)
+        offer = offered.find(call.name)
+        if offer is None:
+            said = f"there is no tool {call.name!r}{did_you_mean(call.name, offered.names)}"
+            return _wrong(call, said)
+        faults = faults_of(call.arguments, offer.spec.parameters)
+        if faults:
+            return _wrong(call, f"the arguments are wrong: {'; '.join(faults)}")
+
+        async def called(values: Any, ctx: Context) -> Any:
+            return await offer.tool.call(offer.spec.name, values, ctx)
+
+        try:
+            given = await timed(called, offer.tool.timeout)(call.arguments, ctx)
+        except CallTimeout:
+            if offer.has_effects and not offer.spec.idempotent:
+                raise  # it may have happened, which a person decides
+            return _wrong(call, f"it took longer than {offer.tool.timeout:g} s")
+        except RagweaveError as error:
+            return _wrong(call, str(error))
+        except Exception as error:  # a tool may raise anything, and the others go on
+            if offer.has_effects and isinstance(error, ConnectionError):
+                raise
+            return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+        return {"tool_results": [ToolResult(id=call.id, name=call.name, content=_text(given, offer))]}
+
+
+def _wrong(call: ToolCall, said: str) -> Executed:
+    return {"tool_results": [ToolResult(id=call.id, name=call.name, error=said)]}
+
+
+def _text(given: Any, offer: Offer) -> str:
+    """What a model reads of a result: a text as it is, else JSON, cut where it is too long."""
+    if given is None:
+        return "done"
+    text = given if isinstance(given, str) else json.dumps(plain(given), ensure_ascii=False, default=str)
+    most = offer.tool.max_result
+    return text if len(text) <= most else f"{text[:most]}… (cut: {most:,} of {len(text):,} characters)"
