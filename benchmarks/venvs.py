@@ -12,8 +12,9 @@ HERE = Path(__file__).parent
 AT_HOME = ("ragweave", "plain_asyncio")
 #: Engines that are another one, used in another way.
 SHARED = {"langgraph_delta": "langgraph"}
-#: No engine measured here needs it, and some of its builds are gigabytes large.
-UNWANTED = "torch"
+#: Installed only where a requirements file begins with its pin, and first: chosen by pip it may be gigabytes of CUDA.
+TORCH = "torch"
+UNWANTED = "nvidia"
 
 
 class VenvError(Exception):
@@ -30,7 +31,7 @@ def is_ready(engine: str) -> bool:
     if engine in AT_HOME:
         return True
     stamp = _stamp(engine)
-    return stamp.is_file() and stamp.read_text() == _requirements(engine).read_text()
+    return stamp.is_file() and stamp.read_text() == requirements(engine).read_text()
 
 
 def make(engine: str) -> None:
@@ -38,17 +39,20 @@ def make(engine: str) -> None:
     folder = _home(engine)
     venv.create(folder, with_pip=True, clear=True)
     command = [str(interpreter(engine)), "-m", "pip", "--disable-pip-version-check", "-q"]
-    done = subprocess.run(
-        [*command, "install", "-r", str(_requirements(engine))], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise VenvError(f"{_requirements(engine).name} cannot be installed: {done.stderr.strip()[-500:]}")
-    if any(folder.glob(f"lib/*/site-packages/{UNWANTED}")):
-        raise VenvError(f"{_requirements(engine).name} pulls in {UNWANTED}, which no measured engine needs")
-    _stamp(engine).write_text(_requirements(engine).read_text())
+    first = requirements(engine).read_text().split("\n", 1)[0]
+    pinned = [first] if first.startswith(f"{TORCH}==") else []
+    for wanted in ([pinned] if pinned else []) + [["-r", str(requirements(engine))]]:
+        done = subprocess.run([*command, "install", *wanted], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise VenvError(f"{requirements(engine).name} cannot be installed: {done.stderr.strip()[-500:]}")
+    for unwanted in (UNWANTED, *([] if pinned else [TORCH])):
+        if any(folder.glob(f"lib/*/site-packages/{unwanted}")):
+            raise VenvError(f"{requirements(engine).name} pulls in {unwanted}, which no measured engine needs")
+    _stamp(engine).write_text(requirements(engine).read_text())
 
 
-def _requirements(engine: str) -> Path:
+def requirements(engine: str) -> Path:
+    """The pinned packages of an engine that is not at home."""
     return HERE / "peers" / f"{SHARED.get(engine, engine)}.txt"
 
 

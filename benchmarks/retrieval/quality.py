@@ -1,0 +1,179 @@
+"""How well ragweave and the hybrid pipelines of other frameworks find passages: `python benchmarks/retrieval/quality.py`.
+
+Every system gets the same passages and the same questions of the data sets in `../shared/data`; peers are given the
+vectors of sentence-transformers through their own embeddings interface, ragweave makes its own with the same weights.
+Results of peers are kept in `build/retrieval`, by pinned versions and data; ragweave is measured every time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import numpy as np
+import running
+import scoring
+import sets
+import tables
+import typer
+import vectors
+from pipelines.protocol import Work
+
+#: What each framework calls a system -> how the tables call it. `@10`: what each of its two retrievers is asked for.
+TITLES = {
+    "ragweave hybrid@10": "ragweave",
+    "langchain rrf@10": "LangChain, RRF",
+    "haystack reciprocal_rank_fusion@10": "Haystack, RRF",
+    "haystack concatenate@10": "Haystack, its default",
+    "llama_index reciprocal_rerank@10": "LlamaIndex, RRF",
+    "llama_index simple@10": "LlamaIndex, its default",
+    "langchain rrf@50": "LangChain, RRF of 50",
+    "haystack reciprocal_rank_fusion@50": "Haystack, RRF of 50",
+    "haystack distribution_based_rank_fusion@50": "Haystack, distribution of 50",
+    "llama_index reciprocal_rerank@50": "LlamaIndex, RRF of 50",
+    "llama_index relative_score@50": "LlamaIndex, relative score of 50",
+    "llama_index dist_based_score@50": "LlamaIndex, distribution of 50",
+    "plain bm25s@20": "BM25, bm25s stemmed",
+    "plain tantivy@20": "BM25, tantivy stemmed",
+    "langchain words": "BM25 of LangChain",
+    "haystack words": "BM25 of Haystack",
+    "llama_index words": "BM25 of LlamaIndex",
+    "plain dense@20": "dense",
+}
+OURS = "ragweave hybrid@10"
+
+
+@dataclass
+class Found:
+    """What all pipelines made of the sets."""
+
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Set -> system -> question id -> ids, best first."""
+    versions: dict[str, str] = field(default_factory=dict)
+    known: int = 0
+    """Results that an earlier run kept."""
+    problems: list[str] = field(default_factory=list)
+
+
+def rank(name: str, pipelines: list[str], so_far: Found) -> None:
+    """Rank the passages of a set for its questions with every pipeline."""
+    data = sets.read(name)
+    with np.load(vectors.make(data)) as made:
+        given = Work(
+            list(data.passages),
+            [(question.id, question.text) for question in data.questions],
+            made["vectors"],
+            made["query_vectors"],
+        )
+    systems: dict[str, Any] = {}
+    for pipeline in pipelines:
+        try:
+            report, old = running.kept(
+                "rank", pipeline, f"{name}-{data.digest}", given, fusions=fusions(pipeline, name)
+            )
+        except running.Failed as error:
+            so_far.problems.append(f"{name}: {error}")
+            continue
+        systems |= {f"{pipeline} {system}": ranking for system, ranking in report["found"].items()}
+        so_far.versions |= report["versions"]
+        so_far.known += old
+    so_far.measured[name] = {system: systems[system] for system in TITLES if system in systems}
+
+
+def fusions(pipeline: str, name: str) -> list[tuple[str, int]]:
+    """The ways to fuse, and depths, that a pipeline is asked for: each takes its time, all are where there is a goal."""
+    ways = (system.partition("@") for system in TITLES if "@" in system and system.startswith(f"{pipeline} "))
+    return [(way.partition(" ")[2], int(depth)) for way, _, depth in ways if name in sets.HOPS or depth != "50"]
+
+
+def table(title: str, measured: dict[str, dict[str, Any]], metrics: tuple[str, ...]) -> tables.Table:
+    """A row for each system, a column for each metric of each set; then what ragweave has over the best of the rest."""
+    heads = ["", *(f"{name} {metric}" for name in measured for metric in metrics)]
+    systems = [system for system in TITLES if any(system in found for found in measured.values())]
+    scored = {
+        name: {system: scoring.scores(ranking, sets.read(name).questions) for system, ranking in found.items()}
+        for name, found in measured.items()
+    }
+    rows = []
+    for system in systems:
+        cells = [f"{scored[name][system][metric].mean():.3f}" for name in measured for metric in metrics]
+        rows.append([TITLES[system], *cells])
+    if OURS in systems and len(systems) > 1:
+        best, gains = ["best of the others"], ["ragweave less that"]
+        for name in measured:
+            for metric in metrics:
+                rival = best_of(scored[name], metric)
+                best.append(TITLES[rival])
+                gains.append(tables.signed(*scoring.interval(scored[name][OURS][metric], scored[name][rival][metric])))
+        rows += [best, gains]
+    return tables.Table(title, heads, rows)
+
+
+def best_of(scored: dict[str, Any], metric: str) -> str:
+    """The system with the highest mean, but for ragweave."""
+    return max((system for system in scored if system != OURS), key=lambda system: float(scored[system][metric].mean()))
+
+
+def below(measured: dict[str, dict[str, Any]], metric: str) -> list[str]:
+    """Where ragweave is below a system, with all of the interval."""
+    found = []
+    for name, systems in measured.items():
+        questions = sets.read(name).questions
+        ours = scoring.scores(systems[OURS], questions)[metric]
+        for system in systems:
+            mean, low, high = scoring.interval(ours, scoring.scores(systems[system], questions)[metric])
+            if high < 0:
+                found.append(f"{name}: {metric} is below {TITLES[system]}, {tables.signed(mean, low, high)}")
+    return found
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="Only this set; may be repeated.")] = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="Only this pipeline; may be repeated.")] = None,
+    write: Annotated[bool, typer.Option(help="Write the tables into docs/benchmarks.md.")] = False,
+) -> None:
+    """Rank with every system, and print what the rankings are worth."""
+    began = time.perf_counter()
+    names = only or [*sets.HOPS, *sets.OTHERS]
+    absent = sets.missing(names)
+    if absent:
+        print(f"not measured, since {sets.SHARED} does not have them: {', '.join(absent)}")
+    names = [name for name in names if name not in absent]
+    pipelines = pipeline or list(running.ENVIRONMENTS)
+    left_out = running.prepare(pipelines)
+    for name, why in left_out.items():
+        print(f"{name} is left out: {why}")
+    pipelines = [name for name in pipelines if name not in left_out]
+    found = Found()
+    for name in names:
+        rank(name, pipelines, found)
+    measured = found.measured
+    parts = []
+    for name in measured:
+        metrics = scoring.METRICS if name in sets.HOPS else ("recall@5", "nDCG@10")
+        parts.append(table(f"{name}: {_sizes(name)}", {name: measured[name]}, metrics))
+    notes = [
+        f"{', '.join(f'{package} {version}' for package, version in sorted(found.versions.items()))}.",
+        f"{found.known} of {len(names) * len(pipelines)} results (all but ragweave's can be) were kept from an earlier run "
+        f"with the same versions and data; this run took {time.perf_counter() - began:.0f} s.",
+    ]
+    if all(OURS in systems for systems in measured.values()):
+        notes += below(measured, "recall@5") or [
+            "On no set is ragweave's recall@5 below any other with 95 % confidence."
+        ]
+    tables.show(parts, notes)
+    for problem in found.problems:
+        tables.console.print(f"[red]error[/] {problem}")
+    if write and not found.problems:
+        tables.write("quality", parts, notes)
+    raise typer.Exit(bool(found.problems))
+
+
+def _sizes(name: str) -> str:
+    data = sets.read(name)
+    return f"{len(data.questions):,} questions, {len(data.passages):,} passages"
+
+
+if __name__ == "__main__":
+    typer.run(main)
