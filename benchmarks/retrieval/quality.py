@@ -1,4 +1,4 @@
-"""How well ragweave and the hybrid pipelines of other frameworks find passages: `python benchmarks/retrieval/quality.py`.
+"""How well ragweave and other frameworks find passages: `python benchmarks/retrieval/quality.py`.
 
 Every system gets the same passages and the same questions of the data sets in `../shared/data`; peers are given the
 vectors of sentence-transformers through their own embeddings interface, ragweave makes its own with the same weights.
@@ -82,7 +82,7 @@ def rank(name: str, pipelines: list[str], so_far: Found) -> None:
 
 
 def fusions(pipeline: str, name: str) -> list[tuple[str, int]]:
-    """The ways to fuse, and depths, that a pipeline is asked for: each takes its time, all are where there is a goal."""
+    """The ways to fuse, and depths, that a pipeline is asked for: all where there is a goal, as each takes its time."""
     ways = (system.partition("@") for system in TITLES if "@" in system and system.startswith(f"{pipeline} "))
     return [(way.partition(" ")[2], int(depth)) for way, _, depth in ways if name in sets.HOPS or depth != "50"]
 
@@ -153,11 +153,10 @@ def main(
     for name in measured:
         metrics = scoring.METRICS if name in sets.HOPS else ("recall@5", "nDCG@10")
         parts.append(table(f"{name}: {_sizes(name)}", {name: measured[name]}, metrics))
-    notes = [
-        f"{', '.join(f'{package} {version}' for package, version in sorted(found.versions.items()))}.",
-        f"{found.known} of {len(names) * len(pipelines)} results (all but ragweave's can be) were kept from an earlier run "
-        f"with the same versions and data; this run took {time.perf_counter() - began:.0f} s.",
-    ]
+    packages = ", ".join(f"{package} {version}" for package, version in sorted(found.versions.items()))
+    of = len(names) * len(pipelines)
+    took = f"This run took {time.perf_counter() - began:.0f} s: {found.known} of {of} results were kept"
+    notes = [f"{packages}.", f"{took} from an earlier one with the same versions and data (ragweave's never are)."]
     if all(OURS in systems for systems in measured.values()):
         notes += below(measured, "recall@5") or [
             "On no set is ragweave's recall@5 below any other with 95 % confidence."

@@ -13,9 +13,9 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))  # what all benchmarks share; appended, so that it hides nothing
 
-import venvs
-from pipelines import protocol
-from sets import BUILD
+import venvs  # noqa: E402
+from pipelines import protocol  # noqa: E402
+from sets import BUILD  # noqa: E402
 
 #: Pipeline -> the environment that it runs in; the project's own has what needs no framework.
 ENVIRONMENTS = {
