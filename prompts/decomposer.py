@@ -35,9 +35,10 @@ class Decomposer(Node, type="decomposer"):
     """Split a question into search queries: its parts, what it compares, and in a loop what the first passages name.
 
     The first query is the question itself, together with the turn before it where it is a follow-up. The others are
-    made by rules, or by `model`, whose unusable replies are replaced by the rules'. Where `documents` or `verdict` are
-    in the state, as on a second visit, some queries ask on from there; `chain` then has, for each part of the
-    question, what was found (`question`, `found`, `document`) and the name in it that leads on (`leads_to`).
+    made by rules, or by a `model` that follows instructions; its unusable replies are replaced by the rules'. Where
+    `documents` or `verdict` are in the state, as on a second visit, some queries ask on from there; `chain` then has,
+    for each part of the question, what was found (`question`, `found`, `document`) and the name in it that leads on
+    (`leads_to`). The node type `hop` asks on more thoroughly, and weighs what it finds.
     """
 
     example: ClassVar[str] = "decompose: {type: decomposer, max_queries: 4}"
@@ -73,9 +74,14 @@ class Decomposer(Node, type="decomposer"):
     async def _ask(
         self, question: str, ctx: Context, verdict: Verdict | None, history: list[Message] | None
     ) -> list[str]:
-        """What the model makes of the question; nothing, with a notice, if its reply holds no queries."""
+        """What the model makes of the question; nothing, with a notice, if its reply holds no queries.
+
+        One that only quotes documents, as `auto` is without an endpoint, is not asked.
+        """
         assert self.model is not None
         model = await ctx.model(self.model)
+        if not model.follows_instructions():
+            return []
         prompt = await ctx.prompt(self.prompt)
         values = {"question": question, "max_queries": self.max_queries, "history": history, "verdict": verdict}
         known = getattr(prompt, "variables", values)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ragweave.orchestrator.models.extraction.grammar import WH
+from ragweave.orchestrator.models.extraction.grammar import AUX, WH
 from ragweave.orchestrator.models.extraction.passages import Passage
 from ragweave.orchestrator.models.extraction.questions import alternatives, clauses, content, in_context
 from ragweave.orchestrator.models.extraction.scoring import Candidate, Scorer
@@ -14,10 +14,20 @@ from ragweave.orchestrator.models.extraction.words import related, stem, stems, 
 from ragweave.orchestrator.values import Document, Message
 
 _RELATIVE = re.compile(
-    r"\b(?:an?|the|any|some|one|those|these)\s+(?P<noun>(?:[\w'-]+\s+){1,3}?)"
-    r"(?P<clause>(?:that|which|who|whose|whom|where)\s+[^,;?]{8,})",
-    re.IGNORECASE,
+    r"\b(?:[Aa]n?|[Tt]he|[Aa]ny|[Ss]ome|[Oo]ne|[Tt]hose|[Tt]hese)\s+(?P<noun>(?:[\w'-]+\s+){1,3}?)"
+    r"(?P<clause>(?:(?:in|for|to|on|at|by|from|with)\s+)?(?:that|which|who|whose|whom|where)\s+"
+    r"(?:[^,;?]|,\s(?=[A-Z])){8,})"
 )
+_CAPITALS = (
+    r"[A-ZÀ-Þ][\w'’.:-]*(?:\s+(?:(?:of|the|an?|in|for|to|de|da|van|von|la|le)\s+)*(?:[A-ZÀ-Þ][\w'’.:-]*|\d+))*"
+    r"(?:\s+\([^()]*\))?"
+)
+_PAIR = re.compile(
+    rf"(?P<one>{_CAPITALS}(?:,\s+{_CAPITALS})*),?\s+and\s+(?:the\s+|[a-z]+ of (?:the )?(?:[a-z]+ )?)?"
+    rf"(?P<other>{_CAPITALS}(?:,\s+{_CAPITALS})*)"
+)
+_OPENS = re.compile(rf"^(?:(?:{AUX}|both|between|either)\s+)+", re.IGNORECASE)
+_COMPARES = re.compile(r"\b(?:both|same|share|shared|common|between|either|alike|differ|each other)\b", re.IGNORECASE)
 _WH = re.compile(
     rf"^(?:and|but|or|so|then)?\s*(?:in|at|on|to|for|from|by|with)?\s*"
     rf"(?:how (?:many|much|long|often|far|hot|strong|old|big|large|tall|high)|{WH})\b",
@@ -71,6 +81,7 @@ def split(question: str, history: Sequence[Message] = ()) -> list[str]:
     if len(parts) > 1 or (parts[0].frame and not parts[0].choices):
         queries += [part.standing for part in parts]
     queries += list(_comparison(asked))
+    queries += list(_pair(asked))
     queries += list(_relative(asked))
     return _distinct(queries) or [asked]
 
@@ -118,10 +129,28 @@ def _comparison(question: str) -> Iterator[str]:
         yield f"{choice} {rest}".strip()
 
 
+def _pair(question: str) -> Iterator[str]:
+    """For two names that are compared (`Were A and B both born in Lisk?`): what is asked, once of each."""
+    pair = _PAIR.search(question) if _COMPARES.search(question) else None
+    if pair is None:
+        return
+    outside = _COMPARES.sub("", question[: pair.start()] + question[pair.end() :])
+    rest = " ".join(word for word in _SPELLED.findall(outside) if weight(stem(word)) == 1.0)
+    for name in (_OPENS.sub("", pair["one"]), pair["other"]):
+        yield f"{name.strip(' .:')} {rest}".strip()
+
+
 def _relative(question: str) -> Iterator[str]:
-    """What must be known first: `film that was shot there` of `Who directed the film that was shot there`."""
+    """What must be known first: `film that was shot there` of `Who directed the film that was shot there`.
+
+    Where the question names something, that is the clause which does: `director who died first` finds nobody.
+    """
+    names = (match[0] for match in _NAME.finditer(question))
+    named = {name for name in names if any(weight(word) == 1.0 for word in stems(name))}
     for match in _RELATIVE.finditer(question):
         outside = question[: match.start()] + question[match.end() :]
+        if named and not any(name in match[0] for name in named):
+            continue
         if sum(weight(word) for word in content(outside)) >= 1.0:
             yield f"{match['noun'].strip()} {match['clause'].strip()}"
 
