@@ -71,6 +71,10 @@ class Columns:
             for part, array in column.parts.items()
         }
 
+    def kind_of(self, field: str) -> FieldKind | None:
+        """The kind of a field; None if it has no column."""
+        return OWN_FIELDS.get(field) or self.fields.get(field)
+
     def mask(self, where: Filter) -> Array:
         """True for each passage that the filter lets through. Raises KeyError for a field that has no column."""
         found = np.ones(self.rows, dtype=bool)

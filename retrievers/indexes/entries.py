@@ -11,9 +11,10 @@ from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.chunking import WINDOW_TOKENS
+from ragweave.retrievers.embedders import kept
 from ragweave.retrievers.indexes.columns import Misfit
 from ragweave.retrievers.indexes.committing import Facts
-from ragweave.retrievers.indexes.segments import Segment, StoredSource
+from ragweave.retrievers.indexes.segments import Segment, StoredSource, line_of
 
 _SLICE = 128
 
@@ -44,7 +45,7 @@ class Entry:
 
     def add(self, passage: Document, facts: Facts) -> None:
         """Put a passage behind the others."""
-        self.lines.append(passage.model_dump_json(exclude_defaults=True, exclude={"score"}).encode() + b"\n")
+        self.lines.append(line_of(passage))
         self.windows.append(chunking.windows(passage, WINDOW_TOKENS) if facts.embedder is not None else [])
 
 
@@ -78,6 +79,12 @@ def embedded(entries: Sequence[Entry], embedder: Embedder | None, tell: Tell) ->
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     for start in range(0, len(order), _SLICE):
         rows = order[start : start + _SLICE]
-        made[rows] = embedder.embed([texts[row] for row in rows])
+        made[rows] = kept.embed(embedder, [texts[row] for row in rows])
         tell(Progress("embed", min(start + _SLICE, len(order)), len(order)))
     return made
+
+
+def forget(passages: Iterable[Document], embedder: Embedder | None) -> None:
+    """Let the vectors of passages go that left the index, where this machine keeps them for the next time."""
+    if embedder is not None and kept.path().exists():
+        kept.forget(embedder, [window for one in passages for window in chunking.windows(one, WINDOW_TOKENS)])

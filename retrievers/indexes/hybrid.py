@@ -132,8 +132,7 @@ class Hybrid(Index, type="hybrid"):
         if self.links:
             total = follow(query, found.rows, total, stored)
         return [
-            stored.passage(row).model_copy(update={"score": round(score, 6)})
-            for row, score in zip(*_best(found.rows, total, top_k), strict=True)
+            stored.passage(row, round(score, 6)) for row, score in zip(*_best(found.rows, total, top_k), strict=True)
         ]
 
     async def add(self, documents: Sequence[Document]) -> int:

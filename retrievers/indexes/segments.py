@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ragweave.orchestrator.filters import Fields
+from ragweave.orchestrator.errors import InputError
+from ragweave.orchestrator.filters import FieldKind, Fields, Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.indexes import arrays as files
@@ -57,6 +59,7 @@ class Segment:
     def __init__(self, data: Arrays, columns: Columns) -> None:
         self.data = data
         self.columns = columns
+        self._made: dict[tuple[str, FieldKind], Columns] = {}
         self.ids: Array = data["ids"]
         self.links: Array = data["links"]
         self.vectors = Vectors.named(data, "vectors")
@@ -102,7 +105,7 @@ class Segment:
         texts, titles, filling = Counting(), Counting(), Filling(fields)
         ids, links = np.empty(len(lines), dtype=np.uint64), np.zeros(len(lines), dtype=np.uint8)
         for row, line in enumerate(lines):
-            passage = Document.model_validate_json(line)
+            passage = passage_of(line)
             texts.add(f"{passage.title}\n{passage.text}\n{chunking.labels(passage)}")
             titles.add(passage.title)
             filling.add(passage)
@@ -137,6 +140,20 @@ class Segment:
             data |= Postings.merged([(segment.postings[name], kept) for segment, kept in rows]).arrays(name)
         return cls(data, Columns.merged([(segment.columns, kept) for segment, kept in rows]))
 
+    def mask(self, where: Filter) -> Array:
+        """True for each passage that the filter lets through. A field that has no column yet gets one for this process,
+        for which every passage is read once."""
+        found = np.ones(len(self), dtype=bool)
+        for one in where:
+            if self.columns.kind_of(one.field) == one.kind:
+                found &= self.columns.mask((one,))
+                continue
+            named = (one.field, one.kind)
+            if named not in self._made:
+                self._made[named] = Columns.of((self.passage(row) for row in range(len(self))), dict([named]))[0]
+            found &= self._made[named].mask((one,))
+        return found
+
     def with_fields(self, fields: Fields) -> tuple[Segment, list[Misfit]]:
         """The same with other columns."""
         columns, misfits = Columns.of((self.passage(row) for row in range(len(self))), fields)
@@ -150,9 +167,9 @@ class Segment:
         ends = self.data["passages.ends"]
         return self.data["passages.bytes"][ends[row] : ends[row + 1]].tobytes()
 
-    def passage(self, row: int) -> Document:
+    def passage(self, row: int, score: float = 0.0) -> Document:
         """The passage in this row. Raises ValueError if it cannot be read."""
-        return Document.model_validate_json(self.line(row))
+        return passage_of(self.line(row), score)
 
     def source(self, place: int, base: int = 0) -> StoredSource:
         """One of its sources, with rows counted from `base`."""
@@ -193,6 +210,24 @@ class Segment:
         for place in np.flatnonzero(emptied):
             kept[place] = bool(self.source(int(place)).digest)
         return Part(self, np.flatnonzero(rows), np.flatnonzero(kept))
+
+
+def line_of(passage: Document) -> bytes:
+    """A passage without its score as a line of JSON. Raises InputError for metadata that are no JSON."""
+    try:
+        return passage.model_dump_json(exclude_defaults=True, exclude={"score"}).encode() + b"\n"
+    except ValueError as error:
+        with contextlib.suppress(TypeError, ValueError, RecursionError):  # lone surrogates, which are no UTF-8
+            return json.dumps(passage.model_dump(exclude_defaults=True, exclude={"score"})).encode() + b"\n"
+        raise InputError(f"the passage {passage.id!r} cannot be kept: {str(error).splitlines()[0]}") from None
+
+
+def passage_of(line: bytes, score: float = 0.0) -> Document:
+    """The passage of such a line. Raises ValueError for what `line_of` has not written."""
+    try:
+        return Document.model_validate_json(b'%s,"score":%a}' % (line[:-2], score))
+    except ValueError:  # a ValidationError is one
+        return Document.model_validate({**json.loads(line), "score": score})
 
 
 def hash_of(text: str) -> int:

@@ -21,6 +21,8 @@ from ragweave.retrievers.indexes.vectors import Floats
 from ragweave.retrievers.indexes.words import Words
 from ragweave.retrievers.ranking.links import Sites
 
+_READ_FOR_A_FILTER = 50_000
+"""Up to so many passages are read for a filter by a field that the index has no column for."""
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError)
 
 
@@ -71,11 +73,12 @@ class StoredIndex:
     def __len__(self) -> int:
         return self.bases[-1]
 
-    def passage(self, row: int) -> Document:
+    def passage(self, row: int, score: float = 0.0) -> Document:
         """The passage in this row."""
+        segment, place = self._place(row)
         try:
-            return Document.model_validate_json(self.line(row))
-        except ValueError:  # a ValidationError is a ValueError
+            return segment.passage(place, score)
+        except ValueError:
             raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
 
     def line(self, row: int) -> bytes:
@@ -145,18 +148,18 @@ class StoredIndex:
         )
 
     def mask(self, where: Filter) -> Array:
-        """True for each passage that the filter lets through. Raises IndexUnusable if it has no column for a field."""
+        """True for each passage that the filter lets through. Raises IndexUnusable if the index is large and has no
+        column for a field."""
         known = {**OWN_FIELDS, **self.fields}
-        for one in where:
-            if known.get(one.field) != one.kind:
-                has = (
-                    f"has {one.field!r} as {known[one.field]}" if one.field in known else f"has no field {one.field!r}"
-                )
-                raise IndexUnusable(
-                    f"the index {str(self.folder)!r} {has}, which a filter needs as {one.kind}",
-                    hint="`ragweave index` on the graph file adds it; nothing is embedded again",
-                )
-        return np.concatenate([segment.columns.mask(where) for segment in self.segments])
+        lacking = [one for one in where if known.get(one.field) != one.kind]
+        if lacking and len(self) > _READ_FOR_A_FILTER:
+            field, kind = lacking[0].field, lacking[0].kind
+            has = f"{field!r} as {known[field]}" if field in known else f"no field {field!r}"
+            raise IndexUnusable(
+                f"the index {str(self.folder)!r} has {has}, which a filter needs as {kind}",
+                hint="`ragweave index` on the graph file, or the next `add`, makes it; nothing is embedded again",
+            )
+        return _joined([segment.mask(where) for segment in self.segments])
 
     def has_links(self, row: int) -> bool:
         """True if the passage in this row links to something."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ragweave.orchestrator.errors import IndexUnusable, InputError
+from ragweave.orchestrator.errors import IndexUnusable
 from ragweave.orchestrator.filters import Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.indexes.arrays import Array
 from ragweave.retrievers.indexes.committing import Facts, commit
-from ragweave.retrievers.indexes.entries import embedded, entries_of, segment_of
+from ragweave.retrievers.indexes.entries import embedded, entries_of, forget, segment_of
 from ragweave.retrievers.indexes.segments import hash_of
 from ragweave.retrievers.indexes.stored import StoredIndex
 
@@ -33,10 +33,7 @@ class Writing:
         given = {document.id: document for document in documents}
         if not given:
             return 0
-        try:
-            entries = entries_of(given.values(), self._facts)
-        except ValueError as error:
-            raise InputError(f"a passage cannot be kept: {str(error).splitlines()[0]}") from None
+        entries = entries_of(given.values(), self._facts)
         vectors = embedded(entries, self._facts.embedder, lambda progress: None)
         with generations.writing(self._index, PATIENCE):
             old = self._old()
@@ -50,6 +47,12 @@ class Writing:
             commit(self._index, old, kept, fresh, facts)
         return len(given) - sum(int(np.count_nonzero(gone)) for gone in same)
 
+    def create(self) -> None:
+        """Make an empty index, unless there is one."""
+        with generations.writing(self._index, PATIENCE):
+            if self._old() is None:
+                commit(self._index, None, [], None, self._facts)
+
     def delete(self, where: Filter) -> int:
         """Forget what the filter lets through; how many passages. Raises IndexUnusable, InputError."""
         with generations.writing(self._index, PATIENCE):
@@ -61,7 +64,9 @@ class Writing:
             if count:
                 edges = zip(old.segments, old.bases[:-1], old.bases[1:], strict=True)
                 kept = [segment.without(gone[begin:end]) for segment, begin, end in edges]
+                passages = [old.passage(int(row)) for row in np.flatnonzero(gone)]
                 commit(self._index, old, kept, None, self._like(old))
+                forget(passages, self._facts.embedder)
         return count
 
     def _like(self, old: StoredIndex) -> Facts:
