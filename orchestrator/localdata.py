@@ -32,3 +32,12 @@ def make_file(path: Path) -> None:
     # of SQLite too. The next process that closes the database would then think itself the last, and delete the log.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def cache_folder() -> Path:
+    """The folder for what can be made again: $RAGWEAVE_CACHE, else `ragweave` in the user's cache folder."""
+    given = os.environ.get("RAGWEAVE_CACHE")
+    if given:
+        return Path(given).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "ragweave"

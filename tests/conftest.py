@@ -62,6 +62,15 @@ def _no_network() -> Iterator[None]:
     _refused = False
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read from the user's cache or written there; vectors are kept only where a test is about that."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGWEAVE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RAGWEAVE_VECTOR_CACHE_MB", "0")
+        yield
+
+
 @pytest.fixture
 def network(_no_network: None) -> None:
     """Lets one test out."""

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import MissingExtra, ResourceError
+from ragweave.orchestrator.localdata import cache_folder
 from ragweave.orchestrator.stamps import stamp
 from ragweave.retrievers.embedders.encoder import Encoder
 from ragweave.retrievers.embedders.modelfolder import files_of
@@ -72,18 +73,9 @@ class Prepared:
         return f"OpenVINO {choice['precision']}, {', '.join(said)}"
 
 
-def cache_root() -> Path:
-    """The folder for what can be made again: $RAGWEAVE_CACHE, else `ragweave` in the user's cache folder."""
-    given = os.environ.get("RAGWEAVE_CACHE")
-    if given:
-        return Path(given).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "ragweave"
-
-
 def digest(folder: Path) -> str:
     """What is in the files of a model, in 32 hexadecimal digits. Files that did not change are not read again."""
-    memo = cache_root() / "embedders" / "digests.json"
+    memo = cache_folder() / "embedders" / "digests.json"
     files = files_of(folder)
     stamps = [[file.relative_to(folder).as_posix(), *(stamp(file.resolve()) or ())] for file in files]
     entry = _read_json(memo).get(str(folder.resolve()))
@@ -238,7 +230,7 @@ _temporary: list[Path] = []
 
 
 def _root(say: Say) -> Path:
-    root = cache_root() / "embedders"
+    root = cache_folder() / "embedders"
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=root):

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragweave.orchestrator.localdata import make_file
-from ragweave.retrievers.embedders.exports import cache_root
+from ragweave.orchestrator.localdata import cache_folder, make_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +70,7 @@ def forget(embedder: Embedder, texts: Sequence[str]) -> int:
 
 def path() -> Path:
     """Where they are kept; the file may be deleted at any time."""
-    return cache_root() / "vectors.sqlite"
+    return cache_folder() / "vectors.sqlite"
 
 
 def _key(identity: str, text: str) -> bytes:
