@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ class Place:
     def writing(self, head: Path, *, waits: bool = True) -> Iterator[Place]:
         """For the only one who writes, in all processes. Raises IndexUnusable if another one does, at once or after
         some waiting."""
-        with self._one_writer, _locked(self.folder, _PATIENCE if waits else 0.0):
+        with self._one_writer, generations.writing(self.folder, _PATIENCE if waits else 0.0):
             with self._free:
                 self._refresh(head)
             with explained(self.folder):
@@ -205,18 +204,3 @@ def _client(folder: Path) -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     # Chroma refuses a second client of a path whose settings differ; a program's own must not be in our way.
     return chromadb.PersistentClient(f"{folder}/.", settings=Settings(anonymized_telemetry=False))
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, patience: float) -> Iterator[None]:
-    until = time.monotonic() + patience
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(generations.writing(folder))
-                break
-            except IndexUnusable as error:
-                if "another process" not in error.message or time.monotonic() > until:
-                    raise
-            time.sleep(0.05)
-        yield

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.resources import Resources
+    from ragweave.retrievers.indexes.entries import Tell
     from ragweave.retrievers.indexes.freshness import Changes
-    from ragweave.retrievers.indexes.indexing import IndexReport, Progress
+    from ragweave.retrievers.indexes.indexing import IndexReport
 
 
 class KnownSource(NamedTuple):
@@ -118,7 +119,7 @@ class FilledIndex(Index):
         self,
         resources: Resources,
         embedder: Embedder | None,
-        progress: Callable[[Progress], None] | None = None,
+        progress: Tell | None = None,
     ) -> IndexReport:
         """Index the folder `documents`, or bring it up to date. Blocks. Raises InputError if there is nothing to index,
         IndexUnusable."""
@@ -206,6 +207,8 @@ def vectors_of(
 
     if embedder is None:
         return [np.zeros((0, 0), dtype=np.float32)] * len(documents)
+    from ragweave.retrievers.embedders import kept
+
     windows = [windows_of(one) for one in documents]
     texts = [window for some in windows for window in some]
     made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
@@ -213,7 +216,7 @@ def vectors_of(
     order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
     for start in range(0, len(order), _SLICE):
         places = order[start : start + _SLICE]
-        made[places] = embedder.embed([texts[place] for place in places])
+        made[places] = kept.embed(embedder, [texts[place] for place in places])
         tell(min(start + _SLICE, len(order)), len(order))
     ends = np.cumsum([len(some) for some in windows])
     return np.split(made, ends[:-1])

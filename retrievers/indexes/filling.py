@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
+from ragweave.retrievers.indexes.entries import Progress, Tell
 from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSource, Shelf, vectors_of
-from ragweave.retrievers.indexes.indexing import IndexReport, Progress, nothing_found
+from ragweave.retrievers.indexes.indexing import IndexReport, nothing_found
 from ragweave.retrievers.indexes.passagerows import Row, encoded
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
@@ -24,7 +24,7 @@ def fill(
     index: FilledIndex,
     resources: Resources,
     embedder: Embedder | None,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Tell | None = None,
 ) -> IndexReport:
     """Index the folder that `index` names, or bring it up to date; passages that were added otherwise stay.
 
@@ -72,7 +72,7 @@ def fill(
 class _Gathered:
     """The files of a folder, on their way into a database."""
 
-    def __init__(self, index: FilledIndex, shelf: Shelf, tell: Callable[[Progress], None]) -> None:
+    def __init__(self, index: FilledIndex, shelf: Shelf, tell: Tell) -> None:
         self._chunks = index.cutting
         self._shelf = shelf
         self._tell = tell
