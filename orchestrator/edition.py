@@ -63,6 +63,7 @@ class Edition:
     def of(cls, spec: Spec, problems: list[Problem], environ: Mapping[str, str]) -> Edition:
         """The edition of a graph that was read. Raises GraphError with every problem at once."""
         resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, prices=spec.prices)
+        resources.approval = spec.approval
         return cls(check(spec, problems, resources), resources)
 
     @classmethod

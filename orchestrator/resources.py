@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.stamps import Stamp, named_files, stamp
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.approvals import Rule
     from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.contracts import ChatModel
     from ragweave.orchestrator.graph import Graph
@@ -51,6 +52,8 @@ class Resources:
         """Told things that a user should know once, such as which model `auto` became."""
         self.price_file = prices
         """Where the user keeps what models cost; empty if nowhere."""
+        self.approval: Sequence[Rule] | None = None
+        """What becomes of a model's calls of tools; None if the graph does not say."""
         self._prices: Prices | None = None
         self._blobs: Blobs | None = None
         self._lenders: list[Resources] = []
@@ -81,8 +84,8 @@ class Resources:
             return self._blobs
 
     def blob(self, digest: str, name: str = "") -> bytes:
-        """The bytes of this hash: attached here or to a graph around this one, else kept with the run that goes on.
-        Raises InputError that shows `name`, JournalError."""
+        """The bytes of this hash, attached here or to a graph around this one, else kept with the run. Raises
+        InputError that shows `name`, JournalError."""
         for lender in self._lenders:
             if lender.holds(digest):
                 return lender.blob(digest, name)
@@ -155,16 +158,14 @@ class Resources:
         return ResourceError(f"no {kind[:-1]} is named {name!r}{did_you_mean(name, known)}")
 
     def description(self, kind: str, name: str) -> str:
-        """What a name stands for: type and settings, with references to the environment as they are written, and what
-        the names in them stand for."""
+        """What a name stands for: type and settings, as they are written, and what the names in them stand for."""
         spec = self._specs.get((kind, name))
         if spec is None:
             return name
         if spec.implementation is None:
             inside = (self.description(*one) for one in self._named(spec))
             return f"{spec.type} {dict(spec.settings)!r}" + "".join(f" {one}" for one in inside if one)
-        made = spec.implementation
-        made = made if isinstance(made, type) else type(made)
+        made = spec.implementation if isinstance(spec.implementation, type) else type(spec.implementation)
         return f"{made.__module__}.{made.__qualname__} {dict(spec.settings) or spec.implementation!r}"
 
     def as_declared(self, kind: str, name: str) -> Any | None:
@@ -266,8 +267,7 @@ class Resources:
         self._stamps = {file: _stamp(file, self.files) for file in files}
 
     def adopt(self, older: Resources) -> None:
-        """Use what an older reading of the same graph has built, where it would be built alike. Until `succeed`, it
-        belongs to the older one."""
+        """Use what an older reading has built, where it would be built alike; it belongs to that until `succeed`."""
         self.notice, self._lenders, self._said = older.notice, older._lenders, older._said
         self._blobs = older.blobs
         inner = {key: one.graph.resources for key, one in self._built.items() if key[0] == "graphs"}
@@ -296,8 +296,8 @@ class Resources:
         await self.close()
 
     def _alike(self, older: Resources, key: tuple[str, str]) -> bool:
-        """True if a resource is declared as it was, with the same environment, and its files have not changed; and so
-        is every other that it names."""
+        """True if a resource, and every other that it names, is declared as it was, with the same environment and
+        files."""
         mine, theirs = self._specs.get(key), older._specs.get(key)
         if mine is None or theirs is None:
             return mine is theirs and key[0] != "prompts"

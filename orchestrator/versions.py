@@ -141,7 +141,8 @@ def _described(edition: Edition) -> Any:
         for part, all_ in (("inputs", spec.inputs), ("state", spec.state))
     }
     overrides = {name: [(one.node, one.setting) for one in targets] for name, targets in spec.overrides.items()}
-    return [spec.name, spec.text, keys, spec.outputs, overrides, spec.deadline, spec.durability, spec.prices]
+    rules = [[rule.action, rule.tools, rule.condition.text if rule.condition else ""] for rule in spec.approval or ()]
+    return [spec.name, spec.text, keys, spec.outputs, overrides, spec.deadline, spec.durability, spec.prices, rules]
 
 
 # --- outlines ---

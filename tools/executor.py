@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from pydantic import Field, PositiveInt
 
+from ragweave.orchestrator.approvals import Decision, decide
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ToolName
 from ragweave.orchestrator.errors import CallTimeout, RagweaveError, did_you_mean
@@ -15,8 +17,11 @@ from ragweave.orchestrator.node import Effects, Node
 from ragweave.orchestrator.result import plain
 from ragweave.orchestrator.running.wrappers import timed
 from ragweave.orchestrator.toolset import Offer, toolset
-from ragweave.orchestrator.values import ToolCall, ToolResult
-from ragweave.tools.arguments import faults_of
+from ragweave.orchestrator.values import Ask, ToolCall, ToolResult
+from ragweave.tools.arguments import faults_of, standard
+
+_LONGEST = 2000
+"""Characters of an argument that a question shows."""
 
 
 class Executed(TypedDict):
@@ -53,16 +58,31 @@ class ToolExecutor(Node, type="tool_executor"):
             return "none", True
         return ("write" if offer.spec.effects == "write" else "external"), offer.spec.idempotent
 
-    async def __call__(self, call: ToolCall, ctx: Context) -> Executed:
-        """One call."""
+    async def __call__(self, call: ToolCall, ctx: Context) -> Executed | Ask:
+        """One call; the Ask where the graph's `approval` wants a person to decide."""
         offered = await toolset(ctx, self.tools)
         offer = offered.find(call.name)
         if offer is None:
             said = f"there is no tool {call.name!r}{did_you_mean(call.name, offered.names)}"
             return _wrong(call, said)
+        answer: Any = ctx.answers[-1] if ctx.answers else None
+        edited = answer.get("arguments") if isinstance(answer, Mapping) else None
+        call = call if edited is None else call.model_copy(update={"arguments": edited})
         faults = faults_of(call.arguments, offer.spec.parameters)
-        if faults:
+        if faults and edited is None:
             return _wrong(call, f"the arguments are wrong: {'; '.join(faults)}")
+        rules = ctx.resources.approval if ctx.resources is not None else None
+        decision = Decision("allow") if rules is None else decide(rules, call.name, call.arguments)
+        if decision.action == "deny" and edited is None:
+            return _wrong(call, f"it is not allowed: {decision.reason}")
+        if faults or (decision.action == "ask" and answer is None):
+            return _question(call, offer, faults)
+        if answer is not None and not _approved(answer):
+            reason = answer.get("reason", "") if isinstance(answer, Mapping) else ""
+            return _wrong(call, f"a person said no{f': {reason}' if reason else ''}")
+        return await self._called(call, offer, ctx)
+
+    async def _called(self, call: ToolCall, offer: Offer, ctx: Context) -> Executed:
 
         async def called(values: Any, ctx: Context) -> Any:
             return await offer.tool.call(offer.spec.name, values, ctx)
@@ -80,6 +100,30 @@ class ToolExecutor(Node, type="tool_executor"):
                 raise
             return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return {"tool_results": [ToolResult(id=call.id, name=call.name, content=_text(given, offer))]}
+
+
+def _question(call: ToolCall, offer: Offer, faults: Sequence[str]) -> Ask:
+    """Whether to make a call; an answer may also change its arguments, or say why not."""
+    lines = [f"Call {call.name}?", *(f"{name}: {_shown(value)}" for name, value in call.arguments.items())]
+    if faults:
+        lines.insert(0, f"This change is not possible: {'; '.join(faults)}.")
+    changed = {**standard(dict(offer.spec.parameters)), "default": dict(call.arguments)}
+    properties = {"approved": {"type": "boolean"}, "reason": {"type": "string"}, "arguments": changed}
+    at_length = {"type": "object", "properties": properties, "required": ["approved"], "additionalProperties": False}
+    definitions = changed.pop("$defs", None)
+    schema: dict[str, Any] = {"anyOf": [{"type": "boolean"}, at_length]}
+    return Ask(question="\n".join(lines), schema=schema if definitions is None else {**schema, "$defs": definitions})
+
+
+def _approved(answer: Any) -> bool:
+    return answer is True or (isinstance(answer, Mapping) and answer.get("approved") is True)
+
+
+def _shown(value: Any) -> str:
+    # Indented, so that no line of an argument can be taken for another argument.
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    cut = f"{text[:_LONGEST]}… ({len(text):,} characters)" if len(text) > _LONGEST else text
+    return cut.replace("\n", "\n    ")
 
 
 def _wrong(call: ToolCall, said: str) -> Executed:

@@ -1,4 +1,4 @@
-"""Codes RW123 to RW133 and RW3xx: policies, prompts, resources and the environment."""
+"""Codes RW123 to RW134 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -151,16 +151,35 @@ edges:
         "The node is right by itself, but what it names cannot do what it asks for: its retriever has no field that "
         "`where` filters by, say, or one of another kind. Fields are declared under `fields` of the retriever.",
         """\
+outputs: [documents]
 retrievers:
   manuals: {type: hybrid, index: .ragweave/manuals, fields: {year: int}}
 nodes:
   greet: {type: retriever, retriever: manuals, where: {yaer: {">=": 2024}}}
 """,
         """\
+outputs: [documents]
 retrievers:
   manuals: {type: hybrid, index: .ragweave/manuals, fields: {year: int}}
 nodes:
   greet: {type: retriever, retriever: manuals, where: {year: {">=": 2024}}}
+""",
+    ),
+    Code(
+        "RW134",
+        "a rule of approval that cannot be kept",
+        "Each rule allows, asks about or denies calls of tools by their names, in which * stands for any characters; "
+        "`when` is a condition on the arguments of the call. The first rule that fits decides, and what none fits is "
+        "denied.",
+        """\
+approval:
+  - {allow: calculater}
+  - {ask: "*", when: amount > 20}
+""",
+        """\
+approval:
+  - {allow: calculator}
+  - {ask: "*", when: arguments.amount > 20}
 """,
     ),
     Code(

@@ -30,7 +30,7 @@ GRAPH_KEYS = (
 )  # fmt: skip
 STORE = "store"
 """The name of the one resource that the key `store` declares."""
-LATER = ("approval", "budget")
+LATER = ("budget",)
 """Keys of a graph that have a meaning, but not in this version."""
 DURABILITY = ("async", "sync", "exit")
 
@@ -81,6 +81,10 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     if "store" in data:
         _resource(report, "stores", STORE, data["store"], ("store",))
     known = _nodes(report, data)
+    if "approval" in data:
+        from ragweave.orchestrator.language.approvals import read_approval  # for graphs with a policy
+
+        read_approval(report, data["approval"])
     if "overrides" in data:
         from ragweave.orchestrator.language.overrides import read_overrides  # for graphs that allow any
 

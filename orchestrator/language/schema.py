@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.approvals import ACTIONS
 from ragweave.orchestrator.language.catalogue import TypeEntry, catalogue, descriptions, property_schemas
 from ragweave.orchestrator.language.load import DURABILITY, SCHEMA, SECTIONS
 from ragweave.orchestrator.language.members import INHERITED
@@ -80,6 +81,23 @@ def _key_forms() -> tuple[Json, Json]:
     return given, state
 
 
+def _approval() -> Json:
+    tools = {
+        "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
+    }
+    when = {"type": "string", "description": "A condition on the call: arguments.amount <= 20."}
+    rules = [
+        _object({action: tools, "when": when}, f"{action.capitalize()} calls of these tools.", required=[action])
+        for action in ACTIONS
+    ]
+    return {
+        "type": "array",
+        "minItems": 1,
+        "items": {"anyOf": rules},
+        "description": "What becomes of calls of tools: the first rule that fits decides; what none fits is denied.",
+    }
+
+
 def _properties() -> Json:
     at_length, state = _key_forms()
     defaults = {name: {"$ref": f"#/$defs/policy.{name}"} for name in ("retry", "timeout", "cache")}
@@ -108,6 +126,7 @@ def _properties() -> Json:
             {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},
             "The settings that a call may give anew, by name: NODE.SETTING.",
         ),
+        "approval": _approval(),
         "store": {"$ref": "#/$defs/stores", "description": "Where runs are kept; beside the graph if it does not say."},
         "durability": {
             "enum": list(DURABILITY),

@@ -52,6 +52,10 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
         made = bind_node(builder, entry, node)
         if made is not None:
             bound[name] = made
+    if spec.approval:
+        from ragweave.orchestrator.language.approvals import check_approval  # for graphs with a policy
+
+        check_approval(report)
     if spec.overrides:
         from ragweave.orchestrator.language.overrides import check_overrides  # for graphs that allow any
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
+from ragweave.orchestrator.approvals import Rule
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.node import Node
@@ -118,6 +119,8 @@ class Spec:
     deadline: float | None = 600.0
     durability: Literal["sync", "async", "exit"] = "async"
     overrides: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    approval: tuple[Rule, ...] | None = None
+    """What becomes of calls of tools; None if the graph does not say, and what a node lists may be called."""
     """The settings that a call may give anew, by the name under which it gives them."""
     prices: str = ""
     """The file that says what models cost; empty if there is none."""
