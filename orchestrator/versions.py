@@ -141,8 +141,10 @@ def _described(edition: Edition) -> Any:
         for part, all_ in (("inputs", spec.inputs), ("state", spec.state))
     }
     overrides = {name: [(one.node, one.setting) for one in targets] for name, targets in spec.overrides.items()}
-    rules = [[rule.action, rule.tools, rule.condition.text if rule.condition else ""] for rule in spec.approval or ()]
-    return [spec.name, spec.text, keys, spec.outputs, overrides, spec.deadline, spec.durability, spec.prices, rules]
+    said = [spec.name, spec.text, keys, spec.outputs, overrides, spec.deadline, spec.durability, spec.prices]
+    if spec.approval is None:
+        return said
+    return [*said, [[one.action, one.tools, one.condition.text if one.condition else ""] for one in spec.approval]]
 
 
 # --- outlines ---
