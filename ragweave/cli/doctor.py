@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ragweave.cli.files import near
 from ragweave.cli.graphs import check_file, open_graph
-from ragweave.cli.indexing import is_missing, jobs_of, staleness
+from ragweave.cli.indexing import Job, is_missing, jobs_of, staleness
 from ragweave.cli.terminal import one_line, paint, plural, say
 
 if TYPE_CHECKING:
@@ -167,14 +167,27 @@ def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
             if is_missing(job):
                 yield Finding("fail", about, f"there is none yet: run `ragweave index {path}`")
                 continue
-            changed = staleness(job)
+            changed, held = staleness(job), _held(job)
         except (RagweaveError, OSError) as error:
             yield Finding("fail", about, str(error))
             continue
         if changed:
             yield Finding("warn", about, f"stale ({changed}): run `ragweave index {path}`")
         else:
-            yield Finding("ok", about, f"{job.shown} is up to date with {near(job.documents)}")
+            yield Finding("ok", about, f"{job.shown} is up to date with {near(job.documents)}{held}")
+
+
+def _held(job: Job) -> str:
+    """What an index in a folder holds, every byte of which is checked. Raises IndexUnusable."""
+    from ragweave.retrievers.indexes import generations
+    from ragweave.retrievers.indexes.stored import StoredIndex
+
+    if job.index is None or not generations.exists(job.index):  # it is of another kind
+        return ""
+    found = StoredIndex(job.index, thorough=True).stats()
+    vectors = f"{plural(found.vectors, 'vector')} of {found.embedder} ({found.how})" if found.embedder else "no vectors"
+    passages = f"{plural(found.passages, 'passage')} of {plural(found.documents, 'document')}"
+    return f": {passages}, {vectors}, {(found.bytes or 0) / 1e6:,.1f} MB"
 
 
 async def _models(graph: Graph) -> list[Finding]:

@@ -19,6 +19,7 @@ from ragweave.cli.terminal import is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import Embedder
+    from ragweave.orchestrator.filters import Fields
     from ragweave.orchestrator.language.spec import Spec
     from ragweave.orchestrator.naming import ResourceSpec
     from ragweave.orchestrator.resources import Resources
@@ -50,6 +51,8 @@ class Job:
     resources: Resources
     chunks: Chunks | None = None
     """How documents are cut; None for the default."""
+    fields: Fields | None = None
+    """What the index can be filtered by; None leaves that as it is."""
     target: FilledIndex | None = None
     """The index, if it fills itself."""
 
@@ -131,9 +134,9 @@ def _jobs_of_retriever(name: str, declared: ResourceSpec, resources: Resources) 
     embedder = made.embedder if getattr(made, "weight", 1) > 0 else "none"
     if isinstance(made, Hybrid):
         index = resources.folder / Path(made.index).expanduser()
-        yield Job(name, documents, index, embedder, resources, made.cutting)
+        yield Job(name, documents, index, embedder, resources, made.cutting, made.fields)
     else:
-        yield Job(name, documents, made.folder_of_index(resources), embedder, resources, made.cutting, made)
+        yield Job(name, documents, made.folder_of_index(resources), embedder, resources, made.cutting, target=made)
 
 
 def _declared(name: str, made: Any, settings: Mapping[str, Any], resources: Resources) -> Any:
@@ -231,7 +234,7 @@ def _built(job: Job, embedder: Embedder | None, progress: Callable[[Progress], N
     if job.target is not None:
         return job.target.fill(job.resources, embedder, progress)
     assert job.index is not None
-    return build_index(job.documents, job.index, embedder, progress, job.chunks)
+    return build_index(job.documents, job.index, embedder, progress, job.chunks, job.fields)
 
 
 def _embedder(job: Job) -> Embedder | None:
@@ -249,11 +252,15 @@ def summary(job: Job, report: IndexReport) -> Iterator[str]:
     """What was indexed, and then what was not, with reasons."""
     if report.rebuilt:
         yield f"{job.shown} was built anew: {report.rebuilt}"
+    if report.refitted is not None:
+        fields = ", ".join(report.refitted) or "source and title alone"
+        yield f"{job.shown} can be filtered by {fields} now; nothing had to be embedded for that"
     counts = [("added", report.added), ("changed", report.changed), ("deleted", report.deleted)]
     parts = [f"{count:,} {word}" for word, count in [*counts, ("unchanged", report.unchanged)] if count]
     if report.skipped:
         parts.append(f"{len(report.skipped):,} skipped")
     how = f"embedder {report.embedder}" if report.embedder is not None else WORDS_ONLY
+    how += f", {report.how}" if report.how != "exact" else ""
     if report.embedder is None and job.embedder == "none":
         how = "words only"
     yield (
@@ -262,6 +269,7 @@ def summary(job: Job, report: IndexReport) -> Iterator[str]:
     )
     yield from _listed("skipped", [(file.source, file.reason) for file in report.skipped])
     yield from _listed("note", report.notes)
+    yield from _listed("field", [(misfit.field, str(misfit)) for misfit in report.misfits])
 
 
 def _listed(title: str, files: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ from ragweave.orchestrator.filters import Fields
 from ragweave.retrievers import chunking
 from ragweave.retrievers.chunking import Chunks
 from ragweave.retrievers.indexes import generations
-from ragweave.retrievers.indexes.entries import Entry, Progress, Tell, embedded, entries_of, segment_of
+from ragweave.retrievers.indexes.entries import Entry, Progress, Tell, embedded, entries_of, forget, segment_of
 from ragweave.retrievers.indexes.stamps import Stamps
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
@@ -53,8 +53,8 @@ class IndexReport:
     """Why nothing of an index that was there could be used again; empty if it could, or if there was none."""
     misfits: tuple[Misfit, ...] = ()
     """Fields that some of the passages that were read have of another kind than the one declared."""
-    refitted: tuple[str, ...] = ()
-    """The fields that the index can be filtered by since now, if only those have changed for what it held already."""
+    refitted: tuple[str, ...] | None = None
+    """The fields that what it held before can be filtered by since now; None if it could before."""
     how: str = "exact"
     """How vectors are searched."""
 
@@ -193,7 +193,9 @@ class _Gathering:
             self._tell(Progress("write", 0, 1))
             if entries:
                 fresh, misfits = segment_of(entries, vectors, facts)
+            left = list(_passages(stored, [*replaced, *deleted])) if stored is not None else []
             stored, misfits = self._commit(kept, fresh, misfits, began)
+            forget(left, facts.embedder)
         held = [*self.fresh, *(known.source for known in self.unchanged.values())]
         return IndexReport(
             added=len(self.fresh) - len(replaced),
@@ -208,7 +210,7 @@ class _Gathering:
             seconds=0.0,
             rebuilt=self._old.rebuilt,
             misfits=tuple(misfits),
-            refitted=tuple(facts.fields) if refitted else (),
+            refitted=tuple(facts.fields) if refitted else None,
             how=stored.how,
         )
 
@@ -260,6 +262,15 @@ def _known(stored: StoredIndex) -> dict[str, _Known]:
         for place, source in enumerate(segment.sources())
         if source.digest
     }
+
+
+def _passages(stored: StoredIndex, files: Sequence[_Known]) -> Iterator[Document]:
+    """The passages of some files of an index."""
+    for known in files:
+        first = stored.bases[known.segment] + known.source.first
+        for row in range(first, first + known.source.passages):
+            with contextlib.suppress(IndexUnusable):  # one that cannot be read leaves vectors that time forgets
+                yield stored.passage(row)
 
 
 def _kept(stored: StoredIndex, gone: Sequence[_Known]) -> list[Part]:
