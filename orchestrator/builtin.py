@@ -56,6 +56,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "tools": {
         "calculator": "ragweave.tools.calculator.calculator:Calculator",
+        "search": "ragweave.tools.search:Search",
     },
     "memories": {
         "window": "ragweave.orchestrator.memory.window:Window",
