@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
@@ -17,19 +17,11 @@ from ragweave.orchestrator.filters import Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
 from ragweave.retrievers.indexes import generations
-from ragweave.retrievers.ranking.links import follow
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
-    from ragweave.retrievers.indexes.arrays import Array
     from ragweave.retrievers.indexes.stored import StoredIndex
-    from ragweave.retrievers.indexes.vectors import Floats
     from ragweave.retrievers.indexes.writing import Writing
-
-_WORD_CANDIDATES = 200
-"""Passages of a large index that words bring in, beside those that are near."""
-_NEAREST = 100
-TITLE_BOOST = 0.3
 
 
 class _Opened(NamedTuple):
@@ -48,8 +40,17 @@ class Hybrid(Index, type="hybrid"):
         default=None, description="Folder or pattern (docs/**/*.md) of documents that the index is built from."
     )
     embedder: EmbedderName = Field(default="minilm", description="What turns texts into vectors.")
+    fusion: Literal["auto", "rrf"] = Field(
+        default="auto", description="How both become one score: auto adds them on one scale, rrf adds reciprocal ranks."
+    )
     weight: float = Field(
         default=0.6, ge=0, le=1, description="Share of meaning in the score; the rest is that of words."
+    )
+    boosts: float = Field(
+        default=0.35, ge=0, le=1, description="What a title gains that the question names; labels and dates gain less."
+    )
+    links: bool = Field(
+        default=True, description="Also bring in documents that the best passages link to, or name by their titles."
     )
 
     chunks: Way = Field(
@@ -59,7 +60,6 @@ class Hybrid(Index, type="hybrid"):
     chunk_overlap: int = Field(
         default=0, ge=0, le=4096, description="Tokens that a passage repeats of the one before; at most half of it."
     )
-    links: bool = Field(default=True, description="Also bring in documents that the best passages link to.")
 
     @property
     def cutting(self) -> Chunks:
@@ -124,15 +124,18 @@ class Hybrid(Index, type="hybrid"):
         return await asyncio.to_thread(self._search, sound, top_k, where)
 
     def _search(self, query: str, top_k: int, where: Filter) -> list[Document]:
+        from ragweave.retrievers.indexes.searching import Ways, ranked  # needs numpy, which a check does not
+        from ragweave.retrievers.indexes.words import best
+
         stored, model = self._current()
         mask = stored.mask(where) if where else None
         vector = model.embed_queries([query])[0] if model is not None else None
-        found = candidates(stored, query, vector, mask, top_k)
-        total = fuse(found.words, found.cosines, found.lowest, self.weight)
-        if self.links:
-            total = follow(query, found.rows, total, stored)
+        ways = Ways(self.fusion, self.weight, self.boosts, self.links)
+        rows, scores = ranked(stored, query, vector, mask, top_k, ways)
+        places = best(scores, top_k)
         return [
-            stored.passage(row, round(score, 6)) for row, score in zip(*_best(found.rows, total, top_k), strict=True)
+            stored.passage(row).model_copy(update={"score": round(score, 6)})
+            for row, score in zip(rows[places].tolist(), scores[places].tolist(), strict=True)
         ]
 
     async def add(self, documents: Sequence[Document]) -> int:
@@ -194,69 +197,3 @@ class Hybrid(Index, type="hybrid"):
         if notice not in self._said:
             self._said.add(notice)
             self._resources.say(notice)
-
-
-class Candidates(NamedTuple):
-    """Passages that may be among the best, and what is known of each."""
-
-    rows: Array
-    """Ascending."""
-    words: Floats
-    """BM25, 0 where no word of the query stands."""
-    cosines: Floats | None
-    """None where there are no vectors."""
-    lowest: float
-    """About the lowest cosine of the collection; 0 at most."""
-
-
-def candidates(stored: StoredIndex, query: str, vector: Floats | None, mask: Array | None, top_k: int) -> Candidates:
-    """All passages that the mask lets through; of a large index, those near to the query's vector, and those that
-    words rank first."""
-    import numpy as np
-
-    from ragweave.retrievers.indexes.words import best
-
-    words = stored.words.scores(query, TITLE_BOOST)
-    if words is None:
-        words = np.zeros(len(stored), dtype=np.float32)
-    if vector is None:
-        rows = np.arange(len(stored)) if mask is None else np.flatnonzero(mask)
-        return Candidates(rows, words[rows], None, 0.0)
-    rows, cosines, lowest = stored.nearest(vector, mask, max(top_k, _NEAREST))
-    if len(rows) == len(stored):
-        return Candidates(rows, words, cosines, lowest)
-    if mask is not None:
-        words[~mask] = 0
-    first = np.sort(best(words, max(_WORD_CANDIDATES, top_k)))
-    others = first[rows[np.minimum(np.searchsorted(rows, first), len(rows) - 1)] != first] if len(rows) else first
-    if len(others):
-        every = np.concatenate([rows, others])
-        cosines = np.concatenate([cosines, stored.cosines(vector, others)])
-        order = np.argsort(every, kind="stable")
-        rows, cosines = every[order], cosines[order]
-    return Candidates(rows, words[rows], cosines, lowest)
-
-
-def fuse(words: Floats, cosines: Floats | None, lowest: float, weight: float) -> Floats:
-    """One score for each passage: min-max scaled cosines times `weight`, and for the rest scaled BM25.
-
-    Passages that words did not find count as 0 there. Min-max keeps how far apart scores are, which reciprocal ranks
-    throw away: .897 against .862 nDCG@10 on encyclopedia questions.
-    """
-    import numpy as np
-
-    top = float(words.max(initial=0.0))
-    scaled = words / max(top, 1e-9)
-    if cosines is None or weight == 0:
-        return scaled
-    # From 0 at most, as large collections do anyway: of a single passage the lowest cosine is also the best.
-    low, high = min(lowest, 0.0), float(cosines.max(initial=0.0))
-    meaning = (np.maximum(cosines, low) - low) / max(high - low, 1e-9)
-    return np.asarray(weight * meaning + (1 - weight) * scaled, dtype=np.float32)
-
-
-def _best(rows: Array, scores: Floats, top_k: int) -> tuple[list[int], list[float]]:
-    from ragweave.retrievers.indexes.words import best
-
-    places = best(scores, top_k)
-    return rows[places].tolist(), scores[places].tolist()

@@ -23,6 +23,7 @@ from ragweave.retrievers.indexes.columns import Columns, Filling, Misfit
 from ragweave.retrievers.indexes.vectors import Floats, Vectors
 from ragweave.retrievers.indexes.words import Counting, Postings
 from ragweave.retrievers.ranking.links import links_in, stem_of
+from ragweave.retrievers.ranking.nametable import NameTable, Naming
 
 DATA, FIELDS = ".data", ".fields"
 
@@ -64,6 +65,7 @@ class Segment:
         self.links: Array = data["links"]
         self.vectors = Vectors.named(data, "vectors")
         self.postings = {name: Postings.named(data, name) for name in ("text", "title")}
+        self.names = NameTable.named(data, "names")
         self.source_count = len(data["sources.first"])
         sizes = {
             len(self),
@@ -71,6 +73,7 @@ class Segment:
             len(self.links),
             columns.rows,
             len(self.vectors.starts) - 1,
+            self.names.size,
             *(len(postings.lengths) for postings in self.postings.values()),
         }
         if len(sizes) > 1 or len(self.vectors.matrix) != len(self.vectors.owners):
@@ -102,12 +105,13 @@ class Segment:
         fields: Fields,
     ) -> tuple[Segment, list[Misfit]]:
         """The segment of passages as lines of JSON, each with so many of the vectors; and what fits into no column."""
-        texts, titles, filling = Counting(), Counting(), Filling(fields)
+        texts, titles, naming, filling = Counting(), Counting(), Naming(), Filling(fields)
         ids, links = np.empty(len(lines), dtype=np.uint64), np.zeros(len(lines), dtype=np.uint8)
         for row, line in enumerate(lines):
             passage = passage_of(line)
             texts.add(f"{passage.title}\n{passage.text}\n{chunking.labels(passage)}")
             titles.add(passage.title)
+            naming.add(passage)
             filling.add(passage)
             ids[row] = hash_of(passage.id)
             links[row] = next(links_in(passage.text), None) is not None
@@ -118,6 +122,7 @@ class Segment:
             **_sources(sources),
             **texts.postings().arrays("text"),
             **titles.postings().arrays("title"),
+            **naming.table().arrays("names"),
             **Vectors.of(vectors, counts).listed().arrays("vectors"),
         }
         return cls(data, filling.columns()), filling.misfits
@@ -134,6 +139,7 @@ class Segment:
             "links": np.concatenate([segment.links[kept] for segment, kept in rows]),
             **_together(told, "sources"),
             **_merged_sources(parts),
+            **NameTable.merged([(segment.names, kept) for segment, kept in rows]).arrays("names"),
             **Vectors.merged([(segment.vectors, kept) for segment, kept in rows]).arrays("vectors"),
         }
         for name in ("text", "title"):
@@ -170,6 +176,10 @@ class Segment:
     def passage(self, row: int, score: float = 0.0) -> Document:
         """The passage in this row. Raises ValueError if it cannot be read."""
         return passage_of(self.line(row), score)
+
+    def sources_of(self, rows: Array) -> Array:
+        """The places of the sources that rows are of."""
+        return np.asarray(np.searchsorted(self.data["sources.first"], rows, "right") - 1)
 
     def source(self, place: int, base: int = 0) -> StoredSource:
         """One of its sources, with rows counted from `base`."""

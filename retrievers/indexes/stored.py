@@ -20,6 +20,7 @@ from ragweave.retrievers.indexes.segments import DATA, FIELDS, Segment, StoredSo
 from ragweave.retrievers.indexes.vectors import Floats
 from ragweave.retrievers.indexes.words import Words
 from ragweave.retrievers.ranking.links import Sites
+from ragweave.retrievers.ranking.mentions import Part as Named
 
 _READ_FOR_A_FILTER = 50_000
 """Up to so many passages are read for a filter by a field that the index has no column for."""
@@ -165,6 +166,22 @@ class StoredIndex:
         """True if the passage in this row links to something."""
         segment, place = self._place(row)
         return bool(segment.links[place])
+
+    @cached_property
+    def named(self) -> list[Named]:
+        """The names of its passages, segment by segment."""
+        return [Named(segment.names, base) for segment, base in zip(self.segments, self.bases[:-1], strict=True)]
+
+    def sources_of(self, rows: Array) -> Array:
+        """A number for the source of each row; passages of one source have the same."""
+        if len(self.segments) == 1:
+            return self.segments[0].sources_of(rows)
+        found, first = np.zeros(len(rows), dtype=np.int64), 0
+        for segment, begin, end in zip(self.segments, self.bases[:-1], self.bases[1:], strict=True):
+            here = (rows >= begin) & (rows < end)
+            found[here] = segment.sources_of(rows[here] - begin) + first
+            first += segment.source_count
+        return found
 
     def similarities(self, query: Floats) -> Floats:
         """The cosine of a query's vector and each passage, which is that of the passage's best window."""

@@ -8,15 +8,18 @@ rare names with them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ragweave.retrievers.ranking.names import capitalised, is_stopped, keys_of_spans, plain_words
-from ragweave.retrievers.ranking.nametable import Hits, Integers, NameTable
+from ragweave.retrievers.indexes.arrays import Array
+from ragweave.retrievers.indexes.words import best
+from ragweave.retrievers.ranking.labels import dates_in
+from ragweave.retrievers.ranking.names import capitalised, is_stopped, keys, keys_of_spans, plain_words
+from ragweave.retrievers.ranking.nametable import Hits, NameTable
 
 Floats = npt.NDArray[Any]
 
@@ -26,6 +29,8 @@ _COMMON = 64
 """Passages that hold a name at most, for it to say anything by being shared."""
 _ENOUGH = 1.5
 """Rarity of shared names that counts in full, in parts of that of the rarest."""
+_LABELS = 1.5
+"""Labels and dates of one passage that count in full."""
 _BEHIND = 0.999
 _SMALL = 0.3
 """How surely a single word in small letters means the document with that title."""
@@ -37,6 +42,8 @@ class Weights:
 
     named: float = 0.35
     """A title that the question names."""
+    labelled: float = 0.25
+    """A label or a date in metadata that the question names."""
     titled: float = 0.6
     """A title that a good passage names."""
     naming: float = 0.1
@@ -58,106 +65,147 @@ class Part(NamedTuple):
     first: int
 
 
+class Collection(NamedTuple):
+    """What is known of all passages of an index."""
+
+    size: int
+    mask: Array | None
+    """Which may be shown; None for all."""
+    source_of: Callable[[Array], Array]
+    """A number for the document of each row."""
+    scored: Callable[[Array], Floats]
+    """The scores of some rows, ascending, that are not among the candidates."""
+
+
 class Asked(NamedTuple):
     """The names that a question may have."""
 
-    all: Integers
-    """Each run of its words."""
-    rows: Integers
+    all: Array
+    """Each run of its words, ascending."""
+    rows: Array
     """Rows whose titles are among them …"""
     strengths: Floats
     """… and how surely each is meant, up to 1."""
+    labelled: Array
+    """Rows whose metadata say what it says, some several times …"""
+    telling: Floats
+    """… and how much that tells, up to 1."""
 
 
 def asked(question: str, parts: Sequence[Part]) -> Asked:
-    """The names in a question.
+    """The names in a question, and the labels and dates.
 
     Of two titles of which one is part of the other the longer one is meant. A single word in small letters that is also
-    a title is likely to be no name.
+    a title, or a label, is likely to be neither. A label tells less the more passages have it.
     """
     words = plain_words(question)[:_ASKED_WORDS]
     capitals = capitalised(question)
     names, spans = keys_of_spans(words, _ASKED_LONGEST)
+    sure = [1.0 if end - start > 1 or capitals[start] else _SMALL for start, end in spans]
     hits = _hits([part.names.titled_by(names) for part in parts], parts)
     places = hits.asked.tolist()
-    sure: dict[int, float] = {}
+    meant: set[int] = set()
     taken: set[int] = set()
     for place in sorted(set(places), key=lambda one: spans[one][0] - spans[one][1]):
         start, end = spans[place]
         if taken.isdisjoint(range(start, end)) and not is_stopped(words[start:end]):
             taken.update(range(start, end))
-            sure[place] = 1.0 if end - start > 1 or capitals[start] else _SMALL
-    return Asked(np.sort(names), hits.rows, np.array([sure.get(place, 0.0) for place in places]))
+            meant.add(place)
+    strengths = np.array([sure[place] if place in meant else 0.0 for place in places])
+    dates = dates_in(question)
+    labels = _hits([part.names.labelled_by(np.append(names, keys(dates))) for part in parts], parts)
+    telling = np.array([*sure, *dates.values()])
+    if len(labels.rows):
+        telling[: labels.asked.max() + 1] *= 1 - np.bincount(labels.asked) / sum(part.names.size for part in parts)
+    return Asked(np.sort(names), hits.rows, strengths, labels.rows, telling[labels.asked])
+
+
+def boosts(asked: Asked, size: int, weights: Weights) -> Floats:
+    """What each of `size` rows gains by what the question says of its document: its title, its labels, its date."""
+    gained = np.zeros(size, np.float32)
+    if len(asked.labelled):
+        told = np.bincount(asked.labelled, asked.telling, size)
+        gained += np.minimum(told, _LABELS) * weights.labelled
+    np.maximum.at(gained, asked.rows, (weights.named * asked.strengths).astype(np.float32))
+    return gained
 
 
 def vouch(
-    scores: Floats,
-    asked: Asked,
-    parts: Sequence[Part],
-    documents: Integers,
-    weights: Weights | None = None,
-    allowed: Integers | None = None,
-) -> Floats:
-    """The scores, between 0 and 1, with what names add to them; `documents` says of each row which document it is of.
+    rows: Array, scores: Floats, asked: Asked, parts: Sequence[Part], collection: Collection, weights: Weights
+) -> tuple[Array, Floats]:
+    """Passages, rows ascending, with scores between 0 and 1 to which is added what those that name them give.
 
     A passage gains by the one that vouches for it best, and does not overtake that one; of a document one passage
-    gains. Rows that are not `allowed` neither vouch nor gain.
+    gains. Passages that are vouched for come in where they are not among the rows yet.
     """
-    weights = weights or Weights()
-    total = scores.copy()
-    np.maximum.at(total, asked.rows, scores[asked.rows] + weights.named * asked.strengths)
-    if allowed is not None:
-        total[~allowed] = 0
-    best = _best(total, weights.parents)
-    if not len(best):
-        return total
-    links = _links(best, asked, parts, len(scores), weights)
-    links = links.only(documents[links.rows] != documents[best[links.parents]])
-    if allowed is not None:
-        links = links.only(allowed[links.rows])
-    own, theirs = total[links.rows], total[best[links.parents]]
+    parents = best(scores, weights.parents)
+    if not len(parents):
+        return rows, scores
+    theirs = scores[parents]
+    links = _links(rows[parents], asked, parts, collection.size, weights)
+    if collection.mask is not None:
+        links = links.only(collection.mask[links.rows])
+    documents = collection.source_of(links.rows)
+    others = documents != collection.source_of(rows[parents])[links.parents]
+    links, documents = links.only(others), documents[others]
+    rows, scores = _with(rows, scores, links, collection)
+    places = np.searchsorted(rows, links.rows)
+    own, theirs = scores[places], theirs[links.parents]
     reached = np.minimum(own + theirs * links.strengths * (weights.least + weights.own * own), _BEHIND * theirs)
     order = np.argsort(-reached, kind="stable")
-    _, firsts = np.unique(documents[links.rows[order]], return_index=True)
-    raised = order[firsts]
-    np.maximum.at(total, links.rows[raised], reached[raised])
-    return total
+    _, firsts = np.unique(documents[order], return_index=True)
+    raised = scores.copy()
+    np.maximum.at(raised, places[order[firsts]], reached[order[firsts]].astype(scores.dtype))
+    return rows, raised
+
+
+def _with(rows: Array, scores: Floats, links: _Links, collection: Collection) -> tuple[Array, Floats]:
+    """The rows and scores with those that are linked to and are not there yet: the strongest of them."""
+    if len(rows) == collection.size or not len(links.rows):
+        return rows, scores
+    places = np.minimum(np.searchsorted(rows, links.rows), len(rows) - 1)
+    new = np.unique(links.rows[rows[places] != links.rows])
+    if not len(new):
+        return rows, scores
+    every = np.concatenate([rows, new])
+    order = np.argsort(every, kind="stable")
+    return every[order], np.concatenate([scores, collection.scored(new)])[order]
 
 
 class _Links(NamedTuple):
     """Whom the best passages vouch for: pairs of a parent, by its place, and a row."""
 
-    parents: Integers
-    rows: Integers
+    parents: Array
+    rows: Array
     strengths: Floats
 
-    def only(self, kept: Integers) -> _Links:
+    def only(self, kept: Array) -> _Links:
         return _Links(self.parents[kept], self.rows[kept], self.strengths[kept])
 
 
 class _Held(NamedTuple):
     """Names of the best passages, one behind the other, and whose each is, by its place."""
 
-    names: Integers
-    parents: Integers
+    names: Array
+    parents: Array
 
     @classmethod
-    def of(cls, lists: Sequence[Integers]) -> _Held:
+    def of(cls, lists: Sequence[Array]) -> _Held:
         return cls(np.concatenate(lists), np.repeat(np.arange(len(lists)), [len(one) for one in lists]))
 
-    def only(self, kept: Integers) -> _Held:
+    def only(self, kept: Array) -> _Held:
         return _Held(self.names[kept], self.parents[kept])
 
-    def pairs(self) -> Integers:
+    def pairs(self) -> Array:
         return self.parents * (1 << 32) + self.names
 
 
-def _links(best: Integers, asked: Asked, parts: Sequence[Part], rows: int, weights: Weights) -> _Links:
-    """The links of the best passages; what different ways give to a pair is added."""
-    homes = [_home(int(row), parts) for row in best]
+def _links(parents: Array, asked: Asked, parts: Sequence[Part], rows: int, weights: Weights) -> _Links:
+    """The links of some passages; what different ways give to a pair is added."""
+    homes = [_home(row, parts) for row in parents.tolist()]
     held = _Held.of([part.names.names(row) for part, row in homes])
     titles = _Held.of([part.names.titles_of(row) for part, row in homes])
-    sure = np.array([asked.strengths[asked.rows == row].max(initial=0.0) for row in best])
+    sure = np.array([asked.strengths[asked.rows == row].max(initial=0.0) for row in parents])
     ways = [
         _Way(weights.titled, _titled(held, titles, parts, rows)),
         _Way(weights.naming, _naming(titles, parts, rows)),
@@ -227,17 +275,17 @@ def _hits(found: Sequence[Hits], parts: Sequence[Part]) -> Hits:
     )
 
 
-def _counts(names: Integers, parts: Sequence[Part]) -> Integers:
+def _counts(names: Array, parts: Sequence[Part]) -> Array:
     return sum((part.names.counts(names) for part in parts), np.zeros(len(names), np.int64))
 
 
-def _rarity(names: Integers, parts: Sequence[Part], rows: int) -> Floats:
+def _rarity(names: Array, parts: Sequence[Part], rows: int) -> Floats:
     """The inverse document frequency of names, 1 for one that a single passage holds."""
     counts = _counts(names, parts)
     return np.asarray(np.log1p((rows - counts + 0.5) / (counts + 0.5)) / np.log1p((rows - 0.5) / 1.5))
 
 
-def _among(sorted_names: Integers, names: Integers) -> Integers:
+def _among(sorted_names: Array, names: Array) -> Array:
     """Whether each name is one of these."""
     places = np.minimum(np.searchsorted(sorted_names, names), len(sorted_names) - 1)
     return np.asarray(sorted_names[places] == names)
@@ -247,10 +295,3 @@ def _home(row: int, parts: Sequence[Part]) -> tuple[Part, int]:
     """The part that a row is in, and its row there."""
     part = max((part for part in parts if part.first <= row), key=lambda one: one.first)
     return part, row - part.first
-
-
-def _best(scores: Floats, count: int) -> Integers:
-    """The rows of the best scores, those above 0, best first."""
-    top = np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
-    top = top[np.lexsort((top, -scores[top]))]
-    return top[scores[top] > 0]

@@ -74,7 +74,7 @@ def title_names(title: str) -> list[str]:
     whole = _IN_BRACKETS.sub("", title).strip()
     found = []
     for called in (whole, whole.split(",")[0]):
-        words = _without_article(plain_words(called))
+        words = without_article(plain_words(called))
         if words and _is_name(words):
             found.append(" ".join(words[:_LONGEST_RUN]))
     return list(dict.fromkeys(found))
@@ -126,6 +126,11 @@ def keys_of_spans(words: Sequence[str], longest: int) -> tuple[Keys, list[tuple[
                 made.append(number)
                 spans.append((start, end + 1))
     return np.array(made, np.uint32).view(np.int32), spans
+
+
+def without_article(words: list[str]) -> list[str]:
+    """Words without the article before them, if there are others."""
+    return words[1:] if len(words) > 1 and words[0] in _ARTICLES else words
 
 
 def is_stopped(words: Iterable[str]) -> bool:
@@ -185,10 +190,6 @@ def _is_name(words: Sequence[str]) -> bool:
     if len(words) == 1 and (len(words[0]) < 3 or words[0] in _STOPPED):
         return False
     return any(len(word) > 1 and not word.isdigit() for word in words)
-
-
-def _without_article(words: list[str]) -> list[str]:
-    return words[1:] if len(words) > 1 and words[0] in _ARTICLES else words
 
 
 def _bare(word: str) -> str:

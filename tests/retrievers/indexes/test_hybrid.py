@@ -15,8 +15,9 @@ from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.indexes.hybrid import Hybrid, fuse
+from ragweave.retrievers.indexes.hybrid import Hybrid
 from ragweave.retrievers.indexes.indexing import build_index
+from ragweave.retrievers.ranking.fusion import Scales, reciprocal
 from ragweave.retrievers.ranking.links import Link, Sites, links_in
 from tests.retrievers.folders import COOKBOOK, Letters, fresh_python, write
 
@@ -171,10 +172,14 @@ def test_fused_scores_are_between_0_and_1(size: int, data: st.DataObject, weight
         np.array(data.draw(st.lists(st.floats(low, high, width=32), min_size=size, max_size=size)), dtype=np.float32)
         for low, high in ((0, 50), (-1, 1))
     )
-    total = fuse(words, cosines, lowest, weight)
-    assert total.shape == (size,)
-    assert total.min() >= 0
-    assert total.max() <= 1 + 1e-5
+    for total in (
+        Scales.of(words, cosines, lowest, weight).fused(words, cosines),
+        reciprocal(words, cosines, weight),
+        reciprocal(words, None, 0.0),
+    ):
+        assert total.shape == (size,)
+        assert total.min() >= 0
+        assert total.max() <= 1 + 1e-5
 
 
 def test_links_are_found_and_resolved() -> None:
@@ -198,7 +203,8 @@ def test_any_text_has_links_or_none(text: str) -> None:
 
 
 def test_a_single_passage_is_found_by_meaning_alone() -> None:
-    total = fuse(np.zeros(1, dtype=np.float32), np.asarray([0.4], dtype=np.float32), 0.0, 0.6)
+    words, cosines = np.zeros(1, dtype=np.float32), np.asarray([0.4], dtype=np.float32)
+    total = Scales.of(words, cosines, 0.0, 0.6).fused(words, cosines)
     assert total[0] == pytest.approx(0.6)
 
 

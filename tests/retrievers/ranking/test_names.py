@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragweave.orchestrator.values import Document
 from ragweave.retrievers.ranking.names import all_names, keys, keys_of_spans, names_in, plain_words, title_names
 from ragweave.retrievers.ranking.nametable import NameTable
+
+
+def table_of(passages: Sequence[tuple[str, str]]) -> NameTable:
+    return NameTable.of(
+        Document(id=text, title=title, text=text, metadata={"tags": [title, "music"]}) for title, text in passages
+    )
+
 
 PASSAGES = [
     ("Hello Love (song)", "“Hello Love” is a single by Hank Snow."),
@@ -71,8 +79,8 @@ def test_any_text_has_names(text: str, title: str) -> None:
 
 
 def test_the_table_finds_holders_and_titles() -> None:
-    table = NameTable.of(PASSAGES)
-    assert len(table) == len(PASSAGES)
+    table = table_of(PASSAGES)
+    assert table.size == len(PASSAGES)
     asked = keys(["hank snow", "nashville", "tennessee", "nobody"])
     assert table.counts(asked).tolist() == [2, 2, 2, 0]
     held = table.holding(asked)
@@ -81,24 +89,26 @@ def test_the_table_finds_holders_and_titles() -> None:
     ]  # fmt: skip
     titled = table.titled_by(asked)
     assert list(zip(titled.asked.tolist(), titled.rows.tolist(), strict=True)) == [(0, 1), (1, 2)]
+    assert table.labelled_by(keys(["music"])).rows.tolist() == [0, 1, 2, 3]
     assert table.titles_of(2).tolist() == keys(["nashville tennessee", "nashville"]).tolist()
     assert table.names(3).tolist() == []
 
 
 @pytest.mark.parametrize("passages", [[], [("", "")], [("", "no name"), ("Title", "")]])
 def test_a_table_of_little_answers_too(passages: Sequence[tuple[str, str]]) -> None:
-    table = NameTable.of(passages)
+    table = table_of(passages)
     asked = keys(["hank snow", "other"])
     assert table.counts(asked).tolist() == [0, 0]
     assert len(table.holding(asked).rows) == len(table.titled_by(asked).rows) == 0
-    assert len(NameTable.of(passages).holding(keys([])).rows) == 0
+    assert len(table_of(passages).holding(keys([])).rows) == 0
 
 
 def test_tables_join_as_if_they_had_been_made_of_all() -> None:
-    first, second = NameTable.of(PASSAGES[:3]), NameTable.of(PASSAGES[3:])
+    first, second = table_of(PASSAGES[:3]), table_of(PASSAGES[3:])
     joined = NameTable.merged([(first, np.array([0, 2])), (second, np.array([0]))])
-    whole = NameTable.of([PASSAGES[0], PASSAGES[2], PASSAGES[3]])
-    assert all(np.array_equal(joined.arrays()[part], made) for part, made in whole.arrays().items())
-    again = NameTable(whole.arrays())
+    whole = table_of([PASSAGES[0], PASSAGES[2], PASSAGES[3]])
+    for made, expected in zip(joined, whole, strict=True):
+        assert np.array_equal(made, expected)
+    again = NameTable.named(whole.arrays("names"), "names")
     assert again.names(0).tolist() == whole.names(0).tolist()
-    assert all(array.dtype == np.int32 for array in whole.arrays().values())
+    assert all(array.dtype == np.int32 for array in whole)
