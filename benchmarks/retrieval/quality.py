@@ -7,6 +7,7 @@ Results of peers are kept in `build/retrieval`, by pinned versions and data; rag
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -135,6 +136,7 @@ def main(
 ) -> None:
     """Rank with every system, and print what the rankings are worth."""
     began = time.perf_counter()
+    os.environ["RAGWEAVE_CACHE"] = str(sets.BUILD / "cache")
     names = only or [*sets.HOPS, *sets.OTHERS]
     absent = sets.missing(names)
     if absent:

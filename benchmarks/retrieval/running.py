@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import subprocess
@@ -46,12 +47,29 @@ def prepare(pipelines: list[str]) -> dict[str, str]:
     return left_out
 
 
-def work(task: str, pipeline: str, threads: int = 1, **settings: Any) -> dict[str, Any]:
+def python(pipeline: str) -> str:
+    """The interpreter of a pipeline."""
+    return str(venvs.interpreter(ENVIRONMENTS[pipeline]))
+
+
+def command(task: str, pipeline: str, **settings: Any) -> list[str]:
+    """The command line of a worker."""
+    return [python(pipeline), str(HERE / "worker.py"), task, pipeline, json.dumps(settings)]
+
+
+def imports(pipeline: str) -> str:
+    """The import statements of its module, without loading it here."""
+    tree = ast.parse((HERE / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8"))
+    for line in tree.body:
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == "IMPORT":
+            return str(ast.literal_eval(line.value))
+    raise Failed(f"{pipeline} has no IMPORT")
+
+
+def work(task: str, pipeline: str, **settings: Any) -> dict[str, Any]:
     """What a worker found, and the versions of what found it. Raises Failed."""
-    command = [str(venvs.interpreter(ENVIRONMENTS[pipeline])), str(HERE / "worker.py"), task, pipeline]
-    done = subprocess.run(
-        [*command, json.dumps(settings), str(threads)], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
+    words = command(task, pipeline, **settings)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     try:
         report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):

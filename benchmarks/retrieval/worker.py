@@ -1,6 +1,6 @@
 """Do one piece of work with one pipeline in this process, and print the result as one line of JSON.
 
-    python worker.py TASK PIPELINE SETTINGS THREADS
+    python worker.py TASK PIPELINE SETTINGS
 
 Run by the interpreter of the pipeline's own virtual environment. SETTINGS are JSON. The line holds what the task found,
 or `error`.
@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import random
 import sys
 import traceback
 from typing import Any
@@ -26,17 +27,20 @@ QUIET = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
 }
-
-
 #: Task -> the module whose function of that name does it; each loads what it needs, after the threads are set.
-TASKS = {"rank": "ranking", "ingest": "costing", "ask": "costing", "load": "costing", "first": "costing"}
+TASKS = {"rank": "ranking", "ingest": "costing", "ask": "costing", "first": "costing"}
 
 
 def main() -> None:
     """Do what the arguments name."""
-    task, name, settings, threads = sys.argv[1:5]
-    os.environ.update(QUIET, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads))
+    task, name, settings = sys.argv[1:4]
+    os.environ.update(QUIET)
+    if task in ("ingest", "ask"):
+        os.sched_setaffinity(0, {random.choice(sorted(os.sched_getaffinity(0)))})
     try:
         pipeline: Any = importlib.import_module(f"pipelines.{name}")
         found = getattr(importlib.import_module(TASKS[task]), task)(pipeline, **json.loads(settings))

@@ -26,8 +26,8 @@ from haystack_integrations.components.embedders.sentence_transformers import (
     SentenceTransformersDocumentEmbedder, SentenceTransformersTextEmbedder,
 )
 """
-#: What embeds documents, and what makes one that embeds questions.
-Embeddings = tuple[Any, Callable[[], Any]]
+#: What makes embedders of documents and of questions: a component belongs to one pipeline only.
+Embeddings = tuple[Callable[[], Any], Callable[[], Any]]
 FUSIONS = ("concatenate", "reciprocal_rank_fusion", "distribution_based_rank_fusion")
 
 
@@ -61,7 +61,7 @@ class GivenText:
 
 def given(vectors: Vectors) -> Embeddings:
     """Vectors that were computed before: of documents and of questions."""
-    return GivenDocuments(vectors), partial(GivenText, vectors)
+    return partial(GivenDocuments, vectors), partial(GivenText, vectors)
 
 
 def real(model: str) -> Embeddings:
@@ -71,7 +71,7 @@ def real(model: str) -> Embeddings:
 
     device = ComponentDevice.from_str("cpu")
     return (
-        embedders.SentenceTransformersDocumentEmbedder(model=model, device=device, progress_bar=False),
+        partial(embedders.SentenceTransformersDocumentEmbedder, model=model, device=device, progress_bar=False),
         partial(embedders.SentenceTransformersTextEmbedder, model=model, device=device, progress_bar=False),
     )
 
@@ -81,7 +81,7 @@ def _documents(passages: Passages) -> list[Document]:
 
 
 class Built(NamedTuple):
-    """The store, and what makes an embedder of questions: a component belongs to one pipeline only."""
+    """The store, and what makes an embedder of questions."""
 
     store: InMemoryDocumentStore
     embedder: Callable[[], Any]
@@ -91,7 +91,7 @@ def build(passages: Passages, embeddings: Embeddings, folder: Path) -> Built:
     """The store in memory; it is kept in `folder`, as it can."""
     store = InMemoryDocumentStore()
     indexing = Pipeline()
-    indexing.add_component("embedder", embeddings[0])
+    indexing.add_component("embedder", embeddings[0]())
     indexing.add_component("writer", DocumentWriter(store))
     indexing.connect("embedder.documents", "writer.documents")
     indexing.run({"embedder": {"documents": _documents(passages)}})

@@ -55,28 +55,30 @@ def _documents(passages: Passages) -> list[Document]:
 
 
 class Built(NamedTuple):
-    """Chroma, and the documents that BM25Retriever is made of."""
+    """Both retrievers' indexes."""
 
-    documents: list[Document]
+    words: BM25Retriever
     store: Chroma
 
 
 def build(passages: Passages, embeddings: Embeddings, folder: Path) -> Built:
     """Chroma in `folder`."""
     documents = _documents(passages)
-    return Built(documents, Chroma.from_documents(documents, embeddings, persist_directory=str(folder)))
+    store = Chroma.from_documents(documents, embeddings, persist_directory=str(folder))
+    return Built(BM25Retriever.from_documents(documents), store)
 
 
 def reopen(passages: Passages, embeddings: Embeddings, folder: Path) -> Built:
-    """Chroma as it is in `folder`; BM25Retriever keeps nothing."""
-    return Built(_documents(passages), Chroma(embedding_function=embeddings, persist_directory=str(folder)))
+    """Chroma as it is in `folder`; BM25Retriever keeps nothing and is made anew."""
+    store = Chroma(embedding_function=embeddings, persist_directory=str(folder))
+    return Built(BM25Retriever.from_documents(_documents(passages)), store)
 
 
 def search(built: Built, fusion: str, depth: int) -> Search:
     """The ensemble, weighted evenly."""
     retriever = EnsembleRetriever(
         retrievers=[
-            BM25Retriever.from_documents(built.documents, k=depth),
+            built.words.model_copy(update={"k": depth}),
             built.store.as_retriever(search_kwargs={"k": depth}),
         ],
         weights=[0.5, 0.5],

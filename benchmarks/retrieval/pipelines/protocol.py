@@ -6,6 +6,7 @@ A module has:
     IMPORT     the import statements of a user who builds this pipeline with real embeddings
     FUSIONS    its ways to fuse, the one it has by default first, as names of systems
     given(vectors)                an embeddings object of the framework that looks texts up
+    looked_up(vectors)            the same for questions alone, where passages are always embedded; optional
     real(model)                   the framework's own wrapper of sentence-transformers
     build(passages, embeddings, folder)
                                   what is searched, with all that can be kept on disk in `folder`

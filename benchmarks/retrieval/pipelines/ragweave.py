@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import ClassVar, NamedTuple
 
-from pipelines.protocol import Passages, Search
-from ragweave.orchestrator.contracts import Retriever
+import numpy as np
+
+from pipelines.protocol import Passages, Search, Vectors
+from ragweave.orchestrator.contracts import Embedder, Retriever
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
-from ragweave.retrievers.indexes.indexing import build_index
+from ragweave.retrievers.embedders.minilm import MiniLM
 
 PACKAGES = ("ragweave",)
 IMPORT = """
@@ -20,9 +25,39 @@ from ragweave import Graph
 FUSIONS = ("hybrid",)
 
 
-def given(vectors: object) -> str:
-    """The default embedder: it has these weights, and makes its own vectors."""
+class LookedUp(MiniLM, type="looked_up"):
+    """The default embedder, but that it knows the vectors of the questions."""
+
+    known: ClassVar[Vectors | None] = None
+
+    def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
+        """Their vectors."""
+        assert self.known is not None
+        return np.array([self.known[text] for text in texts], dtype=np.float32)
+
+
+class Built(NamedTuple):
+    """An index, and the embedder that it is searched with."""
+
+    folder: Path
+    embedder: str
+
+
+def given(vectors: Vectors) -> str:
+    """The default embedder, not these vectors: it has the same weights, and embeds what it has cut."""
     return "minilm"
+
+
+def looked_up(vectors: Vectors) -> str:
+    """Vectors of questions are looked up, for what a search costs without them."""
+    LookedUp.known = vectors
+    return "looked_up"
+
+
+@lru_cache
+def _embedder(name: str) -> Embedder:
+    embedder: Embedder = Resources([]).get("embedders", name)
+    return embedder
 
 
 def real(model: str) -> str:
@@ -39,26 +74,27 @@ def files(passages: Passages, folder: Path) -> Path:
     return folder
 
 
-def build(passages: Passages, embeddings: str, folder: Path) -> Retriever:
+def build(passages: Passages, embeddings: str, folder: Path) -> Built:
     """The index of the files of the passages, in `folder`."""
-    embedder = Resources([]).get("embedders", embeddings)
-    build_index(files(passages, folder / "documents"), folder / "index", embedder)
-    return reopen(passages, embeddings, folder)
+    from ragweave.retrievers.indexes.indexing import build_index
+
+    build_index(files(passages, folder / "documents"), folder / "index", _embedder(embeddings))
+    return Built(folder / "index", embeddings)
 
 
-def reopen(passages: Passages, embeddings: str, folder: Path) -> Retriever:
+def reopen(passages: Passages, embeddings: str, folder: Path) -> Built:
     """The index that was built in `folder`."""
-    settings = {"index": str(folder / "index"), "embedder": embeddings}
-    retriever: Retriever = Resources([ResourceSpec("retrievers", "docs", "hybrid", settings)]).get("retrievers", "docs")
-    return retriever
+    return Built(folder / "index", embeddings)
 
 
-def search(built: Retriever, fusion: str, depth: int) -> Search:
+def search(built: Built, fusion: str, depth: int) -> Search:
     """All its defaults; a passage that is kept in pieces may be found twice, and counts once."""
+    settings = {"index": str(built.folder), "embedder": built.embedder}
+    retriever: Retriever = Resources([ResourceSpec("retrievers", "docs", fusion, settings)]).get("retrievers", "docs")
     loop = asyncio.new_event_loop()
 
     def run(question: str) -> list[str]:
-        found = loop.run_until_complete(built.search(question, 2 * depth))
+        found = loop.run_until_complete(retriever.search(question, 2 * depth))
         return list(dict.fromkeys(Path(document.source).stem for document in found))
 
     return run
