@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ragweave.orchestrator.context import Context
+    from ragweave.orchestrator.interop.offered import EmbedderEmbeddings, PassageRetriever
     from ragweave.orchestrator.resources import Resources
 
 
@@ -214,6 +215,12 @@ class Embedder(Resource):
         """What computes here and how exactly, for somebody who asks; empty if there is nothing to say."""
         return ""
 
+    def as_langchain(self) -> EmbedderEmbeddings:
+        """This embedder, once it is open, as embeddings of LangChain. Raises MissingExtra if it is not installed."""
+        from ragweave.orchestrator.interop.offering import as_embeddings  # loads LangChain
+
+        return as_embeddings(self)
+
 
 class Retriever(Resource):
     """Finds passages for a query."""
@@ -223,6 +230,12 @@ class Retriever(Resource):
     @abstractmethod
     async def search(self, query: str, top_k: int) -> list[Document]:
         """Up to `top_k` passages, best first, with scores. Raises IndexUnusable."""
+
+    def as_langchain(self, *, top_k: int = 10) -> PassageRetriever:
+        """This retriever, once it is open, as one of LangChain. Raises MissingExtra if LangChain is not installed."""
+        from ragweave.orchestrator.interop.offering import as_retriever  # loads LangChain
+
+        return as_retriever(self, top_k)
 
 
 class Access(BaseModel):

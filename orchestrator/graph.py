@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ragweave.orchestrator.blobs import Blobs
     from ragweave.orchestrator.interop.chained import GraphRunnable
+    from ragweave.orchestrator.interop.offered import GraphRetriever
     from ragweave.orchestrator.nodes.graph import GivenGraph
     from ragweave.orchestrator.running.speech import Piece
     from ragweave.orchestrator.stores.waiting import Waiting
@@ -336,6 +337,16 @@ class Graph(History):
         from ragweave.orchestrator.interop.offering import as_tool  # loads LangChain
 
         return as_tool(self, name=name, description=description, output=output)
+
+    def as_retriever(self, *, output: str = "documents") -> GraphRetriever:
+        """This graph as a retriever of LangChain, for what it writes as `output`: a list of documents.
+
+        Raises MissingExtra if LangChain is not installed, OutputError for an output that is none, InputError if the
+        graph needs more than one text.
+        """
+        from ragweave.orchestrator.interop.offering import graph_as_retriever  # loads LangChain
+
+        return graph_as_retriever(self, output)
 
     # --- images, sounds and files ---
 

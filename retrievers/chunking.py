@@ -79,6 +79,29 @@ def passages(source: SourceText, chunks: Chunks | None = None) -> list[Document]
     return found
 
 
+def cut(document: Document, chunks: Chunks | None = None) -> list[Document]:
+    """The passages of a document that a program brings; the document itself where it is small enough.
+
+    Their ids begin with its id. Offsets, and lines where it has one, count in what it was taken from.
+    """
+    text = SourceText(document.source, document.text, title=document.title, metadata=document.metadata)
+    found = passages(text, chunks)
+    if len(found) == 1 and found[0].title == document.title:
+        return [document]
+    start = document.offsets[0] if document.offsets is not None else 0
+    first = document.line
+    return [
+        one.model_copy(
+            update={
+                "id": f"{document.id}#{number}",
+                "offsets": (one.offsets[0] + start, one.offsets[1] + start) if one.offsets is not None else None,
+                "line": one.line + first - 1 if one.line is not None and first is not None else None,
+            }
+        )
+        for number, one in enumerate(found, start=1)
+    ]
+
+
 def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
     """The texts whose vectors stand for a passage: its title, each with a part of the passage of about equal size."""
     units = list(units_of(SourceText(source="", text=passage.text)))

@@ -19,6 +19,7 @@ _CLASSES = {
     "embedders": ("langchain_core.embeddings.embeddings", "Embeddings"),
     "nodes": ("langchain_core.runnables.base", "Runnable"),
 }
+_STORE = ("langchain_core.vectorstores.base", "VectorStore")
 """What LangChain calls a thing of each kind; of an object that is several of them, the first counts."""
 
 
@@ -29,7 +30,13 @@ def kind_of(thing: Any) -> str:
         known = getattr(sys.modules.get(module), name, None)
         if known is not None and isinstance(thing, known):
             return kind
-    return ""
+    return "retrievers" if is_store(thing) else ""
+
+
+def is_store(thing: Any) -> bool:
+    """True for a vector store, which is a retriever that can be added to."""
+    known = getattr(sys.modules.get(_STORE[0]), _STORE[1], None)
+    return known is not None and isinstance(thing, known)
 
 
 def is_compiled(thing: Any) -> bool:
@@ -46,6 +53,10 @@ def adopted(kind: str, thing: Any) -> Any:
         from ragweave.orchestrator.models.langchain import LangChain
 
         return LangChain.of(thing)
+    if is_store(thing):
+        from ragweave.orchestrator.interop.vectorstore import VectorStoreIndex
+
+        return VectorStoreIndex.of(thing)
     if kind == "retrievers":
         from ragweave.orchestrator.interop.retriever import LangChainRetriever
 
@@ -61,7 +72,7 @@ def adopted(kind: str, thing: Any) -> Any:
 
 def node_of(thing: Any) -> Any | None:
     """The node type that runs a Runnable; None for what is none."""
-    if kind_of(thing) in ("", "embedders"):
+    if kind_of(thing) in ("", "embedders") or is_store(thing):
         return None
     from ragweave.orchestrator.nodes.runnable import runnable_node
 
@@ -78,10 +89,11 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
     """
     own = kind_of(thing)
     kind = kind or own
-    if not own or kind not in (own, "nodes" if own != "embedders" else own):
+    others = (own, "nodes") if own != "embedders" and not is_store(thing) else (own,)
+    if not own or kind not in others:
         raise PluginError(
             f"{name!r} cannot be registered{f' under {kind}' if kind else ''}: it is {a(type(thing).__name__)}",
-            hint="give a Runnable, a retriever, a prompt, embeddings or a chat model of LangChain; "
+            hint="give a Runnable, a retriever, a vector store, a prompt, embeddings or a chat model of LangChain; "
             "register functions with @node",
         )
     made: Any
@@ -94,6 +106,11 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
 
         made = type(name, (LangChainPrompt,), {})
         made.given, made.typed = thing, settings.pop("variables", {})
+    elif is_store(thing):
+        from ragweave.orchestrator.interop.vectorstore import VectorStoreIndex
+
+        made = type(name, (VectorStoreIndex,), {})
+        made.given = thing
     elif kind == "retrievers":
         from ragweave.orchestrator.interop.retriever import LangChainRetriever
 

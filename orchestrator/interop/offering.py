@@ -1,4 +1,4 @@
-"""A graph offered to LangChain; an error says what to install where LangChain is missing."""
+"""Graphs, retrievers and embedders offered to LangChain; an error says what to install where it is missing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ragweave.orchestrator.errors import MissingExtra, OutputError, did_you_mean
+from ragweave.orchestrator.errors import InputError, MissingExtra, OutputError, did_you_mean
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
+    from ragweave.orchestrator.contracts import Embedder, Retriever
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.interop.chained import GraphRunnable
+    from ragweave.orchestrator.interop.offered import EmbedderEmbeddings, GraphRetriever, PassageRetriever
 
 
 def as_runnable(graph: Graph, *, output: str = "") -> GraphRunnable:
@@ -29,6 +31,35 @@ def as_tool(graph: Graph, *, name: str = "", description: str = "", output: str 
         from ragweave.orchestrator.interop.tool import tool_of
     _check_output(graph, output)
     return tool_of(graph, name=name, description=description, output=output)
+
+
+def graph_as_retriever(graph: Graph, output: str) -> GraphRetriever:
+    """The graph as a retriever. Raises MissingExtra without LangChain, OutputError, InputError."""
+    with _installed("graph.as_retriever()"):
+        from ragweave.orchestrator.interop.offered import GraphRetriever
+    _check_output(graph, output)
+    inputs = graph.plan.spec.inputs
+    needed = [name for name, key in inputs.items() if not key.has_default] or list(inputs)[:1]
+    if len(needed) != 1:
+        raise InputError(
+            f"{graph.name!r} needs {', '.join(needed) or 'no text'}, and a retriever is given one text",
+            hint="give the other inputs a default",
+        )
+    return GraphRetriever(graph=graph, output=output, question=needed[0])
+
+
+def as_retriever(retriever: Retriever, top_k: int) -> PassageRetriever:
+    """A retriever as one of LangChain. Raises MissingExtra without LangChain."""
+    with _installed("as_langchain()"):
+        from ragweave.orchestrator.interop.offered import PassageRetriever
+    return PassageRetriever(retriever=retriever, k=top_k)
+
+
+def as_embeddings(embedder: Embedder) -> EmbedderEmbeddings:
+    """An embedder as embeddings of LangChain. Raises MissingExtra without LangChain."""
+    with _installed("as_langchain()"):
+        from ragweave.orchestrator.interop.offered import EmbedderEmbeddings
+    return EmbedderEmbeddings(embedder)
 
 
 def _check_output(graph: Graph, output: str) -> None:

@@ -220,7 +220,7 @@ def fitted(value: Any, kind: Type, blobs: Blobs | None = None) -> Any:
 
 def document_of(document: TheirDocument) -> Document:
     """A document of LangChain. One without an id gets one made of its source and its text."""
-    metadata = {str(name): _plain(value) for name, value in document.metadata.items()}
+    metadata = {str(name): plain(value) for name, value in document.metadata.items()}
     title, source = str(metadata.pop("title", "") or ""), str(metadata.pop("source", "") or "")
     score = metadata.pop("score", None)
     line = metadata.pop("line", None)
@@ -337,10 +337,10 @@ def _is(value: Any, kind: Type) -> bool:
     return not isinstance(value, str) and all(_is(one, item) for one in inside)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Metadata as JSON; what is none of it, such as a date, as a text."""
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (list, tuple, set)) else str(value)
+        return {str(key): plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple, set)) else str(value)

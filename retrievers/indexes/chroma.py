@@ -14,6 +14,7 @@ from pydantic import Field, PrivateAttr
 from ragweave.orchestrator.contracts import Embedder, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra
 from ragweave.orchestrator.filters import Filter, matches
+from ragweave.orchestrator.passages import decoded
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import chromaplace
 from ragweave.retrievers.indexes.chromaplace import Place
@@ -27,7 +28,7 @@ from ragweave.retrievers.indexes.chromarecords import (
 )
 from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSource, Shelf, vectors_of
 from ragweave.retrievers.indexes.freshness import MOST_FILES, Changes, compared
-from ragweave.retrievers.indexes.passagerows import Row, decoded, fact_names, facts_of, safe
+from ragweave.retrievers.indexes.passagerows import Row, fact_names, facts_of, safe
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources

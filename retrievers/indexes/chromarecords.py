@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Any
 
 from ragweave.orchestrator.filters import Filter, matches
+from ragweave.orchestrator.passages import decoded
 from ragweave.orchestrator.values import Document
-from ragweave.retrievers.indexes.passagerows import Row, asked, decoded, facts_of, named_facts, safe
+from ragweave.retrievers.indexes.passagerows import Row, asked, facts_of, named_facts, safe
 
 _LONGEST = 500
 """Values of a list that Chroma is asked for; SQLite has a limit."""

@@ -14,10 +14,11 @@ from pydantic import Field, PrivateAttr
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Index, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.filters import Filter
+from ragweave.orchestrator.passages import encoded
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, WINDOW_TOKENS, Chunks, Way
-from ragweave.retrievers.indexes.passagerows import Row, encoded, last_of_each
+from ragweave.retrievers.indexes.passagerows import Row, last_of_each
 
 if TYPE_CHECKING:
     import numpy as np

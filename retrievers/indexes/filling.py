@@ -6,12 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from ragweave.orchestrator.contracts import Embedder
+from ragweave.orchestrator.passages import encoded
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.indexes.entries import Progress, Tell
 from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSource, Shelf, vectors_of
 from ragweave.retrievers.indexes.indexing import IndexReport, nothing_found
-from ragweave.retrievers.indexes.passagerows import Row, encoded
+from ragweave.retrievers.indexes.passagerows import Row
 from ragweave.retrievers.loaders import parse
 from ragweave.retrievers.loading import digest, find_files, read
 from ragweave.retrievers.sourcetext import Found, Skipped, SourceText

@@ -1,13 +1,11 @@
-"""Passages as a database keeps them: as JSON that gives them back as they were, and as typed facts to filter by."""
+"""Passages as a database keeps them: as JSON, and as typed facts to filter by."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, value_of
 from ragweave.orchestrator.values import Document
 
@@ -25,23 +23,6 @@ class Row(NamedTuple):
     """All of it as JSON."""
     vectors: np.ndarray
     """float32 of shape (windows, dimension)."""
-
-
-def encoded(document: Document) -> str:
-    """A passage without its score as JSON in ASCII. Raises InputError for metadata that are no JSON."""
-    whole = document.model_dump(exclude={"score"}, exclude_defaults=True)
-    try:
-        return json.dumps(whole, ensure_ascii=True)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"the passage {document.id!r} cannot be kept: its metadata are no JSON ({error})") from None
-
-
-def decoded(body: str, score: float) -> Document:
-    """The passage again. Raises IndexUnusable for what `encoded` has not written."""
-    try:
-        return Document.model_validate({**json.loads(body), "score": score})
-    except (ValueError, TypeError):  # a ValidationError is a ValueError
-        raise IndexUnusable("a passage of the index cannot be read", hint="build the index again") from None
 
 
 def safe(text: str) -> str:

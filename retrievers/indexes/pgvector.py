@@ -12,11 +12,12 @@ from pydantic import Field, PrivateAttr, SecretStr
 from ragweave.orchestrator.contracts import Embedder, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, MissingExtra
 from ragweave.orchestrator.filters import Filter, matches
+from ragweave.orchestrator.passages import decoded
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import pgtables
 from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSource, Shelf, vectors_of
 from ragweave.retrievers.indexes.freshness import MOST_FILES, Changes, compared
-from ragweave.retrievers.indexes.passagerows import Row, decoded, fact_names, facts_of
+from ragweave.retrievers.indexes.passagerows import Row, fact_names, facts_of
 from ragweave.retrievers.indexes.pgserver import Server
 from ragweave.retrievers.indexes.pgtables import Head, Tables, average_words
 

@@ -15,9 +15,8 @@
 `make_index(embedder, place=0, fields={…}, access={…})` opens one more index on a place of this test, which is empty at
 first: each number is a place of its own. Several that are open on one place stand for several processes.
 
-If the function has an attribute `keeps_any_id = False`, the index gives ids of its own where those of passages are odd.
-One that lives and dies with its process takes `ragweave.evals.kit.retriever.alone`. The suite needs pytest, hypothesis
-and numpy, nothing else.
+One that lives and dies with its process takes the modules `alone`, `filtering` and `keeping`. The suite needs pytest,
+hypothesis and numpy, nothing else.
 """
 
 from __future__ import annotations
