@@ -2,9 +2,9 @@
 
     python -m tests.retrievers.measure cookbook clapnq hotpotqa
 
-prints one line for each way to search: recall@5 and nDCG@10 over documents, and for how many questions some, and all, of
-the right documents are among the five passages that a reader would get. `--ranking` leaves out what is asked in several
-steps. Indexes are kept in build/measure.
+prints one line for each way to search: recall@5 and nDCG@10 over documents, and for how many questions some, and all,
+of the right documents are among the five passages that a reader would get. `--ranking` leaves out what is asked in
+several steps. Indexes are kept in build/measure.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ class Quality:
     questions: int
 
     def __str__(self) -> str:
-        return f"recall@5 {100 * self.recall:.1f}   nDCG@10 {self.ndcg:.4f}   some in 5: {self.some}/{self.questions}   all in 5: {self.all}/{self.questions}"
+        return (
+            f"recall@5 {100 * self.recall:.1f}   nDCG@10 {self.ndcg:.4f}   "
+            f"some in 5: {self.some}/{self.questions}   all in 5: {self.all}/{self.questions}"
+        )
 
 
 def questions(name: str) -> list[Question]:
@@ -77,9 +80,9 @@ def documents(name: str, folder: Path, first: int | None = None) -> Path:
     for row in _rows(SHARED / name / "corpus.jsonl"):
         if first is not None and row["id"] not in wanted:
             continue
-        title = json.dumps(row.get("title", ""), ensure_ascii=False)
+        front = f"---\ntitle: {json.dumps(row['title'], ensure_ascii=False)}\n---\n" if "title" in row else ""
         text = row["text"] if "text" in row else "\n".join(" | ".join(map(str.strip, cells)) for cells in row["table"])
-        (folder / f"{row['id']}.txt").write_text(f"---\ntitle: {title}\n---\n{text}", encoding="utf-8")
+        (folder / f"{row['id']}.txt").write_text(front + text, encoding="utf-8")
     return folder
 
 
