@@ -97,6 +97,14 @@ class RunTaken(JournalError):
     """A run cannot be written by this worker: another one goes on with it, or has taken it over."""
 
 
+class ThreadTaken(RunTaken):
+    """Another run of the same thread goes on, `run_id`, in this process or another one."""
+
+    def __init__(self, thread_id: str, run_id: str) -> None:
+        super().__init__(f"thread {thread_id!r} is busy: run {run_id} goes on", hint="try again when it has ended")
+        self.run_id = run_id
+
+
 class OutputError(RagweaveError, KeyError):
     """A Result has no output of this name."""
 

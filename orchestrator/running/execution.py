@@ -109,7 +109,7 @@ class Execution:
             return await self._start(inputs)
         owner = whose(self.tenant, self.user)
         async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
-            return await self._start(inputs)
+            return await self._among_workers(lambda: self._start(inputs))
 
     async def _go_on(self, answers: Mapping[str, Any]) -> Result:
         if not self.thread_id:
@@ -117,7 +117,24 @@ class Execution:
                 return await self._resume(answers)
         owner = whose(self.tenant, self.user)
         async with self.graph._threads.turn(self.thread_id, self.run_id, user=owner) as self.turn:
-            return await self._resume(answers)
+            return await self._among_workers(lambda: self._resume(answers))
+
+    async def _among_workers(self, go: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """What goes on when it is the thread's turn also among those who share the store."""
+        if self.graph.store.immediate:
+            return await go()
+        from ragweave.orchestrator.running.threads import among_workers
+
+        assert self.turn is not None
+        deadline = self.deadline
+
+        async def again() -> Result:
+            self.deadline = self.whole = deadline
+            if self.sink is not None:
+                self.sink.hold()  # if another worker was faster, what was shown would have to be taken back
+            return await go()
+
+        return await among_workers(self.turn, self.thread_id, self.graph._threads.turns, again)
 
     async def _resume(self, answers: Mapping[str, Any]) -> Result:
         from ragweave.orchestrator.running.answers import check_answers  # a run that starts anew needs neither
@@ -130,7 +147,7 @@ class Execution:
             raise InputError(f"run {self.run_id!r} is going on in this process", hint=hint)
         before: Status | None = record.status if record is not None else None
         self._refuse(before, answers)
-        await store.take(self.run_id, self.plan.spec.durability)
+        await store.take(self.run_id, self.plan.spec.durability, in_turn=bool(self.thread_id))
         try:
             snapshot = await self._snapshot()
             if snapshot.status != before and snapshot.status in get_args(Status):  # another worker was faster
@@ -232,7 +249,7 @@ class Execution:
         bundle = ""
         if not store.live:
             record.version, bundle = self.edition.version or _version_of(self.edition)
-        await store.begin(record, bundle, spec.durability)
+        await store.begin(record, bundle, spec.durability, in_turn=bool(self.thread_id))
         run = self._run()
         data: dict[str, Any] = {"inputs": inputs}
         if self.deadline is None:
@@ -258,6 +275,7 @@ class Execution:
         if not graph.store.immediate:
             graph.store.watch(self.run_id, functools.partial(_tell, loop, walker))
         began = loop.time()
+        showing = asyncio.ensure_future(self._show(run.sink)) if run.sink is not None and run.sink.held else None
         try:
             with contextlib.nullcontext() if graph.store.live else _stored(graph.store, self.tenant):
                 outcome = await walker.execute(ready, self.deadline, self.whole)
@@ -280,6 +298,8 @@ class Execution:
             raise RunError(message, run_id=self.run_id, path=failure.path, partial=partial) from cause
         finally:
             graph._active.pop(self.run_id, None)
+            if showing is not None:
+                showing.cancel()
         if isinstance(outcome, Parked):
             result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
             await self._end(run, Event("run_parked", data={"seconds": loop.time() - began}), "parked", result)
@@ -298,6 +318,13 @@ class Execution:
         if run.sink is not None:
             shown = {**event.data, "result": result} if result is not None else event.data
             run.sink.push(Event(event.kind, data=shown))
+            run.sink.release()
+
+    async def _show(self, sink: Sink) -> None:
+        """Show events as soon as it is sure that they count."""
+        with contextlib.suppress(JournalError):
+            await self.graph.store.begun(self.run_id)
+            sink.release()
 
     async def _settle(self, run: Run, status: Status) -> None:
         run.close()

@@ -57,7 +57,7 @@ class Fork(Execution):
         if not store.live:
             record.version, bundle = version_of(self.edition)
         record.parent = f"{self.parent.run_id}@{forked.path}"
-        await store.begin(record, bundle, durability)
+        await store.begin(record, bundle, durability, in_turn=bool(self.thread_id))
         try:
             run = self._run()
             for event in self.journal:

@@ -21,13 +21,28 @@ def _turn() -> Generator[None, None, None]:
 class Sink:
     """Events in order. `put` waits while the queue is full; `pop` takes one, `more` waits for one."""
 
-    __slots__ = ("_closed", "_events", "_reader", "_writers")
+    __slots__ = ("_closed", "_events", "_reader", "_writers", "held")
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._writers: deque[asyncio.Future[None]] = deque()
         self._closed = False
+        self.held = False
+        """True while nothing is shown: what comes may still turn out not to count."""
+
+    def hold(self) -> None:
+        """Begin anew, and show nothing until `release`."""
+        self._events.clear()
+        self.held = True
+        while self._writers:
+            self._wake_one()
+
+    def release(self) -> None:
+        """Show what is there, and what comes."""
+        self.held = False
+        if self._events and self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
     async def put(self, event: Event) -> None:
         """Add an event; while the reader is behind, wait for it."""
@@ -47,9 +62,7 @@ class Sink:
         """Add an event if there is room for it and somebody who reads; else False."""
         if self._closed or len(self._events) >= CAPACITY:
             return False
-        self._events.append(event)
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+        self.push(event)
         return True
 
     def push(self, event: Event) -> None:
@@ -57,12 +70,12 @@ class Sink:
         if self._closed:
             return
         self._events.append(event)
-        if self._reader is not None and not self._reader.done():
+        if self._reader is not None and not self._reader.done() and not self.held:
             self._reader.set_result(None)
 
     def pop(self) -> Event | None:
         """The next event, or None if there is none yet."""
-        if not self._events:
+        if not self._events or self.held:
             return None
         event = self._events.popleft()
         if self._writers and len(self._events) < CAPACITY:
@@ -74,7 +87,7 @@ class Sink:
         if not self._closed:
             # One turn of the event loop costs less than a future, and a run that streams has often made the next event.
             await _turn()
-        while not self._events:
+        while not self._events or self.held:
             if self._closed:
                 return False
             self._reader = asyncio.get_running_loop().create_future()
@@ -83,7 +96,7 @@ class Sink:
 
     def close(self) -> None:
         """No more events will come: what is there can still be taken, and nobody waits any longer."""
-        self._closed = True
+        self._closed, self.held = True, False
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
         while self._writers:

@@ -4,14 +4,18 @@ comes while another goes on is the graph's choice: it waits, is refused, or take
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from ragweave.orchestrator.errors import InputError, RunError, ThreadBusy, did_you_mean
+from ragweave.orchestrator.errors import InputError, RunError, ThreadBusy, ThreadTaken, did_you_mean
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
+"""Seconds between looks whether the run of another process has ended."""
+_T = TypeVar("_T")
 Turns = Literal["queue", "reject", "interrupt"]
 """What a run does whose thread is busy: wait for its turn, fail with ThreadBusy, or cancel what goes on and waits."""
 
@@ -21,6 +25,29 @@ def check_turns(value: Any) -> Turns:
     if value in get_args(Turns):
         return value  # type: ignore[no-any-return]
     raise InputError(f"turns: {value!r} is unknown{did_you_mean(str(value), get_args(Turns))}")
+
+
+async def among_workers(turn: Turn, thread_id: str, turns: Turns, go: Callable[[], Awaitable[_T]]) -> _T:
+    """What `go` gives, once no run of this thread goes on in another process: until then it raises ThreadTaken, and is
+    called again. Who comes first is chance. A run elsewhere cannot be interrupted from here: it is waited for.
+
+    Raises ThreadBusy where runs are refused, RunError if a newer run took the turn away.
+    """
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task is not None else 0
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return await go()
+        except ThreadTaken as taken:
+            if turns == "reject":
+                raise ThreadBusy(thread_id, taken.run_id) from None
+        if task is not None and task.cancelling() > cancels:  # cancelled while it was being refused
+            raise asyncio.CancelledError
+        turn.keep()
+        await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+        turn.keep()
+        pause = min(1.5 * pause, LONGEST_PAUSE)
 
 
 class Turn:

@@ -67,12 +67,25 @@ class Store(Protocol):
     """True if events come back with the objects that were written; else with plain JSON, which the reader gives the
     types that the graph declares."""
 
-    async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
-        """Make a new run known, with what is kept of its graph as one text. Its events follow through `writer`."""
+    async def begin(
+        self, record: RunRecord, bundle: str = "", durability: Durability = "async", *, in_turn: bool = False
+    ) -> None:
+        """Make a new run known, with what is kept of its graph as one text. Its events follow through `writer`.
 
-    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+        With `in_turn`, it goes on only while no other run of its thread does, of the same graph, tenant and user, in
+        any worker that lives: else this raises ThreadTaken. If another one was faster by a moment, that shows when the
+        run is first written: it is lost as others are, with a ThreadTaken, nothing of it is kept, and it may begin
+        again. A store that is `immediate` lives in one process, where graphs see to it themselves.
+        """
+
+    async def begun(self, run_id: str) -> None:
+        """Return when it is sure that a run which began `in_turn` goes on alone; nothing is written sooner for it.
+        Raises ThreadTaken."""
+
+    async def take(self, run_id: str, durability: Durability = "async", *, in_turn: bool = False) -> RunRecord:
         """Make this worker the one that goes on with a run; its status is then `running`. Raises RunTaken if another
-        worker is still at it, JournalError if there is no such run."""
+        worker is still at it, JournalError if there is no such run; with `in_turn`, ThreadTaken while another run of
+        its thread goes on."""
 
     def writer(self, run_id: str, blobs: Callable[[str], bytes | None] | None = None) -> Callable[[Record], None]:
         """A function that appends a record to this run's journal, in order, at once and without waiting. It raises

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ragweave.orchestrator.errors import JournalError
+from ragweave.orchestrator.errors import JournalError, RunTaken, ThreadTaken
 from ragweave.orchestrator.running.events import Record
 from ragweave.orchestrator.stores import Durability, RunRecord, Status
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, Line, Piece
 from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
+from ragweave.orchestrator.stores.turns import at_turn, thread_of
 
 SEGMENT_BITS = 24
 """A run has room for so many bits of segments."""
@@ -42,20 +43,20 @@ class Writing:
         self.fence = 1
         self.head = 0
         """How many segments it has."""
-        self.lost = ""
-        """Why it can be written no more; empty if it can."""
+        self.lost: RunTaken | None = None
+        """Why it can be written no more; None if it can."""
         self.blobs: Blobs | None = None
         """Where the bytes of its images, sounds and files are; None if it has none."""
         self.watchers: list[Callable[[str], None]] = []
         self.held: list[Record] = []
         """With `durability: exit`, what is not written yet."""
 
-    def lose(self, reason: str) -> None:
+    def lose(self, error: RunTaken) -> None:
         """It can be written no more."""
-        if not self.lost:
-            self.lost = reason
+        if self.lost is None:
+            self.lost = error
             for tell in self.watchers:
-                tell(reason)
+                tell(error.message)
 
 
 class Begin(NamedTuple):
@@ -63,6 +64,8 @@ class Begin(NamedTuple):
 
     run: Writing
     bundle: str
+    since: float | None = None
+    """When its thread was seen to be free, if no other run of it may go on beside this one."""
 
 
 class Append(NamedTuple):
@@ -97,11 +100,17 @@ Change = Begin | Append | End | Keep
 
 
 class Overtaken(Exception):
-    """Runs that another worker has taken over: the transaction is to be undone, and tried again without them."""
+    """Runs that this worker has lost to another one, each with what its writer is told: the transaction is to be
+    undone, and tried again without them."""
 
-    def __init__(self, runs: Sequence[Writing]) -> None:
+    def __init__(self, runs: Mapping[Writing, RunTaken]) -> None:
         super().__init__(", ".join(run.record.run_id for run in runs))
         self.runs = runs
+
+
+def taken_over(run: Writing) -> RunTaken:
+    """What is told of a run with which another worker goes on."""
+    return RunTaken(f"run {run.record.run_id} was taken over by another worker")
 
 
 MOST_BUNDLES = 256
@@ -112,9 +121,19 @@ Bundles = Mapping[tuple[int, int], tuple[str, bytes]]
 class Batch:
     """The changes of one transaction. `bundles` are those that are surely stored already."""
 
-    def __init__(self, cursor: Cursor, owner: str, lease: float, cipher: Cipher | None, bundles: Bundles) -> None:
+    def __init__(
+        self,
+        cursor: Cursor,
+        owner: str,
+        lease: float,
+        cipher: Cipher | None,
+        bundles: Bundles,
+        active: Container[str] = (),
+    ) -> None:
         self._cursor = cursor
         self._owner = owner
+        self._active = active
+        """Runs that go on in this worker."""
         self._until = cursor.now() + lease
         self._cipher = cipher
         self.bundles = dict(bundles) if len(bundles) < MOST_BUNDLES else {}
@@ -126,7 +145,7 @@ class Batch:
 
     def write(self, changes: Sequence[Change], tenants: dict[str, int]) -> None:
         """All of them. `tenants` is what is known of their numbers; new ones are added. Raises Overtaken."""
-        begun = {change.run: change.bundle for change in changes if isinstance(change, Begin)}
+        begun = {change.run: change for change in changes if isinstance(change, Begin)}
         ended = {change.run: change.status for change in changes if isinstance(change, End)}
         lines: dict[Writing, list[Line]] = {}
         for change in changes:
@@ -134,9 +153,12 @@ class Batch:
                 lines.setdefault(change.run, []).append(change.line)
         held = [run for run in dict.fromkeys((*lines, *ended)) if run not in begun]
         self._advance(held, lines)
-        for run, bundle in begun.items():
+        for run in begun:
             run.tenant = self._tenant(run.record.tenant, tenants)
-            self._begin(run, bundle, ended.get(run, "running"), 1 if run in lines else 0)
+        self._cursor.queue(thread_of(run.record) for run, begin in begun.items() if begin.since is not None)
+        for run, begin in begun.items():
+            self._keep_turn(begin)
+            self._begin(run, begin.bundle, ended.get(run, "running"), 1 if run in lines else 0)
         self._append(lines)
         now = self._cursor.now()
         self._cursor.many(
@@ -147,6 +169,14 @@ class Batch:
             if isinstance(change, Keep):
                 self._cache(change, self._tenant(change.tenant, tenants), now)
         self._settle()
+
+    def _keep_turn(self, begin: Begin) -> None:
+        """Raises Overtaken if another run of the thread was faster."""
+        record = begin.run.record
+        if begin.since is not None:
+            faster = at_turn(self._cursor, record, self._owner, self._active, begin.since)
+            if faster:
+                raise Overtaken({begin.run: ThreadTaken(record.thread_id, faster)})
 
     def _begin(self, run: Writing, bundle: str, status: Status, head: int) -> None:
         record = run.record
@@ -176,7 +206,7 @@ class Batch:
             held = self._cursor.advance(rows)
             lost = [run for run in runs if run.key not in held]
             if lost:
-                raise Overtaken(lost)
+                raise Overtaken({run: taken_over(run) for run in lost})
 
     def _append(self, lines: dict[Writing, list[Line]]) -> None:
         rows = []

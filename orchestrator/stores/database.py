@@ -36,6 +36,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE runs ADD COLUMN parent TEXT NOT NULL DEFAULT ''",),
     # One row if what is kept is encrypted: something that only its key opens.
     ("CREATE TABLE seals (mark {bytes} NOT NULL)",),
+    ("CREATE INDEX runs_going_on ON runs (thread) WHERE status = 'running' AND thread <> ''",),
 )
 """What makes each version of the tables from the one before; the number of versions is the newest.
 
@@ -60,6 +61,10 @@ class Cursor(Protocol):
 
     def advance(self, rows: Sequence[tuple[int, int, int, float]]) -> set[int]:
         """Set `head` and `until` of runs, given as (id, fence, head, until), whose fence is still this; their ids."""
+
+    def queue(self, names: Iterable[str]) -> None:
+        """Wait until no other transaction goes on that has named one of these; those that name them then wait for this
+        one."""
 
     def now(self) -> float:
         """The time that leases go by: one clock for all workers of the database."""

@@ -22,7 +22,7 @@ from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Digest, Encoder
 from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
-from ragweave.orchestrator.stores.workers import shown, surely_dead
+from ragweave.orchestrator.stores.workers import alive, shown
 
 DAY = 86400.0
 MANY = 1 << 40
@@ -57,7 +57,7 @@ def delete(cursor: Cursor, which: Which, owner: str, cipher: Cipher | None) -> R
     runs = cursor.rows(f"SELECT id, run, tenant, status, owner, until FROM runs WHERE {where}", *values)
     now = cursor.now()
     for _, run, _, status, holder, until in runs:
-        if status == "running" and until > now and not surely_dead(holder):
+        if status == "running" and alive(holder, until, now):
             raise RunTaken(f"run {run!r} goes on in {shown(holder)}", hint="cancel it, or wait until it has ended")
     removed = _remove(cursor, [(key, run, number) for key, run, number, *_ in runs], cipher)
     if which.tenant is not None and which.thread_id is None and which.user is None:
@@ -98,7 +98,7 @@ def adopt(cursor: Cursor, run_id: str, version: str, bundle: str, digest: Digest
     if not rows:
         raise unknown_run(run_id)
     key, tenant, old, status, owner, until = rows[0]
-    if status == "running" and until > cursor.now() and not surely_dead(owner):
+    if status == "running" and alive(owner, until, cursor.now()):
         raise RunTaken(f"run {run_id!r} goes on in {shown(owner)}")
     refs: Counter[Value] = Counter()
     name = None

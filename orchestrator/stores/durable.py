@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ragweave.orchestrator.errors import JournalError, RunTaken, unknown_run
+from ragweave.orchestrator.errors import JournalError, RunTaken, ThreadTaken, unknown_run
 from ragweave.orchestrator.running.events import Event, Record
 from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, known, reading
 from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
@@ -17,7 +17,8 @@ from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, digest_with
 from ragweave.orchestrator.stores.packing import Cipher
 from ragweave.orchestrator.stores.sealing import admit
-from ragweave.orchestrator.stores.workers import LEASE, new_owner, shown, surely_dead
+from ragweave.orchestrator.stores.turns import at_turn, thread_of
+from ragweave.orchestrator.stores.workers import LEASE, alive, new_owner, shown
 from ragweave.orchestrator.stores.writer import Writer
 
 KEEP_DAYS = 30.0
@@ -56,44 +57,72 @@ class DurableStore:
 
     # --- writing ---
 
-    async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
-        """Make a new run known. It is written with its first event: one that has none could not be gone on with."""
+    async def begin(
+        self, record: RunRecord, bundle: str = "", durability: Durability = "async", *, in_turn: bool = False
+    ) -> None:
+        """Make a new run known. It is written with its first event: one that has none could not be gone on with.
+
+        Whether its thread is free is looked at now, and again in the transaction that writes it.
+        """
         self._look_at_process()
         if record.run_id in self._writer.active:
             raise JournalError(f"there is a run {record.run_id!r} already")
         _check_texts(record)
         if not self._admitted:
             await self._look_at_key()
+        since = await self._free(record) if in_turn else None
+        self._writer.lost.pop(record.run_id, None)
         record.begun = record.begun or time.time()
         run = Writing(record, self._encoder(record.tenant), durability)
         self._writer.active[record.run_id] = run
-        run.begin = Begin(run, bundle)
+        run.begin = Begin(run, bundle, since)
 
-    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+    async def _free(self, record: RunRecord) -> float:
+        """When the thread of a run was seen to be free. Raises ThreadTaken."""
+
+        def look(cursor: Cursor) -> tuple[str, float]:
+            return at_turn(cursor, record, self._owner, self._writer.active), cursor.now()
+
+        holder, now = await asyncio.to_thread(self._look, look) or ("", 0.0)
+        if holder:
+            raise ThreadTaken(record.thread_id, holder)
+        return float(now)
+
+    async def begun(self, run_id: str) -> None:
+        """Wait for the first commit of a run; with `durability: exit`, which has none before the run ends, make one."""
+        run = self._writing(run_id)
+        if run.begin is not None:
+            await self.flush(run_id)
+        else:
+            await self._writer.committed(run, hurry=False)
+
+    async def take(self, run_id: str, durability: Durability = "async", *, in_turn: bool = False) -> RunRecord:
         """Make this worker the one that goes on with a run."""
         self._look_at_process()
         if not self.database.exists():
             raise unknown_run(run_id)
         if run_id in self._writer.active:
             raise RunTaken(f"run {run_id!r} goes on in this process")
-        found = await self._writer.call(lambda cursor: self._take(cursor, run_id))
+        found = await self._writer.call(lambda cursor: self._take(cursor, run_id, in_turn))
         record, key, tenant, fence, head = found
         run = Writing(record, self._encoder(record.tenant), durability)
         run.key, run.tenant, run.fence, run.head = key, tenant, fence, head
         self._writer.active[run_id] = run
         return record  # type: ignore[no-any-return]
 
-    def _take(self, cursor: Cursor, run_id: str) -> tuple[RunRecord, int, int, int, int]:
+    def _take(self, cursor: Cursor, run_id: str, in_turn: bool) -> tuple[RunRecord, int, int, int, int]:
         rows = cursor.rows("SELECT id, tenant, owner, until, fence FROM runs WHERE run = ?", run_id)
         if not rows:
             raise unknown_run(run_id)
         key, tenant, owner, until, fence = rows[0]
         now = cursor.now()
-        if owner and owner != self._owner and until > now and not surely_dead(owner):
+        if owner != self._owner and alive(owner, until, now):
             raise RunTaken(
                 f"run {run_id!r} goes on in {shown(owner)}",
                 hint=f"wait until it has ended; if that process is gone, for {until - now:.0f} s",
             )
+        if in_turn:
+            self._keep_turn(cursor, reading.records(cursor, "r.id = ?", [key])[0])
         # Where writers run side by side, its worker may have shown a sign of life, or written, since it was looked at.
         held = cursor.rows(
             "UPDATE runs SET owner = ?, until = ?, fence = ?, status = 'running', changed = ? "
@@ -104,6 +133,12 @@ class DurableStore:
             raise RunTaken(f"another worker goes on with run {run_id!r} at this moment")
         record = reading.records(cursor, "r.id = ?", [key])[0]
         return record, key, tenant, fence + 1, held[0][0]
+
+    def _keep_turn(self, cursor: Cursor, record: RunRecord) -> None:
+        cursor.queue([thread_of(record)])
+        holder = at_turn(cursor, record, self._owner, self._writer.active)
+        if holder:
+            raise ThreadTaken(record.thread_id, holder)
 
     def writer(self, run_id: str, blobs: Callable[[str], bytes | None] | None = None) -> Callable[[Record], None]:
         """Encodes a record at once, so that a value that cannot be kept is told where it was made."""
@@ -139,7 +174,7 @@ class DurableStore:
 
         def append(record: Record) -> None:
             with encoder.lock:
-                if not run.lost:  # else refused: what it brings must not be counted on
+                if run.lost is None:  # else refused: what it brings must not be counted on
                     line = encoder.line(record, run.blobs)
                     encoder.trust(line)
                     if run.begin is None:
@@ -154,8 +189,8 @@ class DurableStore:
         """Tell when a run can be written no more."""
         run = self._writing(run_id)
         run.watchers.append(lost)
-        if run.lost:
-            lost(run.lost)
+        if run.lost is not None:
+            lost(run.lost.message)
 
     async def flush(self, run_id: str, *, safe: bool = False) -> None:
         """Return when everything written so far is committed."""
@@ -187,7 +222,7 @@ class DurableStore:
     def _writing(self, run_id: str) -> Writing:
         run = self._writer.active.get(run_id)
         if run is None:
-            raise RunTaken(self._writer.lost.pop(run_id, f"this worker does not write run {run_id!r}"))
+            raise self._writer.lost.pop(run_id, RunTaken(f"this worker does not write run {run_id!r}"))
         return run
 
     def _encoder(self, tenant: str) -> Encoder:

@@ -32,13 +32,18 @@ class MemoryStore:
         self._open: OrderedDict[str, None] = OrderedDict()
         self._cache: OrderedDict[tuple[str, str], tuple[float, Mapping[str, Any], str]] = OrderedDict()
 
-    async def begin(self, record: RunRecord, bundle: str = "", durability: Durability = "async") -> None:
+    async def begin(
+        self, record: RunRecord, bundle: str = "", durability: Durability = "async", *, in_turn: bool = False
+    ) -> None:
         """Make a new run known."""
         record.begun = record.changed = time.time()
         self._records[record.run_id] = record
         self._events.setdefault(record.run_id, [])
 
-    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+    async def begun(self, run_id: str) -> None:
+        """Nobody else can begin one."""
+
+    async def take(self, run_id: str, durability: Durability = "async", *, in_turn: bool = False) -> RunRecord:
         """The run, which no other process can have."""
         if run_id not in self._records:
             raise unknown_run(run_id)

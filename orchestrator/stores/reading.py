@@ -18,7 +18,7 @@ from ragweave.orchestrator.stores.decoding import Decoder, Fetch
 from ragweave.orchestrator.stores.encoding import Digest, blob_hash, written
 from ragweave.orchestrator.stores.known import known
 from ragweave.orchestrator.stores.packing import Cipher, row_bytes, unpack
-from ragweave.orchestrator.stores.workers import surely_dead
+from ragweave.orchestrator.stores.workers import alive
 
 _RECORD = (
     "SELECT r.run, r.thread, r.graph, r.status, r.person, t.name, r.version, r.parent, r.begun, r.changed "
@@ -64,8 +64,7 @@ def crashed(cursor: Cursor, owner: str, active: set[str]) -> list[RunRecord]:
     rows = cursor.rows("SELECT id, run, owner, until FROM runs WHERE status = 'running' ORDER BY id")
     found: list[RunRecord] = []
     for key, run, holder, until in rows:
-        gone = until <= now or surely_dead(holder) or (holder == owner and run not in active)
-        if gone:
+        if not alive(holder, until, now) or (holder == owner and run not in active):
             found += records(cursor, "r.id = ?", [key])
     return found
 

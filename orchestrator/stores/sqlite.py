@@ -196,6 +196,9 @@ class SqliteCursor:
         execute = self._connection.execute
         return {run for run, fence, head, until in rows if execute(sql, (head, until, run, fence)).rowcount}
 
+    def queue(self, names: Iterable[str]) -> None:
+        """Nothing to wait for: only one transaction writes at a time."""
+
     def now(self) -> float:
         """The time of this machine, which all processes of the file share."""
         return time.time()

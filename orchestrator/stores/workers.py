@@ -33,6 +33,11 @@ def surely_dead(owner: str) -> bool:
     return _born(number) != born
 
 
+def alive(owner: str, until: float, now: float) -> bool:
+    """True if a worker holds its lease, and may be at work."""
+    return bool(owner) and until > now and not surely_dead(owner)
+
+
 def shown(owner: str) -> str:
     """A worker for messages."""
     machine, pid, *_ = [*owner.rsplit("/", 3), "?", "?"]

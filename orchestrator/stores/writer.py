@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 
 from ragweave.orchestrator.errors import JournalError, RunTaken
 from ragweave.orchestrator.stores import known
-from ragweave.orchestrator.stores.batches import Append, Batch, Bundles, Change, End, Keep, Overtaken, Writing
+from ragweave.orchestrator.stores.batches import (
+    Append,
+    Batch,
+    Bundles,
+    Change,
+    End,
+    Keep,
+    Overtaken,
+    Writing,
+    taken_over,
+)
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Encoder
 from ragweave.orchestrator.stores.packing import Cipher
@@ -55,7 +65,7 @@ class Writer:
         self.owner = owner
         self.lease = lease
         self.active: dict[str, Writing] = {}
-        self.lost: dict[str, str] = {}
+        self.lost: dict[str, RunTaken] = {}
         """Why runs can be written no more, until somebody asks."""
         self.encoders: dict[str, Encoder] = {}
         """By tenant: all that make lines for this writer."""
@@ -81,15 +91,16 @@ class Writer:
             self._start()
         self._queue.put(changes)
 
-    async def committed(self, run: Writing | None, *, safe: bool = False) -> None:
-        """Wait until everything put so far is committed. Raises RunTaken if the run is lost, JournalError if it cannot
-        be written."""
+    async def committed(self, run: Writing | None, *, safe: bool = False, hurry: bool = True) -> None:
+        """Wait until everything put so far is committed, at once if there is `hurry`. Raises RunTaken if the run is
+        lost, JournalError if it cannot be written."""
         if self._thread is None:
             self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
         self._queue.put(Wait(run, future, loop, safe))
-        self._hurry.set()
+        if hurry:
+            self._hurry.set()
         await future
 
     async def call(self, function: Callable[[Cursor], Any], *, alone: bool = False) -> Any:
@@ -191,7 +202,7 @@ class Writer:
             for change in changes:
                 if not isinstance(change, Keep):
                     failed[change.run] = error
-                    self._forget(change.run, str(error))
+                    self._forget(change.run, RunTaken(str(error)))
         return failed
 
     def _patiently(self, function: Callable[[], Any]) -> Any:
@@ -211,12 +222,12 @@ class Writer:
 
     def _write(self, changes: Sequence[Change], *, safe: bool) -> None:
         going: list[Change] = []
-        while going := [change for change in changes if isinstance(change, Keep) or not change.run.lost]:
+        while going := [change for change in changes if isinstance(change, Keep) or change.run.lost is None]:
             try:
                 moved = self._attempt(going, safe=safe)
             except Overtaken as overtaken:
-                for run in overtaken.runs:
-                    self._forget(run, f"run {run.record.run_id} was taken over by another worker")
+                for run, error in overtaken.runs.items():
+                    self._forget(run, error)
                 continue
             for run in moved:
                 run.head += 1
@@ -230,7 +241,7 @@ class Writer:
         self._seal()
         with self.database.writing(safe=safe) as cursor:
             self._look(cursor)
-            batch = Batch(cursor, self.owner, self.lease, self._cipher, self._bundles)
+            batch = Batch(cursor, self.owner, self.lease, self._cipher, self._bundles, self.active)
             batch.write(_anew(changes), self._tenants)
         self._bundles = batch.bundles
         return batch.moved
@@ -279,11 +290,11 @@ class Writer:
         for encoder in list(self.encoders.values()):
             encoder.distrust()
 
-    def _forget(self, run: Writing, reason: str) -> None:
+    def _forget(self, run: Writing, error: RunTaken) -> None:
         """Give up a run. Nothing of it is written any more, so that no other run may count on what it has brought."""
         if self.active.pop(run.record.run_id, None) is not None:
-            self.lost[run.record.run_id] = reason
-        run.lose(reason)
+            self.lost[run.record.run_id] = error
+        run.lose(error)
         self._distrust()
 
     def _renew(self) -> None:
@@ -303,7 +314,7 @@ class Writer:
         self._renewed = now
         for run in runs:
             if run.key not in held:
-                self._forget(run, f"run {run.record.run_id} was taken over by another worker")
+                self._forget(run, taken_over(run))
 
 
 def _parts(changes: Sequence[Change]) -> list[list[Change]]:
@@ -348,7 +359,7 @@ def _resolve(waits: Sequence[Wait], failed: Mapping[Writing, JournalError]) -> N
             wait.future.set_result(None)
         elif wait.run in failed:
             wait.future.set_exception(failed[wait.run])
-        elif wait.run.lost:
-            wait.future.set_exception(RunTaken(wait.run.lost))
+        elif wait.run.lost is not None:
+            wait.future.set_exception(wait.run.lost)
         else:
             wait.future.set_result(None)

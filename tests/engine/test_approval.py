@@ -122,9 +122,9 @@ class Late(DurableStore):
 
     before: Callable[[], Awaitable[Any]]
 
-    async def take(self, run_id: str, durability: Durability = "async") -> RunRecord:
+    async def take(self, run_id: str, durability: Durability = "async", *, in_turn: bool = False) -> RunRecord:
         await self.before()
-        return await super().take(run_id, durability)
+        return await super().take(run_id, durability, in_turn=in_turn)
 
 
 @pytest.mark.parametrize("asks", [1, 2])

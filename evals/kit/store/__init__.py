@@ -23,4 +23,5 @@ from ragweave.evals.kit.store.alone import *  # noqa: F403
 from ragweave.evals.kit.store.removing import *  # noqa: F403
 from ragweave.evals.kit.store.reopening import *  # noqa: F403
 from ragweave.evals.kit.store.together import *  # noqa: F403
+from ragweave.evals.kit.store.turns import *  # noqa: F403
 from ragweave.evals.kit.store.workers import *  # noqa: F403
