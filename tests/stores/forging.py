@@ -1,7 +1,8 @@
 """A program that reads damaged and forged journals, in a process that may import, run and write nothing.
 
-`python -m tests.stores.forging FOLDER WHAT STEP` tries every STEP-th damage of one kind and ends with their number.
-What was neither a JournalError nor a right answer is printed, and is a failure.
+`python -m tests.stores.forging FOLDER WHAT STEP [ADDRESS]` tries every STEP-th damage of one kind and ends with their
+number: on a SQLite file, or in the PostgreSQL of this address. What was neither a JournalError nor a right answer is
+printed, and is a failure.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import random
 import signal
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -23,13 +25,22 @@ from ragweave.orchestrator.errors import InputError, JournalError, RagweaveError
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node
 from ragweave.orchestrator.stores.durable import DurableStore
+from ragweave.orchestrator.stores.ownloop import OwnLoop
+from ragweave.orchestrator.stores.postgres import PostgresDatabase
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from ragweave.orchestrator.stores.waiting import waiting
 from ragweave.orchestrator.values import BlobPart, Document
-from tests.stores.damages import DAMAGES, Damage, sql_of
+from tests.stores.damages import COLUMNS, DAMAGES, Damage, sql_of
+
+try:
+    import asyncpg
+except ImportError:  # only the tests of a server need it
+    asyncpg = None
 
 LIMIT = 20.0
 """Seconds for one damage: what takes longer hangs."""
+DRIVER = "ragweave postgres"
+"""The thread of the driver, which talks to the server and reads no row that was stored."""
 SHA = "77c3d9ae3e8b7a1b1b0b7a8f0a9a4c4a7a6cdb4a58ed8ad5d2d1bb31dd3b9f9e"
 
 
@@ -108,7 +119,7 @@ home = ""
 
 
 def watch(event: str, args: tuple[Any, ...]) -> None:
-    if not armed:
+    if not armed or threading.current_thread().name == DRIVER:
         return
     opens = event == "open" and bool(args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
     writes = (opens or event == "os.mkdir") and not str(args[0]).startswith(home)
@@ -133,10 +144,68 @@ def _alarm(*_: object) -> None:
     raise Hangs
 
 
-class Corpus:
-    """Tries damages on copies of one file."""
+class Unswept(PostgresDatabase):
+    """Gives no room back: that reads no row, and takes most of the time."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def shrink(self, *, thorough: bool = False) -> int:
+        return 0
+
+
+class Server:
+    """Damaged rows in a schema of a PostgreSQL server, whose tables have lost their rules."""
+
+    def __init__(self, address: str) -> None:
+        self.address, self.schema = address, f"forged_{os.getpid()}"
+        self.loop = OwnLoop()
+        self.database().close()
+        self.loop.do(self._free_of_rules())
+
+    def database(self) -> PostgresDatabase:
+        """The schema, opened: connections are made before anything is refused."""
+        database = Unswept(self.address, schema=self.schema)
+        database.open()
+        with database.reading():
+            return database
+
+    def store_of(self, damaged: sqlite3.Connection) -> DurableStore | None:
+        """A store on the rows of a file; None if the server does not take them."""
+        try:
+            tables = {table: damaged.execute(f"SELECT * FROM {table}").fetchall() for table in COLUMNS}
+            columns = {
+                table: [column for _, column, *_ in damaged.execute(f"PRAGMA table_info({table})")] for table in COLUMNS
+            }
+            self.loop.do(self._fill(tables, columns))
+        except (sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError, TypeError, OverflowError):
+            return None
+        return DurableStore(self.database())
+
+    async def _free_of_rules(self) -> None:
+        self.connection = await asyncpg.connect(self.address, server_settings={"search_path": self.schema})
+        for table in COLUMNS:
+            rules = "SELECT conname FROM pg_constraint WHERE conrelid = $1::regclass AND contype IN ('p', 'u')"
+            for (rule,) in await self.connection.fetch(rules, table):
+                await self.connection.execute(f"ALTER TABLE {table} DROP CONSTRAINT {rule}")
+            nullable = "SELECT attname FROM pg_attribute WHERE attrelid = $1::regclass AND attnum > 0 AND attnotnull"
+            for (column,) in await self.connection.fetch(nullable, table):
+                await self.connection.execute(f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+        # What the statements of the store need to find a row that is there already; NULLs are never equal.
+        for table, key in (("stored", "tenant, hash"), ("cached", "tenant, key"), ("tenants", "name")):
+            await self.connection.execute(f"CREATE UNIQUE INDEX ON {table} ({key})")
+
+    async def _fill(self, tables: dict[str, list[Any]], columns: dict[str, list[str]]) -> None:
+        async with self.connection.transaction():
+            await self.connection.execute(f"TRUNCATE {', '.join(COLUMNS)}")
+            for table, rows in tables.items():
+                await self.connection.copy_records_to_table(table, records=rows, columns=columns[table])
+                if table in ("runs", "stored", "tenants"):
+                    last = f"SELECT greatest(max(id), 1) FROM {table}"
+                    await self.connection.execute(f"SELECT setval('{table}_id_seq', ({last}))")
+
+
+class Corpus:
+    """Tries damages on copies of one file, or on its rows in a server."""
+
+    def __init__(self, folder: Path, step: int, server: Server | None = None) -> None:
         global home
         self.step, self.count = 1, 0
         self.file, home = folder / "runs.sqlite", str(folder)
@@ -151,6 +220,7 @@ class Corpus:
         original.backup(self.good)
         original.close()
         self.graph = graph_on(self.file)
+        self.server = server
         self.runs = [run for (run,) in self.good.execute("SELECT run FROM runs ORDER BY id")]
         self.tried = 0
         self.failures: list[str] = []
@@ -173,20 +243,10 @@ class Corpus:
         self.count += 1
         if self.count % self.step:
             return
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-        copy = sqlite3.connect(self.file)
-        self.good.backup(copy)
-        try:
-            damage(copy)
-            with contextlib.suppress(sqlite3.ProgrammingError):  # closed, for it replaced the file
-                copy.commit()
-        except (sqlite3.IntegrityError, OverflowError):
-            copy.close()
+        store = self._damaged(damage)
+        if store is None:
             return
-        copy.close()
         self.tried += 1
-        store = DurableStore(SqliteDatabase(self.file))
         self.graph._store = store  # the graph stays: to make one loads and compiles things
         for title, use in uses(self.graph, store, self.runs):
             try:
@@ -205,6 +265,26 @@ class Corpus:
                 self.failures.append(f"{name}: {title}: {seen.pop()}")
                 seen.clear()
         self.loop.run_until_complete(store.close())
+
+    def _damaged(self, damage: Damage) -> DurableStore | None:
+        """A store on rows with a damage; None if the database does not take them."""
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+        copy = sqlite3.connect(self.file)
+        self.good.backup(copy)
+        try:
+            damage(copy)
+            copy.commit()
+            if self.server is not None:
+                return self.server.store_of(copy)
+        except sqlite3.ProgrammingError:  # closed, for it replaced the file
+            if self.server is not None:
+                return None
+        except (sqlite3.IntegrityError, OverflowError):
+            return None
+        finally:
+            copy.close()
+        return DurableStore(SqliteDatabase(self.file))
 
 
 def uses(graph: Graph, store: DurableStore, runs: list[str]) -> list[tuple[str, Callable[[], Awaitable[object]]]]:
@@ -233,7 +313,7 @@ def uses(graph: Graph, store: DurableStore, runs: list[str]) -> list[tuple[str, 
 
 def main() -> None:
     folder, what, step = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-    corpus = Corpus(folder, step)
+    corpus = Corpus(folder, step, Server(sys.argv[4]) if sys.argv[4:] else None)
     began = time.monotonic()
     DAMAGES[what](corpus)
     for failure in corpus.failures[:40]:

@@ -27,11 +27,11 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def forged(folder: Path, kind: str, step: int) -> tuple[int, str]:
+def forged(folder: Path, kind: str, step: int, *address: str) -> tuple[int, str]:
     """How many damages were tried, and what the program said. A process of its own: what it refuses, it refuses for
     good."""
-    command = [sys.executable, "-m", "tests.stores.forging", str(folder), kind, str(step)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    command = [sys.executable, "-m", "tests.stores.forging", str(folder), kind, str(step), *address]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-3000:]
     return int(found.stdout.rsplit(f"{kind}: ", 1)[1].split()[0]), found.stdout
 
@@ -48,6 +48,23 @@ def test_forged_and_damaged_journals_are_told(folder: Path, kind: str) -> None:
 def test_all_forged_and_damaged_journals_are_told(folder: Path, kind: str) -> None:
     tried, said = forged(folder, kind, 1)
     assert tried >= 2 * KINDS[kind], said
+
+
+ON_A_SERVER = {"columns": 200, "events": 120, "values": 18}
+"""Of what rows of a server may be, every so many-th in the short run."""
+
+
+def test_forged_rows_of_a_server_are_told(folder: Path, postgres_server: str) -> None:
+    tried, said = forged(folder, "values", ON_A_SERVER["values"], postgres_server)
+    assert tried >= 8, said
+    assert "JournalError" in said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ON_A_SERVER)
+def test_all_forged_rows_of_a_server_are_told(folder: Path, kind: str, postgres_server: str) -> None:
+    tried, said = forged(folder, kind, 1, postgres_server)
+    assert tried >= KINDS[kind], said
 
 
 def test_rows_are_utf8_and_load_no_other_encoding() -> None:
