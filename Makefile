@@ -74,11 +74,11 @@ check: install ## Lint, check formatting and types, and test the conventions and
 	@$(BIN)/ruff check -q $(FOLDERS)
 	@$(BIN)/ruff format -q --check $(FOLDERS)
 	@$(BIN)/mypy $(MYPY_FOLDERS)
-	@$(BIN)/python -m pytest -q tests/conventions
+	@$(BIN)/python -m pytest -q -n auto tests/conventions
 
 # The conventions are tested by `make check`; CI runs both, so that each test runs once.
 test: install ## Run the tests, but for those of `make check`
-	@$(BIN)/python -m pytest -q --ignore=tests/conventions
+	@$(BIN)/python -m pytest -q -n auto --ignore=tests/conventions
 
 test-long: install ## Run the long tests: kill -9, fuzzing, browsers
 	@$(BIN)/python -m pytest -q -m long

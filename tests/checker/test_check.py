@@ -208,10 +208,10 @@ def test_a_thousand_nodes_are_checked_in_no_time() -> None:
     nodes = "".join(f"  {name}: {{type: probe, me: {name}, needs: [k], gives: [k]}}\n" for name in names)
     text = f"inputs:\n  k: list[str]\noutputs: [k]\nnodes:\n{nodes}edges:\n  - start -> {' -> '.join(names)} -> end\n"
     spec, problems = load_text("schema: ragweave/v1\n" + text)
-    began = time.perf_counter()
+    began = time.process_time()
     checked = check(spec, problems, Resources())
     assert checked.problems == []
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0
 
 
 EDGES = """

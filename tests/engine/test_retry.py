@@ -168,8 +168,8 @@ async def test_a_blocking_call_that_ends_within_the_grace_counts() -> None:
         release.wait(5)
         return {"n": n + 1}
 
-    graph = build({"a": {"type": slow, "timeout": 0.02}}, "start -> a -> end")
-    asyncio.get_running_loop().call_later(0.05, release.set)
+    graph = build({"a": {"type": slow, "timeout": 0.2}}, "start -> a -> end")  # time to begin, on a busy machine
+    asyncio.get_running_loop().call_later(0.3, release.set)
     assert (await graph.arun(n=1))["n"] == 2
 
 
