@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 TORCH := torch==2.13.0
 
 # Debian packages that tests need, installed with apt-get where that is possible.
-APT_PACKAGES :=
+APT_PACKAGES := bubblewrap
 
 # Ruff does not follow folder symlinks, so it is given the real folders; mypy does, and names each module once.
 FOLDERS := ragweave orchestrator tools retrievers prompts evals tests $(wildcard benchmarks examples)
