@@ -39,6 +39,7 @@ ROWS: dict[str, tuple[str, str]] = {
     "cpu_ms": ("CPU ms", ""),
     "rss_mb": ("peak MB of that process", ""),
     "import_wall": ("import: wall s", ""),
+    "import_cpu": ("CPU s", ""),
     "import_rss": ("peak MB", ""),
     "first_wall": ("first query in a new process, model and index on disk: wall s", "≤ 1"),
     "first_cpu": ("CPU s", ""),
@@ -146,10 +147,8 @@ def main(
                     del taken[name]
     parts = [table(taken)] if any(taken.values()) else []
     took = time.perf_counter() - began
-    notes = [
-        f"Medians of {rounds} interleaved rounds, {COUNT} passages embedded in each; load {load:.1f} at the start; "
-        f"this run took {took:.0f} s."
-    ]
+    how = f"Medians of {rounds} interleaved rounds, {COUNT} passages embedded in each"
+    notes = [f"{how}; load {load:.1f} at the start; this run took {took:.0f} s."]
     tables.show(parts, notes)
     for problem in problems:
         tables.console.print(f"[red]error[/] {problem}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -37,10 +38,11 @@ class LookedUp(MiniLM, type="looked_up"):
 
 
 class Built(NamedTuple):
-    """An index, and the embedder that it is searched with."""
+    """An index, the embedder that it is searched with, and the passage of each file."""
 
     folder: Path
     embedder: str
+    passages: dict[str, str]
 
 
 def given(vectors: Vectors) -> str:
@@ -65,12 +67,17 @@ def real(model: str) -> str:
     return "minilm"
 
 
+def _name(key: str) -> str:
+    """The file of a passage. Its place says nothing: the data sets number the passages of a question in a row."""
+    return f"{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}.txt"
+
+
 def files(passages: Passages, folder: Path) -> Path:
     """A text file for each passage, with its title as front matter."""
     folder.mkdir(parents=True, exist_ok=True)
     for one in passages:
         front = f"---\ntitle: {json.dumps(one.title, ensure_ascii=False)}\n---\n" if one.title else ""
-        (folder / f"{one.id}.txt").write_text(front + one.text, encoding="utf-8")
+        (folder / _name(one.id)).write_text(front + one.text, encoding="utf-8")
     return folder
 
 
@@ -79,12 +86,12 @@ def build(passages: Passages, embeddings: str, folder: Path) -> Built:
     from ragweave.retrievers.indexes.indexing import build_index
 
     build_index(files(passages, folder / "documents"), folder / "index", _embedder(embeddings))
-    return Built(folder / "index", embeddings)
+    return reopen(passages, embeddings, folder)
 
 
 def reopen(passages: Passages, embeddings: str, folder: Path) -> Built:
     """The index that was built in `folder`."""
-    return Built(folder / "index", embeddings)
+    return Built(folder / "index", embeddings, {_name(one.id): one.id for one in passages})
 
 
 def search(built: Built, fusion: str, depth: int) -> Search:
@@ -95,6 +102,6 @@ def search(built: Built, fusion: str, depth: int) -> Search:
 
     def run(question: str) -> list[str]:
         found = loop.run_until_complete(retriever.search(question, 2 * depth))
-        return list(dict.fromkeys(Path(document.source).stem for document in found))
+        return list(dict.fromkeys(built.passages[Path(document.source).name] for document in found))
 
     return run
