@@ -164,17 +164,20 @@ class Chroma(FilledIndex, type="chroma"):
                     return documents
                 wanted *= 4 if exact else 8
 
-    def _stats(self) -> IndexStats:
-        place = self._opened()
-        head = self._head(self._resources)
+    def counted(self, resources: Resources) -> IndexStats:
+        """What it holds; it need not have been opened."""
+        head = self._head(resources)
         how = "hnsw, by Chroma"
-        if head is None or self._model is None:
+        if head is None:
             return IndexStats(0, 0, 0, None, 0, None, how)
-        with place.reading(self._head_file(self._resources)):
-            head = self._now()
-            collection = place.collection(head.collection)
-            sources = {str(one["source:str"]) for part in pages(collection, where={"window": 0}) for _, one in part}
-            vectors = int(collection.count())
+        place = chromaplace.take(self.folder_of_index(resources))
+        try:
+            with place.reading(self._head_file(resources)):
+                collection = place.collection(head.collection)
+                sources = {str(one["source:str"]) for part in pages(collection, {"window": 0}) for _, one in part}
+                vectors = int(collection.count())
+        finally:
+            chromaplace.leave(place)
         size = sum(file.stat().st_size for file in place.folder.rglob("*") if file.is_file())
         return IndexStats(head.passages, len(sources), vectors, head.embedder, head.dimension, size, how)
 

@@ -112,7 +112,8 @@ class FilledIndex(Index):
     def _forget(self, where: Filter) -> int: ...
 
     @abstractmethod
-    def _stats(self) -> IndexStats: ...
+    def counted(self, resources: Resources) -> IndexStats:
+        """What it holds; it need not have been opened."""
 
     # --- what they have in common ---
 
@@ -154,7 +155,7 @@ class FilledIndex(Index):
 
     async def stats(self) -> IndexStats:
         """What the index holds now."""
-        return await asyncio.to_thread(self._stats)
+        return await asyncio.to_thread(self.counted, self._resources)
 
     def rows_of(self, documents: Sequence[Document]) -> list[Row]:
         """Passages with the vectors of their windows; with none where there is no embedder."""

@@ -9,6 +9,7 @@ from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.passages import encoded
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
+from ragweave.retrievers.indexes.columns import Columns
 from ragweave.retrievers.indexes.entries import Progress, Tell
 from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSource, Shelf, vectors_of
 from ragweave.retrievers.indexes.indexing import IndexReport, nothing_found
@@ -67,6 +68,8 @@ def fill(
         embedder=embedder.identity if embedder is not None else None,
         seconds=time.monotonic() - started,
         rebuilt=shelf.rebuilt,
+        misfits=tuple(Columns.of((row.document for new in fresh.values() for row in new.rows), index.fields)[1]),
+        how=index.counted(resources).how,
     )
 
 

@@ -167,8 +167,8 @@ class PgVector(FilledIndex, type="pgvector"):
 
         return server.do(find, again=True)
 
-    def _stats(self) -> IndexStats:
-        server = self._opened()
+    def counted(self, resources: Resources) -> IndexStats:
+        """What it holds; it need not have been opened."""
 
         async def count() -> IndexStats:
             async with server.reading() as connection:
@@ -179,7 +179,8 @@ class PgVector(FilledIndex, type="pgvector"):
             how = "hnsw, by pgvector" if head.hnsw else "exact"
             return IndexStats(head.passages, sources, head.vectors, head.embedder, head.dimension, size, how)
 
-        return server.do(count, again=True)
+        with self._connected() as server:
+            return server.do(count, again=True)
 
     def changes(self, resources: Resources) -> Changes:
         """How the documents have changed since they were indexed; nothing where there are too many of them."""

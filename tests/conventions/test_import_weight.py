@@ -6,6 +6,7 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,19 @@ HEAVY = {
 }  # fmt: skip
 HEAVY_FOR_A_PLAIN_IMPORT = HEAVY | {"asyncio", "pydantic", "yaml", "numpy", "jinja2", "rich", "typer"}
 COOKBOOK = ROOT / "examples/cookbook/cookbook.yaml"
+
+GRAPH_OF_DATABASES = """
+schema: ragweave/v1
+inputs: {question: str}
+outputs: [documents]
+retrievers:
+  near: {type: chroma, index: index, documents: ., fields: {year: int}}
+  far:  {type: pgvector, url: "postgresql://localhost/none", access: {tenant: owner}, fields: {owner: str}}
+nodes:
+  one: {type: retriever, retriever: near, where: {year: {">": 2000}}}
+  two: {type: retriever, retriever: far}
+edges: [start -> one -> two -> end]
+"""
 
 CHECK = """
 import runpy, sys
@@ -53,3 +67,9 @@ def test_importing_ragweave_loads_nothing_but_the_standard_library() -> None:
 )
 def test_checking_a_graph_loads_nothing_heavy() -> None:
     assert not loaded_by(CHECK.format(path=str(COOKBOOK))) & HEAVY
+
+
+def test_checking_a_graph_loads_none_of_the_databases_that_it_names(tmp_path: Path) -> None:
+    graph = tmp_path / "graph.yaml"
+    graph.write_text(GRAPH_OF_DATABASES)
+    assert not loaded_by(CHECK.format(path=str(graph))) & HEAVY
