@@ -102,7 +102,7 @@ class Vectors(NamedTuple):
         return found
 
     def nearest(self, query: Floats, mask: Array | None, wanted: int) -> tuple[Array, Floats, float]:
-        """Passages near to a query, ascending, their cosines, and about the lowest cosine of all there are.
+        """Passages near to a query, ascending, their cosines, and about the lowest cosine of all: that of a centroid.
 
         Where there are lists, those of the nearest centroids are read: more of them with a `mask` that lets few
         through, and with one of a few thousand passages those themselves.
@@ -117,12 +117,13 @@ class Vectors(NamedTuple):
         near = self.centroids @ query
         count = min(len(near), -(-probes(len(near)) * size // allowed))
         while True:
-            rows, cosines = self._probed(query, near, count, mask)
+            rows, cosines = self._probed(query, near, count, mask, wanted)
             if len(rows) >= min(wanted, allowed) or count == len(near):
-                return rows, cosines, min(float(near.min()), float(cosines.min(initial=0.0)))
+                return rows, cosines, min(float(near.min()), 0.0)
             count = min(len(near), 2 * count)
 
-    def _probed(self, query: Floats, near: Floats, count: int, mask: Array | None) -> tuple[Array, Floats]:
+    def _probed(self, query: Floats, near: Floats, count: int, mask: Array | None, wanted: int) -> tuple[Array, Floats]:
+        """The passages with the best of the vectors in the nearest lists, so many of them that `wanted` are there."""
         probed = np.argpartition(near, -count)[-count:] if count < len(near) else np.arange(len(near))
         begins, ends = self.lists[probed].tolist(), self.lists[probed + 1].tolist()
         stretches = list(zip(begins, ends, strict=True))
@@ -131,7 +132,11 @@ class Vectors(NamedTuple):
         if mask is not None:
             there = mask[owners]
             owners, cosines = owners[there], cosines[there]
-        order = np.argsort(owners, kind="stable")
+        several = -(-len(self.owners) // (len(self.starts) - 1)) * 4 * wanted
+        if several < len(owners) and count < len(near):
+            best = np.argpartition(cosines, -several)[-several:]
+            owners, cosines = owners[best], cosines[best]
+        order = np.argsort(owners)
         owners, cosines = owners[order], cosines[order]
         if not len(owners):
             return owners, cosines
