@@ -52,6 +52,7 @@ TABLE: dict[str, dict[str, str]] = {
         "pgvector": "ragweave.retrievers.indexes.pgvector:PgVector",
     },
     "rerankers": {
+        "cross_encoder": "ragweave.retrievers.ranking.cross_encoder:CrossEncoder",
         "overlap": "ragweave.retrievers.ranking.overlap:Overlap",
     },
     "tools": {

@@ -65,7 +65,7 @@ def flat(**scores: float) -> np.ndarray:
 
 
 def order(scores: np.ndarray) -> list[int]:
-    return np.argsort(-scores, kind="stable").tolist()
+    return [int(row) for row in np.argsort(-scores, kind="stable")]
 
 
 QUESTION = "Where was the director of Ed Wood born?"
