@@ -106,9 +106,11 @@ def writing(index: Path, patience: float = 0.0) -> Iterator[None]:
                 f"the index {str(index)!r} is being written by another process (pid {owner})",
                 hint="wait until it is done",
             )
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        try:
+            lock.truncate(0)
+            os.write(lock.fileno(), str(os.getpid()).encode())  # nothing is left to be written when it is closed
+        except OSError as error:
+            raise cannot_write(index, error) from None
         _sweep(index, "draft-*")
         # A writer that died behind its last rename left an old generation, and this one may have nothing to write.
         with contextlib.suppress(IndexUnusable, OSError):

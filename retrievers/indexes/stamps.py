@@ -51,9 +51,12 @@ class Stamps:
         if self._now == self._known:
             return
         draft = self._path.with_suffix(".draft")
-        with contextlib.suppress(OSError):
+        try:
             draft.write_text(json.dumps({"version": _VERSION, "files": self._now}), encoding="utf-8")
             draft.replace(self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
 
 def _row(source: str, status: os.stat_result) -> list[object]:

@@ -170,8 +170,8 @@ _NONE: Array = np.zeros(0, dtype=np.int32)
 
 
 def probes(lists: int) -> int:
-    """How many of these lists a search reads: 35 of 1,264, which are a hundred thousand vectors."""
-    return max(24, -(-lists // 36))
+    """How many of these lists a search reads: 47 of 1,264, which are a hundred thousand vectors."""
+    return max(24, -(-lists // 27))
 
 
 def _few(lists: int, size: int) -> int:
