@@ -29,8 +29,18 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
-ALONE = ("models", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook")
-QUICK = {"models": ["--calls", "50"], "cookbook": ["--quick"], "batch": ["10000"], "replay": ["140"], "kill": ["5"]}
+ALONE = (
+    "models", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook",
+    "retrieval/embedding",
+)  # fmt: skip
+QUICK = {
+    "retrieval/embedding": ["2"],
+    "models": ["--calls", "50"],
+    "cookbook": ["--quick"],
+    "batch": ["10000"],
+    "replay": ["140"],
+    "kill": ["5"],
+}
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 

@@ -178,24 +178,28 @@ def _indexes(graph: Graph, path: Path) -> Iterator[Finding]:
 
 
 def _held(job: Job) -> str:
-    """What an index in a folder holds, every byte of which is checked. Raises IndexUnusable."""
+    """What an index holds; of one that is only a folder, every byte is checked. Raises IndexUnusable."""
     from ragweave.retrievers.indexes import generations
     from ragweave.retrievers.indexes.stored import StoredIndex
 
-    if job.index is None or not generations.exists(job.index):  # it is of another kind
+    if job.target is not None:
+        found = job.target.counted(job.resources)
+    elif job.index is not None and generations.exists(job.index):
+        found = StoredIndex(job.index, thorough=True).stats()
+    else:
         return ""
-    found = StoredIndex(job.index, thorough=True).stats()
     vectors = f"{plural(found.vectors, 'vector')} of {found.embedder} ({found.how})" if found.embedder else "no vectors"
     passages = f"{plural(found.passages, 'passage')} of {plural(found.documents, 'document')}"
     return f": {passages}, {vectors}, {(found.bytes or 0) / 1e6:,.1f} MB"
 
 
 async def _models(graph: Graph) -> list[Finding]:
-    """Each model of the graph: built, and if it is on a server, whether that can be reached and has it."""
+    """Each embedder and model of the graph: built, and if it is on a server, whether that can be reached and has it."""
     from ragweave.orchestrator.errors import RagweaveError
 
     found = []
     async with graph:
+        found += [await _embedder(graph, name) for name in graph.resources.names("embedders")]
         for name in graph.resources.names("models"):
             about = f"model {name}"
             try:
@@ -204,6 +208,18 @@ async def _models(graph: Graph) -> list[Finding]:
             except RagweaveError as error:
                 found.append(Finding("fail", about, str(error)))
     return found
+
+
+async def _embedder(graph: Graph, name: str) -> Finding:
+    """An embedder of the graph: loaded, and what it is served by; the first time, it is exported and measured."""
+    from ragweave.orchestrator.errors import RagweaveError
+
+    try:
+        embedder = await asyncio.to_thread(graph.resources.get, "embedders", name)
+        dimension = await asyncio.to_thread(lambda: embedder.dimension)
+    except RagweaveError as error:
+        return Finding("fail", f"embedder {name}", str(error))
+    return Finding("ok", f"embedder {name}", f"{embedder.about() or embedder.identity}, {dimension} numbers a text")
 
 
 async def _reached(about: str, model: object) -> Finding:
