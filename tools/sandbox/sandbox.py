@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import keyword
 from collections.abc import Mapping
@@ -27,14 +26,12 @@ class PythonSandbox(Limits):
     python: str = Field("", description="The interpreter that bubblewrap runs; empty: this one or the system's.")
 
     _chosen: Engine | None = PrivateAttr(default=None)
-    _choosing: asyncio.Lock = PrivateAttr(default_factory=asyncio.Lock)
 
     async def start(self) -> str:
         """The name of the engine, once its self-test has passed. Raises ResourceError if none passes: then no program
         is run at all."""
-        async with self._choosing:
-            if self._chosen is None:
-                self._chosen = await self._choose()
+        if self._chosen is None:
+            self._chosen = await self._choose()
         return self._chosen.name
 
     async def _choose(self) -> Engine:
