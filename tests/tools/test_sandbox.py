@@ -30,7 +30,7 @@ _tried: dict[str, str | PythonSandbox] = {}
 async def sandbox(engine: str, **limits: Any) -> PythonSandbox:
     """A sandbox that has passed its self-test, which is done once; the test is skipped where it does not pass."""
     if engine not in _tried:
-        first = PythonSandbox(engine=engine)  # type: ignore[arg-type]
+        first = PythonSandbox(engine=engine)
         try:
             await first.start()
             _tried[engine] = first
@@ -39,7 +39,7 @@ async def sandbox(engine: str, **limits: Any) -> PythonSandbox:
     tried = _tried[engine]
     if isinstance(tried, str):
         pytest.skip(tried)
-    made = PythonSandbox(engine=engine, **limits)  # type: ignore[arg-type]
+    made = PythonSandbox(engine=engine, **limits)
     made._chosen = copy.copy(tried._chosen)
     assert isinstance(made._chosen, (Bubblewrap, MontyEngine))
     made._chosen.limits = made
