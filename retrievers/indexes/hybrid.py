@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -20,8 +21,13 @@ from ragweave.retrievers.indexes import generations
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
+    from ragweave.retrievers.indexes.searching import Ways
     from ragweave.retrievers.indexes.stored import StoredIndex
     from ragweave.retrievers.indexes.writing import Writing
+
+
+_SPARE = 3
+"""Passages to find for each that is wanted, where some are left out."""
 
 
 class _Opened(NamedTuple):
@@ -51,6 +57,18 @@ class Hybrid(Index, type="hybrid"):
     )
     links: bool = Field(
         default=True, description="Also bring in documents that the best passages link to, or name by their titles."
+    )
+    feedback: float = Field(
+        default=0.0, ge=0, le=1, description="Share of nearness to the three best passages in the score."
+    )
+    diversity: float = Field(
+        default=0.0, ge=0, lt=1, description="0 ranks by score alone; more puts passages first that say something else."
+    )
+    duplicates: Literal["keep", "drop"] = Field(
+        default="keep", description="drop leaves out passages that say nearly the same as a better one."
+    )
+    expand: Literal["none", "neighbours", "parent"] = Field(
+        default="none", description="Gives each passage with the one before and behind it, or with all of its document."
     )
 
     chunks: Way = Field(
@@ -123,20 +141,25 @@ class Hybrid(Index, type="hybrid"):
         sound = query.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text to an embedder
         return await asyncio.to_thread(self._search, sound, top_k, where)
 
+    @property
+    def ways(self) -> Ways:
+        """How passages are ranked."""
+        from ragweave.retrievers.indexes.searching import Ways  # needs numpy, which a check of the graph does not
+
+        return Ways(self.fusion, self.weight, self.boosts, self.links, self.feedback)
+
     def _search(self, query: str, top_k: int, where: Filter) -> list[Document]:
-        from ragweave.retrievers.indexes.searching import Ways, ranked  # needs numpy, which a check does not
-        from ragweave.retrievers.indexes.words import best
+        from ragweave.retrievers.indexes.searching import candidates, chosen, expanded, ranked
+        from ragweave.retrievers.ranking.diversity import distinct
 
         stored, model = self._current()
         mask = stored.mask(where) if where else None
         vector = model.embed_queries([query])[0] if model is not None else None
-        ways = Ways(self.fusion, self.weight, self.boosts, self.links)
-        rows, scores = ranked(stored, query, vector, mask, top_k, ways)
-        places = best(scores, top_k)
-        return [
-            stored.passage(row).model_copy(update={"score": round(score, 6)})
-            for row, score in zip(rows[places].tolist(), scores[places].tolist(), strict=True)
-        ]
+        wanted = top_k if self.duplicates == "keep" else top_k * _SPARE
+        found = ranked(stored, candidates(stored, query, vector, mask, wanted), self.ways)
+        rows, scores = chosen(stored, *found, wanted, self.diversity)
+        passages = expanded(stored, rows, scores, mask, self.expand)
+        return list(islice(passages if self.duplicates == "keep" else distinct(passages), top_k))
 
     async def add(self, documents: Sequence[Document]) -> int:
         """Keep these passages as they are, each in place of one with the same id; how many are new.

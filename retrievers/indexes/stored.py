@@ -183,6 +183,17 @@ class StoredIndex:
             first += segment.source_count
         return found
 
+    def stretch_of(self, row: int) -> tuple[int, int]:
+        """The first row of the source that a row is of, and the row behind its last one."""
+        segment, place = self._place(row)
+        source = int(segment.sources_of(np.array([place]))[0])
+        first = int(segment.data["sources.first"][source]) + row - place
+        return first, first + int(segment.data["sources.count"][source])
+
+    def means_of(self, rows: Array) -> Floats:
+        """One vector for each of some rows, ascending: the direction of the mean of its vectors; 0 if it has none."""
+        return _joined([segment.vectors.means(some) for segment, some in self._slices(rows) if len(some)])
+
     def similarities(self, query: Floats) -> Floats:
         """The cosine of a query's vector and each passage, which is that of the passage's best window."""
         if not self.vectors:

@@ -101,6 +101,17 @@ class Vectors(NamedTuple):
             found[filled] = np.maximum.reduceat(every, starts[filled])
         return found
 
+    def means(self, rows: Array) -> Floats:
+        """The direction of the mean of each passage's vectors; 0 for one that has none."""
+        counts = self.starts[rows + 1] - self.starts[rows]
+        found = np.zeros((len(rows), self.matrix.shape[1]), dtype=np.float32)
+        filled = np.flatnonzero(counts)
+        if len(filled):
+            begins = np.cumsum(counts[filled]) - counts[filled]
+            sums = np.add.reduceat(self.matrix[self.places_of(rows[filled])], begins, axis=0)
+            found[filled] = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+        return found
+
     def nearest(self, query: Floats, mask: Array | None, wanted: int) -> tuple[Array, Floats, float]:
         """Passages near to a query, ascending, their cosines, and about the lowest cosine of all: that of a centroid.
 
