@@ -80,7 +80,7 @@ async def test_many_vectors_have_an_index_of_neighbours(
 async def test_it_ranks_as_hybrid_does(postgres_server: str, postgres_schema: str, tmp_path: Path) -> None:
     resources = Resources(folder=tmp_path)
     resources.put("embedders", "given", WordVectors())
-    here = Hybrid(index="index", embedder="given", links=False)
+    here = Hybrid(index="index", embedder="given", links=False, boosts=0)
     here.open(resources)
     there = made(postgres_server, postgres_schema, fields={})
     documents = [passage(str(n), text).model_copy(update={"title": text[:12]}) for n, text in enumerate(TEXTS)]
