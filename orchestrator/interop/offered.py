@@ -90,7 +90,7 @@ class EmbedderEmbeddings(Embeddings):
 
     def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
         """The vectors of passages."""
-        return self.embedder.embed(list(texts)).tolist() if texts else []  # type: ignore[no-any-return]
+        return self.embedder.embed(list(texts)).tolist() if texts else []
 
     def embed_query(self, text: str) -> list[float]:
         """The vector of a question."""

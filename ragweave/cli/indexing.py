@@ -109,7 +109,7 @@ def jobs_of(spec: Spec) -> list[Job]:
 
     environ = {**read_dotenv(spec.folder), **os.environ}
     resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
-    jobs = []
+    jobs: list[Job] = []
     for (kind, name), declared in spec.resources.items():
         if kind == "retrievers":
             jobs += _jobs_of_retriever(name, declared, resources)
@@ -212,7 +212,7 @@ def build(job: Job, *, quiet: bool = False) -> IndexReport:
     embedder = None if job.embedder == "none" or is_empty else _embedder(job)
     is_new = job.index is not None and not job.index.exists()
     try:
-        with unwinding(), _progress() as progress:
+        with unwinding(), progress_bar() as progress:
             report = _built(job, embedder, progress)
     except BaseException:
         if is_new and job.index is not None and is_missing(job):
@@ -344,11 +344,16 @@ def _ignore_in_git(index: Path) -> None:
                 ignore.write_text("*\n", encoding="utf-8")
 
 
-_PHASES = {"read": ("reading", "files"), "embed": ("embedding", "texts"), "write": ("writing", "")}
+_PHASES = {
+    "read": ("reading", "files"),
+    "embed": ("embedding", "texts"),
+    "write": ("writing", ""),
+    "try": ("trying", "questions"),
+}
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Progress], None] | None]:
+def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     """What shows progress: a bar with rate and time left on a terminal, nothing elsewhere."""
     if not is_terminal(sys.stderr):
         yield None

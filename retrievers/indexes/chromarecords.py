@@ -39,7 +39,11 @@ def pushed_filter(where: Filter) -> tuple[dict[str, Any] | None, bool]:
 
 
 def found_passages(
-    collection: Any, metadatas: Sequence[Mapping[str, Any]], distances: Sequence[float], top_k: int, where: Filter
+    collection: Any,
+    metadatas: Sequence[Mapping[str, Any] | None],
+    distances: Sequence[float],
+    top_k: int,
+    where: Filter,
 ) -> list[Document]:
     """The passages of these windows, each once, with the score of its best window."""
     scores: dict[str, float] = {}

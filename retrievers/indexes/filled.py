@@ -48,8 +48,10 @@ class NewSource(NamedTuple):
 class Shelf(Protocol):
     """A database while its folder is read: what it holds, and what takes its place, in one go."""
 
-    known: Mapping[str, KnownSource]
-    """The files by their paths; none where all of it is to be made anew."""
+    @property
+    def known(self) -> Mapping[str, KnownSource]:
+        """The files by their paths; none where all of it is to be made anew."""
+
     rebuilt: str
     """Why nothing of what was there can be used again; empty if it can, or if there was nothing."""
 

@@ -318,7 +318,8 @@ class Tables:
 
 def filter_as_sql(where: Filter, first: int) -> tuple[str, list[Any]]:
     """A filter as ` AND …`, whose placeholders begin with `$first`, and the values for them."""
-    said, values = "", []
+    said = ""
+    values: list[Any] = []
     for condition in where:
         text, given = _condition(condition, first + len(values))
         said += f" AND {text}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pytest
 
@@ -45,7 +45,7 @@ async def test_an_index_is_a_retriever_of_a_chain(index: Hybrid) -> None:
     (one,) = await retriever.ainvoke("passage: key of the garage")
     assert (one.id, one.page_content, one.metadata["source"]) == ("p2", PASSAGES[1].text, "p.md")
     assert one.metadata["score"] > 0
-    chain = {"notes": retriever, "question": RunnablePassthrough()} | RunnablePassthrough()
+    chain: Any = {"notes": retriever, "question": RunnablePassthrough()} | RunnablePassthrough()
     assert (await chain.ainvoke("passage: key of the garage"))["notes"][0].id == "p2"
 
 

@@ -108,7 +108,8 @@ async def test_a_store_that_only_searches_says_what_it_cannot_do() -> None:
 
 def test_a_store_is_registered_under_a_name() -> None:
     register("shelf_of_stores", InMemoryVectorStore(WordCounts()))
-    assert issubclass(find("retrievers", "shelf_of_stores"), VectorStoreIndex)
+    made: Any = find("retrievers", "shelf_of_stores")
+    assert issubclass(made, VectorStoreIndex)
     with pytest.raises(PluginError, match="under nodes"):
         register("shelf_as_node", InMemoryVectorStore(WordCounts()), kind="nodes")
 

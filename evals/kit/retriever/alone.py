@@ -12,14 +12,14 @@ from ragweave.evals.kit.retriever.harness import REFUSED, Indexes, MakeIndex, Wo
 from ragweave.orchestrator.errors import IndexUnusable, InputError, NodeError
 from ragweave.orchestrator.values import Document
 
-TEXTS = {
+_TEXTS = {
     "tea": "Green tea steeps for two minutes in hot water.",
     "bread": "Bread rises for an hour under a cloth.",
     "garden": "Tomatoes want sun, and water in the evening.",
     "bicycle": "Oil the chain when it squeaks.",
     "letter": "The letter was sent on Monday from Lisbon.",
 }
-PASSAGES = [passage(key, text) for key, text in TEXTS.items()]
+_PASSAGES = [passage(key, text) for key, text in _TEXTS.items()]
 
 
 @on_indexes
@@ -36,8 +36,8 @@ async def test_an_index_that_was_never_written_holds_nothing(indexes: Indexes) -
 @on_indexes
 async def test_the_best_passage_comes_first(indexes: Indexes) -> None:
     index = indexes()
-    assert await index.add(PASSAGES) == 5
-    for one in PASSAGES:
+    assert await index.add(_PASSAGES) == 5
+    for one in _PASSAGES:
         best = (await index.search(one.text, 3))[0]
         assert best.id == one.id
         assert best.text == one.text
@@ -46,7 +46,7 @@ async def test_the_best_passage_comes_first(indexes: Indexes) -> None:
 @on_indexes
 async def test_scores_say_the_order(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     scores = [one.score for one in await index.search("passage: does tea need hot water?", 5)]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[-1]
@@ -55,9 +55,9 @@ async def test_scores_say_the_order(indexes: Indexes) -> None:
 @on_indexes
 async def test_no_more_than_top_k_are_found(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     everything = [one.id for one in await index.search("passage about water", 5)]
-    assert sorted(everything) == sorted(TEXTS)
+    assert sorted(everything) == sorted(_TEXTS)
     for top_k in (1, 2, 5, 6, 1000):
         assert [one.id for one in await index.search("passage about water", top_k)] == everything[:top_k]
     assert await index.search("passage about water", 0) == []
@@ -66,7 +66,7 @@ async def test_no_more_than_top_k_are_found(indexes: Indexes) -> None:
 @on_indexes
 async def test_the_same_question_finds_the_same(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     first = await index.search("passage: when to water tomatoes", 4)
     assert [await index.search("passage: when to water tomatoes", 4) for _ in range(3)] == [first] * 3
 
@@ -74,7 +74,7 @@ async def test_the_same_question_finds_the_same(indexes: Indexes) -> None:
 @on_indexes
 async def test_a_blank_query_finds_nothing(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     for query in ("", " ", "\n\t ", "\u3000"):
         assert await index.search(query, 10) == []
 
@@ -82,7 +82,7 @@ async def test_a_blank_query_finds_nothing(indexes: Indexes) -> None:
 @on_indexes
 async def test_no_query_is_too_odd(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     for query in ("\ud800 tea", "tea\0", "🍵" * 2000, "' OR 1=1; --", '$where {} \\ " %s', "tea " * 20_000):
         assert len(await index.search(query, 10)) <= 5
 
@@ -91,10 +91,10 @@ async def test_no_query_is_too_odd(indexes: Indexes) -> None:
 async def test_adding_says_how_many_are_new(indexes: Indexes) -> None:
     index = indexes()
     assert await index.add([]) == 0
-    assert await index.add(PASSAGES[:2]) == 2
-    assert await index.add(PASSAGES[:3]) == 1
-    assert await index.add(PASSAGES) == 2
-    assert await found(index) == sorted(TEXTS)
+    assert await index.add(_PASSAGES[:2]) == 2
+    assert await index.add(_PASSAGES[:3]) == 1
+    assert await index.add(_PASSAGES) == 2
+    assert await found(index) == sorted(_TEXTS)
 
 
 @on_indexes
@@ -162,7 +162,7 @@ async def test_deleted_passages_are_gone(indexes: Indexes) -> None:
 @on_indexes
 async def test_deleting_everything_is_refused(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     with pytest.raises(InputError):
         await index.delete(())
     assert len(await found(index)) == 5
@@ -229,7 +229,7 @@ def test_it_is_used_from_several_threads_and_loops(make_index: MakeIndex) -> Non
 @on_indexes
 async def test_places_have_nothing_in_common(indexes: Indexes) -> None:
     one, other = indexes(place=1), indexes(place=2)
-    await one.add(PASSAGES)
+    await one.add(_PASSAGES)
     await other.add([passage("other")])
     assert await found(other) == ["other"]
     await other.delete(other.filter({"source": "o.md"}))

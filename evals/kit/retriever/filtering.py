@@ -27,7 +27,7 @@ from ragweave.orchestrator.errors import InputError
 from ragweave.orchestrator.filters import OPERATORS
 from ragweave.orchestrator.values import Document
 
-VALUES: Mapping[str, list[Any]] = {
+_VALUES: Mapping[str, list[Any]] = {
     "language": ["de", "en", "", "DE", "d'e", "日本", "1", 1, 1.5, "x" * 3000],
     "year": [1999, 2020, -5, 0, "2020", " 2021 ", 2020.0, 2**53 - 1],
     "price": [1, 1.0, 2.5, -0.5, "2.5", "1e3", 0.1, 1e300],
@@ -35,11 +35,11 @@ VALUES: Mapping[str, list[Any]] = {
     "day": ["2026-01-31", "2026-01-31T12:00:00+02:00", "2026-02-01", "1969-12-31T23:59:59Z", "0001-01-01"],
     "tags": [["fish"], ["fish", "tea"], "tea", [], ["a'b", "日本"], [1, "fish"], ["fish", "fish"]],
 }
-WRONG: list[Any] = [
+_WRONG: list[Any] = [
     None, [], {}, {"a": 1}, [None], "", "no", "nan", "inf", True, 10**30, [["fish"]], "2026-13-01", float("nan")
 ]  # fmt: skip
 """What some or all kinds cannot be read from."""
-ASKED: Mapping[str, list[Any]] = {
+_ASKED: Mapping[str, list[Any]] = {
     "str": ["de", "DE", "", "1", "d'e", "日本", "x" * 3000, "unknown"],
     "int": [2020, 0, -5, 2**53 - 1],
     "float": [1, 2.5, -0.5, 0.1, 1e300],
@@ -52,7 +52,7 @@ ASKED: Mapping[str, list[Any]] = {
 def _passages() -> list[Document]:
     found = [passage("bare")]
     for field in FIELDS:
-        found += [passage(f"{field}-{n}", **{field: value}) for n, value in enumerate([*VALUES[field], *WRONG])]
+        found += [passage(f"{field}-{n}", **{field: value}) for n, value in enumerate([*_VALUES[field], *_WRONG])]
     return found
 
 
@@ -61,11 +61,11 @@ def _filters(field: str) -> list[Mapping[str, Any]]:
     wanted: list[Mapping[str, Any]] = []
     for operator in OPERATORS[kind]:
         if operator == "in":
-            wanted += [{"in": ASKED[kind]}, {"in": ASKED[kind][:1]}, {"in": ASKED[kind] * 200}]
+            wanted += [{"in": _ASKED[kind]}, {"in": _ASKED[kind][:1]}, {"in": _ASKED[kind] * 200}]
         else:
-            wanted += [{operator: value} for value in ASKED[kind]]
+            wanted += [{operator: value} for value in _ASKED[kind]]
     if "<" in OPERATORS[kind]:
-        wanted += [{">=": ASKED[kind][0], "<": ASKED[kind][1]}, {">": ASKED[kind][1], "<": ASKED[kind][1]}]
+        wanted += [{">=": _ASKED[kind][0], "<": _ASKED[kind][1]}, {">": _ASKED[kind][1], "<": _ASKED[kind][1]}]
     return wanted
 
 
@@ -187,12 +187,12 @@ def test_whose_a_passage_is_decides_who_finds_it(make_index: MakeIndex, steps: l
 
 
 def _values(field: str) -> st.SearchStrategy[Any]:
-    return st.sampled_from([*VALUES[field], *WRONG])
+    return st.sampled_from([*_VALUES[field], *_WRONG])
 
 
 def _wanted(field: str) -> st.SearchStrategy[Mapping[str, Any]]:
     kind = FIELDS[field]
-    one = st.sampled_from(ASKED[kind])
+    one = st.sampled_from(_ASKED[kind])
     return st.dictionaries(st.sampled_from(OPERATORS[kind]), one, min_size=1, max_size=2).map(
         lambda wanted: {key: [value] if key == "in" else value for key, value in wanted.items()}
     )

@@ -14,7 +14,7 @@ from ragweave.orchestrator.contracts import Index
 from ragweave.orchestrator.errors import NodeError
 from ragweave.orchestrator.values import Document
 
-TEXTS = {
+_TEXTS = {
     "empty": "",
     "blank": " \n\t",
     "a byte of nothing": "passage \0 with \0\0",
@@ -27,7 +27,7 @@ TEXTS = {
     "long": "passage " + "The tea is green, and the water hot. " * 27_000,
     "many words": "passage " + " ".join(f"word{n}" for n in range(20_000)),
 }
-METADATA: dict[str, Any] = {
+_METADATA: dict[str, Any] = {
     "nothing": None,
     "numbers": [0, 1, -1, 1.0, 0.1, 1e300, 2**53 + 1, -(2**63), 2**64],
     "truth": [True, False],
@@ -77,7 +77,7 @@ async def test_odd_texts_come_back_or_are_refused(indexes: Indexes) -> None:
     index = indexes()
     known = ["plain"]
     await index.add([passage("plain")])
-    for name, text in TEXTS.items():
+    for name, text in _TEXTS.items():
         odd = Document(id=name, text=text, title="a title", source=f"{name}.md")
         if await refused(index, odd):
             assert name in ("a byte of nothing", "half a character", "empty", "blank")
@@ -122,7 +122,7 @@ async def test_odd_ids_come_back_or_are_refused(indexes: Indexes) -> None:
 @on_indexes
 async def test_metadata_comes_back_as_it_was(indexes: Indexes) -> None:
     index = indexes()
-    odd = passage("odd", **METADATA)
+    odd = passage("odd", **_METADATA)
     await index.add([odd])
     (kept,) = await index.search("passage", 10)
     assert repr(dict(kept.metadata)) == repr(dict(odd.metadata))  # 1 is not 1.0, and True is no 1

@@ -10,13 +10,13 @@ import pytest
 from ragweave.evals.kit.retriever.harness import ACCESS, FIELDS, Indexes, WordVectors, found, on_indexes, passage
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 
-PASSAGES = [passage(f"p{n}", f"number {n}", year=2000 + n, tags=[f"t{n % 3}"]) for n in range(10)]
+_PASSAGES = [passage(f"p{n}", f"number {n}", year=2000 + n, tags=[f"t{n % 3}"]) for n in range(10)]
 
 
 @on_indexes
 async def test_what_was_added_is_there_afterwards(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     before = await index.search("passage number 4", 10)
     stats = await index.stats()
     index = await indexes.reopened()
@@ -29,7 +29,7 @@ async def test_what_was_added_is_there_afterwards(indexes: Indexes) -> None:
 @on_indexes
 async def test_what_was_deleted_stays_deleted(indexes: Indexes) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     await index.delete(index.filter({"year": {">": 2002}}))
     await index.add([passage("p1", "replaced")])
     index = await indexes.reopened()
@@ -41,7 +41,7 @@ async def test_what_was_deleted_stays_deleted(indexes: Indexes) -> None:
 @on_indexes
 async def test_one_sees_what_another_has_written(indexes: Indexes) -> None:
     one, other = indexes(), indexes()
-    await one.add(PASSAGES)
+    await one.add(_PASSAGES)
     assert len(await found(other)) == 10
     await other.delete(other.filter({"year": {"<": 2005}}))
     assert await found(one) == ["p5", "p6", "p7", "p8", "p9"]
@@ -75,7 +75,7 @@ async def test_two_writers_lose_nothing(indexes: Indexes) -> None:
 @on_indexes
 async def test_vectors_of_another_model_are_refused(indexes: Indexes, embedder: WordVectors) -> None:
     index = indexes()
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     await indexes.close()
     with pytest.raises(IndexUnusable) as refused:
         await indexes(embedder=embedder).search("passage", 3)
@@ -91,7 +91,7 @@ async def test_vectors_of_another_model_are_refused(indexes: Indexes, embedder: 
 @on_indexes
 async def test_fields_may_be_declared_later(indexes: Indexes) -> None:
     index = indexes(fields={"year": "int"})
-    await index.add(PASSAGES)
+    await index.add(_PASSAGES)
     with pytest.raises(InputError, match="tags"):
         index.filter({"tags": "t1"})
     index = await indexes.reopened(fields={"tags": "list[str]", "year": "str"})

@@ -61,7 +61,7 @@ async def test_a_collection_of_another_program_is_not_touched(tmp_path: Path) ->
     import chromadb
     from chromadb.config import Settings
 
-    client = chromadb.PersistentClient(tmp_path / "index", settings=Settings(anonymized_telemetry=False))
+    client: Any = chromadb.PersistentClient(tmp_path / "index", settings=Settings(anonymized_telemetry=False))
     theirs = client.create_collection("passages", embedding_function=None)
     theirs.add(ids=["theirs"], embeddings=[[1.0, 0.0]])
     client.close()
