@@ -57,7 +57,12 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "tools": {
         "calculator": "ragweave.tools.calculator.calculator:Calculator",
+        "clock": "ragweave.tools.types.clock:Clock",
+        "files": "ragweave.tools.types.files:FileTools",
+        "http": "ragweave.tools.types.http:Http",
+        "python": "ragweave.tools.types.python:Python",
         "search": "ragweave.tools.search:Search",
+        "sql": "ragweave.tools.types.sql:Sql",
     },
     "memories": {
         "window": "ragweave.orchestrator.memory.window:Window",

@@ -36,14 +36,14 @@ class FunctionTool(Tool):
 class MethodTool(Tool):
     """Tools that are methods of a class, whose settings they share; with one method, it is one tool."""
 
-    methods: ClassVar[Mapping[str, ToolEffects]] = {}
+    calls: ClassVar[Mapping[str, ToolEffects]] = {}
     """The methods that a model may call, and what each does."""
 
     def specs(self) -> Sequence[ToolSpec]:
         """A tool for each method, told as its docstring and its types say."""
         callees = _callees(type(self))
         return tuple(
-            ToolSpec(one.description, one.parameters, name if len(callees) > 1 else "", self.methods[name])
+            ToolSpec(one.description, one.parameters, name if len(callees) > 1 else "", self.calls[name])
             for name, one in callees.items()
         )
 
@@ -55,7 +55,7 @@ class MethodTool(Tool):
 
 @functools.cache
 def _callees(kind: type[MethodTool]) -> dict[str, Callee]:
-    return {name: read_function(getattr(kind, name), name, method=True) for name in kind.methods}
+    return {name: read_function(getattr(kind, name), name, method=True) for name in kind.calls}
 
 
 @overload

@@ -47,7 +47,7 @@ class Calculator(MethodTool, type="calculator"):
     asked, the answer comes within milliseconds: numbers have at most 1,233 digits, expressions 2,000 characters.
     """
 
-    methods = {"calculate": "none"}
+    calls = {"calculate": "none"}
 
     digits: int = Field(15, ge=1, le=40, description="Digits that are shown of numbers that had to be rounded.")
 
