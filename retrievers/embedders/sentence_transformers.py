@@ -181,11 +181,12 @@ def itself(
         model = model.to(torch.bfloat16)
     if max_tokens:
         model.max_seq_length = max_tokens
+    width = int(model.get_embedding_dimension() or 0)
 
     def compute(texts: Sequence[str]) -> np.ndarray:
         import numpy as np
 
-        vectors: np.ndarray = np.empty((len(texts), model.get_embedding_dimension()), dtype=np.float32)
+        vectors: np.ndarray = np.empty((len(texts), width), dtype=np.float32)
         rows_of: dict[str, list[int]] = {}
         known = sorted(set(prompts or ()), key=len, reverse=True)
         for row, text in enumerate(texts):
@@ -196,7 +197,6 @@ def itself(
         return vectors
 
     longest = model.max_seq_length or 512
-    width = int(model.get_embedding_dimension() or 0)
     served = Served(compute, dimension=width, max_tokens=min(longest, 8192), threads=1, name=name)
     served.about = f"sentence-transformers itself, in {choice['precision']}: {choice['why']}"
     served.slow = choice["why"]

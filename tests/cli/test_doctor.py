@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ragweave.retrievers.embedders.minilm import available
 from tests.cli.running import GRAPH, ragweave
+from tests.support.embeddings_server import EmbeddingsServer
 from tests.support.openai_server import OpenAIServer
 
 
@@ -79,3 +81,20 @@ def test_a_server_that_is_not_there_is_a_failure(folder: Path) -> None:
     state, said = findings(folder, "graph.yaml")["model chat"]
     assert state == "fail"
     assert "http://127.0.0.1:9/v1 refused the connection" in said
+
+
+def test_embedders_say_what_serves_them(folder: Path) -> None:
+    embedders = """
+embedders:
+  small: {type: minilm}
+  remote: {type: openai, model: embed, base_url: SERVER, api_key: sk-test-1234567890}
+  gone: {type: openai, model: embed, base_url: "http://127.0.0.1:9/v1", max_retries: 0}
+retrievers:"""
+    with EmbeddingsServer() as server:
+        text = GRAPH.replace("\nretrievers:", embedders.replace("SERVER", server.url), 1)
+        (folder / "graph.yaml").write_text(text)
+        found = findings(folder, "graph.yaml")
+    assert found["embedder remote"] == ("ok", f"embed at {server.url}, 3 numbers a text")
+    assert found["embedder gone"][0] == "fail"
+    if available() is None:
+        assert found["embedder small"] == ("ok", "OpenVINO, built from its weights, 384 numbers a text")

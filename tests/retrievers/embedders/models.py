@@ -11,29 +11,25 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-_WORDS = (
-    "[PAD] [UNK] [CLS] [SEP] [MASK] <s> </s> query passage : . , ? ! ( ) how what which who is are was were the a an "
-    "of to in on and or not for with by from that this it two three red green blue one river bridge house wind light "
-    "bread water ##s ##ing ##ed ##er ##ly ##e ##t ##n ##a ##i ##o ##u b c d e f g h i j k l m n o p q r s t u v w x y "
-    "z 0 1 2 3 4 5 6 7 8 9"
-)
-WORDS = _WORDS.split()
-SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+from tests.retrievers.embedders import tiny
+from tests.retrievers.embedders.tiny import WORDS
+
+SMALL: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
 
 
 def config(kind: str) -> Any:
     """The configuration of a tiny model of an architecture."""
     import transformers
 
-    vocabulary = {"vocab_size": len(set(WORDS)), "max_position_embeddings": 130, "pad_token_id": 0}
+    vocabulary: dict[str, Any] = {"vocab_size": len(set(WORDS)), "max_position_embeddings": 130, "pad_token_id": 0}
     if kind == "distilbert":
         return transformers.DistilBertConfig(**vocabulary, dim=32, n_layers=2, n_heads=4, hidden_dim=64)
     if kind == "modernbert":
-        return transformers.ModernBertConfig(
-            **vocabulary, **SMALL, bos_token_id=2, cls_token_id=2, eos_token_id=3, sep_token_id=3,
-            global_attn_every_n_layers=2, local_attention=16,
-        )  # fmt: skip
-    made = {
+        ends = {"bos_token_id": 2, "cls_token_id": 2, "eos_token_id": 3, "sep_token_id": 3}
+        windows = {"global_attn_every_n_layers": 2, "local_attention": 16}
+        modern: Any = transformers.ModernBertConfig
+        return modern(**vocabulary, **SMALL, **ends, **windows)
+    made: Any = {
         "bert": transformers.BertConfig,
         "roberta": transformers.RobertaConfig,
         "xlm-roberta": transformers.XLMRobertaConfig,
@@ -42,20 +38,13 @@ def config(kind: str) -> Any:
     return made(**vocabulary, **SMALL, bos_token_id=2, eos_token_id=3)
 
 
-def tokenizer() -> Any:
+def tokenizer(file: Path) -> Any:
     """One for all of them: word pieces between [CLS] and [SEP]."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+    import transformers
 
-    vocabulary = {word: at for at, word in enumerate(dict.fromkeys(WORDS))}
-    made = Tokenizer(models.WordPiece(vocab=vocabulary, unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
-    )
+    of: Any = transformers.PreTrainedTokenizerFast
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=made, **names, mask_token="[MASK]")
+    return of(tokenizer_file=str(file), **names, mask_token="[MASK]")
 
 
 def save(
@@ -77,8 +66,10 @@ def save(
     bare = folder.parent / f".{folder.name}"
     settings = config(kind)
     settings.initializer_range = 0.2
-    transformers.AutoModel.from_config(settings).save_pretrained(bare)
-    tokenizer().save_pretrained(bare)
+    auto: Any = transformers.AutoModel
+    auto.from_config(settings).save_pretrained(bare)
+    tiny.tokenizer(bare / "made.json")
+    tokenizer(bare / "made.json").save_pretrained(bare)
     body = modules.Transformer(str(bare), max_seq_length=64)
     parts: list[Any] = [body, modules.Pooling(32, pooling_mode=pooling, **more)]
     if dense:

@@ -16,6 +16,7 @@ import pytest
 
 from ragweave import Graph
 from ragweave.orchestrator.errors import GraphError, MissingExtra, ResourceError
+from ragweave.orchestrator.localdata import cache_folder
 from ragweave.orchestrator.resources import Resources
 from ragweave.retrievers.embedders import exports, modelfolder
 from ragweave.retrievers.embedders.bert import Architecture, numpy_engine, read_weights
@@ -107,7 +108,7 @@ def test_a_later_process_loads_no_torch(folder: Path, model: SentenceTransformer
 
 
 def the_export(folder: Path) -> Path:
-    return next(exports.cache_folder().glob(f"embedders/{exports.digest(folder)}*/export.json")).parent
+    return next(cache_folder().glob(f"embedders/{exports.digest(folder)}*/export.json")).parent
 
 
 def spoil(binary: Path) -> None:

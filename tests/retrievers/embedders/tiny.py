@@ -7,8 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.retrievers.embedders.models import WORDS
-
+_WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] <s> </s> query passage : . , ? ! ( ) how what which who is are was were the a an "
+    "of to in on and or not for with by from that this it two three red green blue one river bridge house wind light "
+    "bread water ##s ##ing ##ed ##er ##ly ##e ##t ##n ##a ##i ##o ##u b c d e f g h i j k l m n o p q r s t u v w x y "
+    "z 0 1 2 3 4 5 6 7 8 9"
+)
+WORDS = _WORDS.split()
 WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 130
 
 
