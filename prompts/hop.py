@@ -18,8 +18,10 @@ from ragweave.prompts.judge import fence
 from ragweave.prompts.leads import leads
 
 Step = dict[str, Any]
-"""A query of a later hop, as `chain` has it: `query`, the `name` in it, the `document` that holds the name, its
-`weight`, the words of the question that are still `open`, and the ids of the passages that it `brought`."""
+"""A query of a later hop, as `chain` has it: `query`, the `name` in it, `document` and `title` of the passage that has
+the name, its `weight`, the question's words that are still `open`, and the ids of the passages that it `brought`."""
+_TRUST = 0.25
+"""How much less a query weighs whose name is worth less than the best one of the same passage: an exponent."""
 
 
 class Hopped(TypedDict):
@@ -107,11 +109,14 @@ class Hop(Node, type="hop"):
     def _by_rules(self, question: str, kept: Sequence[Document], steps: Sequence[Step]) -> list[Step]:
         open_to = {key: step["open"] for step in steps for key in step["brought"]}
         looked_at = [(one, one.score, open_to.get(one.id)) for one in kept[: self.passages]]
-        scores = {one.id: one.score for one in kept}
-        return [
-            _step(lead.query, lead.name, lead.document, self.decay * scores[lead.document], lead.left)
-            for lead in leads(question, looked_at, [step["name"] for step in steps])[: self.max_queries]
-        ]
+        by_id = {one.id: one for one in kept}
+        new = []
+        before = [(step["name"], len(step["open"])) for step in steps]
+        for lead in leads(question, looked_at, before)[: self.max_queries]:
+            source = by_id[lead.document]
+            weight = self.decay * source.score * lead.share**_TRUST
+            new.append(_step(lead.query, lead.name, source, weight, lead.left))
+        return new
 
     async def _ask(
         self, model: ChatModel, ctx: Context, question: str, kept: Sequence[Document], asked: Sequence[str]
@@ -131,20 +136,20 @@ class Hop(Node, type="hop"):
         said = await structured(ctx, model, request, _schema(self.max_queries, len(kept)), name=self.model or "")
         steps = []
         for one in said["queries"]:
-            number = one.get("passage", 0)
-            source = kept[number - 1] if number else None
+            source = kept[one["passage"] - 1] if one["passage"] else None
             weight = self.decay * (source.score if source is not None else 1.0)
             query = " ".join(one["query"].split())
             if query:
-                steps.append(_step(query, query, source.id if source is not None else "", weight, ()))
+                steps.append(_step(query, query, source, weight, ()))
         return steps
 
 
-def _step(query: str, name: str, document: str, weight: float, left: Sequence[str]) -> Step:
+def _step(query: str, name: str, source: Document | None, weight: float, left: Sequence[str]) -> Step:
     return {
         "query": query,
         "name": name,
-        "document": document,
+        "document": source.id if source is not None else "",
+        "title": source.title if source is not None else "",
         "weight": round(weight, 6),
         "open": list(left),
         "brought": [],

@@ -49,6 +49,8 @@ class Lead:
     """The id of the passage that holds it."""
     left: tuple[str, ...]
     """The question's words that no passage on the way to it holds, as the question spells them."""
+    share: float
+    """What it is worth beside the best name of that passage, from 0 to 1."""
     score: float
 
     @property
@@ -67,26 +69,34 @@ class _Mention:
 
 
 def leads(
-    question: str, passages: Iterable[tuple[Document, float, Sequence[str] | None]], known: Iterable[str] = ()
+    question: str,
+    passages: Iterable[tuple[Document, float, Sequence[str] | None]],
+    asked_before: Iterable[tuple[str, int]] = (),
 ) -> list[Lead]:
     """The names in these passages that the question lacks and that may lead on, the best first, each once.
 
     A passage comes with its score and with the words that were open when it was found, None for the whole question's.
-    One that leaves no word open leads nowhere. Names in `known` are left out.
+    One that leaves no word open leads nowhere. Names that were asked before, with so many words, come again only where
+    fewer are left.
     """
     asked = stems(question)
     topics = [word for word in asked if weight(word) == 1.0]
     found: dict[str, Lead] = {}
-    told = {_folded(name) for name in known}
+    before: dict[str, int] = {}
+    for name, count in asked_before:
+        before[_folded(name)] = min(count, before.get(_folded(name), count))
     for document, score, words in passages:
         left = left_open(_SPELLED.findall(question) if words is None else words, document)
         if not left:
             continue
         named = _NAMED * _share(stems(_bare(document.title)), asked)
-        for key, mentions in _by_name(_mentions(document.title, document.text), asked).items():
-            worth = score * (named + _worth(mentions, topics))
-            if key not in told and (key not in found or found[key].score < worth):
-                found[key] = Lead(mentions[0].name, document.id, left, worth)
+        mentions = _by_name(_mentions(document.title, document.text), asked)
+        worth = {key: named + _worth(those, topics) for key, those in mentions.items()}
+        best = max(worth.values(), default=1.0)
+        for key, value in worth.items():
+            new = len(left) < before.get(key, len(left) + 1)
+            if new and (key not in found or found[key].score < score * value):
+                found[key] = Lead(mentions[key][0].name, document.id, left, value / best, score * value)
     return sorted(found.values(), key=lambda lead: -lead.score)
 
 

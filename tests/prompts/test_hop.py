@@ -14,7 +14,7 @@ from ragweave.orchestrator.models.extractive import Extractive
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
-from ragweave.prompts.hop import Hop
+from ragweave.prompts.hop import Hop, Hopped
 from ragweave.prompts.leads import leads, left_open
 
 ASKED = "Where was the captain of the Grey Heron born?"
@@ -30,6 +30,11 @@ TOWN = Document(id="town", title="Lisk", text="Lisk has three bridges.", score=0
 
 def names(question: str, *passages: Document) -> list[str]:
     return [lead.name for lead in leads(question, [(one, one.score, None) for one in passages])]
+
+
+async def again(node: Hop, ctx: Context, before: Hopped, found: list[list[Document]]) -> Hopped:
+    """The next visit, with what the last one wrote."""
+    return await node(ASKED, before["queries"], found, ctx, before["documents"], before["chain"])
 
 
 def test_the_name_beside_the_words_of_the_question_leads_on_with_what_is_open() -> None:
@@ -66,9 +71,18 @@ def test_links_lead_on_even_in_small_letters() -> None:
 
 
 def test_what_was_open_on_the_way_is_not_asked_again() -> None:
-    (lead,) = leads(ASKED, [(WOMAN.model_copy(update={"text": "She grew up in Lisk."}), 0.5, ["born"])], ["Ada Merrow"])
+    later = WOMAN.model_copy(update={"text": "She grew up in Lisk."})
+    (lead,) = leads(ASKED, [(later, 0.5, ["born"])], [("Ada Merrow", 1)])
     assert (lead.name, lead.left) == ("Lisk", ("born",))
     assert left_open(["born", "the", "Captain", "captain"], TOWN) == ("born", "Captain", "captain")
+
+
+def test_a_name_is_asked_again_only_where_less_is_left_to_ask() -> None:
+    passage = Document(id="p", title="", text="A captain, born somewhere, knew Lisk.", score=0.5)
+    assert names(ASKED, passage) == ["Lisk"], "Grey and Heron are left"
+    assert leads(ASKED, [(passage, 0.5, None)], [("lisk", 2)]) == []
+    (lead,) = leads(ASKED, [(passage, 0.5, None)], [("Lisk", 3)])
+    assert lead.query == "Lisk Grey Heron"
 
 
 @given(st.text(max_size=80), st.text(max_size=300), st.text(max_size=30))
@@ -87,7 +101,7 @@ async def test_a_hop_asks_on_and_the_next_one_collects_what_that_brought() -> No
     assert (step["name"], step["document"], step["open"], step["brought"]) == ("Ada Merrow", "ship", ["born"], [])
     assert step["weight"] == pytest.approx(0.8 * 0.9)
     found = [[WOMAN.model_copy(update={"score": 0.9}), TOWN], []]
-    second = await node(question=ASKED, ctx=ctx, **{**first, "found": found})
+    second = await again(node, ctx, first, found)
     assert [one.id for one in second["documents"]] == ["ship", "woman", "town"]
     assert second["documents"][1].score == pytest.approx(0.8 * 0.9 * 0.9)
     assert second["documents"][2].score == 0.4, "the better of 0.4 and 0.72 times 0.4"
@@ -114,10 +128,10 @@ async def test_there_are_never_more_queries_than_allowed_and_none_is_asked_twice
     passage = SHIP.model_copy(update={"text": text})
     node, ctx = Hop(max_queries=2), Context()
     first = await node(question=ASKED, queries=[ASKED], found=[[passage]], ctx=ctx)
-    second = await node(question=ASKED, ctx=ctx, **{**first, "found": [[], []]})
+    second = await again(node, ctx, first, [[], []])
     assert len(first["queries"]) == len(second["queries"]) == 2
     assert set(first["queries"]).isdisjoint(second["queries"])
-    third = await node(question=ASKED, ctx=ctx, **{**second, "found": [[], []]})
+    third = await again(node, ctx, second, [[], []])
     assert third["queries"] == []
 
 
@@ -152,7 +166,7 @@ async def test_a_model_reads_the_passages_and_writes_the_queries() -> None:
     told = model.requests[0].messages[-1].text
     assert SHIP.text in told
     assert ASKED in told
-    second = await node(question=ASKED, ctx=ctx, **{**first, "found": [[WOMAN]]})
+    second = await again(node, ctx, first, [[WOMAN]])
     assert second["queries"] == []
     assert second["chain"][0]["brought"] == ["woman"]
     assert "- Ada Merrow birthplace" in model.requests[1].messages[-1].text
