@@ -100,6 +100,33 @@ def index(
 
 @app.command()
 @at_once
+def tune(
+    graph: GraphFile,
+    questions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUESTIONS",
+            help='Lines of JSON: {"question": "…", "sources": ["bread/zopf.md"]}.',
+            show_default=False,
+        ),
+    ],
+    retriever: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The retriever to tune, where the graph has several.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the settings into the graph file, if their gain is real.")
+    ] = False,
+    plugin: Plugins = None,
+    format: ReportFormat = Report.text,
+) -> int:
+    """Choose a retriever's settings by your own questions."""
+    from ragweave.cli.tuning import tune as tune_graph
+
+    return tune_graph(graph, questions, retriever, plugin or [], write=write, as_json=format is Report.json)
+
+
+@app.command()
+@at_once
 def ask(
     graph: Annotated[
         str | None,

@@ -161,6 +161,26 @@ class Hybrid(Index, type="hybrid"):
         passages = expanded(stored, rows, scores, mask, self.expand)
         return list(islice(passages if self.duplicates == "keep" else distinct(passages), top_k))
 
+    @property
+    def searches_by_meaning(self) -> bool:
+        """True if the index has vectors, and its embedder is there. Raises IndexUnusable if there is no index."""
+        return self._current().model is not None
+
+    def source_named(self, name: str) -> str | None:
+        """The source of the index that a path means, with or without its extension; None if there is none."""
+        return self._current().stored.sites.resolve(name, "")
+
+    def tried(self, query: str, ways: Sequence[Ways], top_k: int = 20) -> list[list[str]]:
+        """For each way to rank, the sources of the best passages, each once: all of one pass over the index."""
+        from ragweave.retrievers.indexes.searching import candidates, chosen, ranked
+
+        stored, model = self._current()
+        vector = model.embed_queries([query])[0] if model is not None else None
+        found = candidates(stored, query, vector, None, top_k)
+        tried = [chosen(stored, *ranked(stored, found, way), top_k, self.diversity)[0].tolist() for way in ways]
+        sources = {row: stored.passage(row).source for row in {row for rows in tried for row in rows}}
+        return [list(dict.fromkeys(sources[row] for row in rows)) for rows in tried]
+
     async def add(self, documents: Sequence[Document]) -> int:
         """Keep these passages as they are, each in place of one with the same id; how many are new.
 
