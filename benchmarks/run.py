@@ -30,17 +30,23 @@ RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
 ALONE = (
-    "models", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook",
-    "retrieval/embedding",
+    "models", "tools", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook",
+    "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop",
 )  # fmt: skip
 QUICK = {
     "retrieval/embedding": ["2"],
+    "retrieval/quality": ["--only", "hotpotqa"],
+    "retrieval/cost": ["--rounds", "1"],
+    "retrieval/scale": ["--size", "10000", "--rounds", "1"],
+    "multihop": ["--set", "islands"],
     "models": ["--calls", "50"],
     "cookbook": ["--quick"],
     "batch": ["10000"],
     "replay": ["140"],
     "kill": ["5"],
 }
+#: These put their tables into the docs.
+WRITE = ("cookbook", "retrieval/quality", "retrieval/cost", "retrieval/scale")
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 
@@ -179,7 +185,7 @@ def main(
     failed = bool(problems(outcomes)) or (strict and bool(missed(outcomes)))
     for name in (name for name in alone if name in scenarios):
         console.rule(name)
-        options = [*(QUICK.get(name, []) if quick else []), *(["--write"] if write and name == "cookbook" else [])]
+        options = [*(QUICK.get(name, []) if quick else []), *(["--write"] if write and name in WRITE else [])]
         failed |= subprocess.run([sys.executable, str(HERE / f"{name}.py"), *options], check=False).returncode != 0
     raise typer.Exit(int(failed))
 
