@@ -8,6 +8,8 @@ from pathlib import Path
 
 FOLDER = ".ragweave"
 """What the folder for such things is called."""
+BUSY = 10.0
+"""Seconds to wait for another process that is writing the same database."""
 
 
 def make_folder(folder: Path) -> None:

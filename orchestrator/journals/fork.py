@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import InputError, JournalError, did_you_mean
-from ragweave.orchestrator.journals.walk import Place, became_due, moments, reading, step_of, within
+from ragweave.orchestrator.journals.walk import Place, became_due, moments, reading, within
 from ragweave.orchestrator.running.events import Event, belongs, call_path
-from ragweave.orchestrator.running.fold import Snapshot, fold, is_due
+from ragweave.orchestrator.running.fold import Snapshot, fold, is_due, step_of
 from ragweave.orchestrator.running.inputs import check_inputs
 from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.types import JSON, Type, converter

@@ -13,7 +13,7 @@ from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.journals.walk import Moment, moments, reading, values_of, within
 from ragweave.orchestrator.result import plain
 from ragweave.orchestrator.running.events import Event, call_path
-from ragweave.orchestrator.running.fold import Frame, Snapshot, due
+from ragweave.orchestrator.running.fold import Frame, Snapshot, due, way_of
 from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.running.state import State, join, origin_of
 from ragweave.orchestrator.running.walker import USER
@@ -121,9 +121,7 @@ def _of_call(moment: Moment) -> Iterator[Difference]:
         yield Difference(event.path, "visit", event.visit, visit)
     failed = step.error_way is not None and event.route == step.error_way.index
     if not failed:
-        taken = next((way for way in step.ways if way.index == event.route), None)
-        if taken is None:
-            raise JournalError(f"the journal names route {event.route} of {step.name!r}, which it does not have")
+        taken = way_of(step, event.route)
         if taken.bound is not None and ledger.bounds[taken.bound_index] >= taken.bound:
             yield Difference(event.path, "route", event.route, f"it was taken {taken.bound} times already")
         surer = [way.index for way in step.ways if way.condition is None and way.bound is None]

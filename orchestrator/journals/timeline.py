@@ -9,9 +9,9 @@ from typing import Any
 
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.journals.clock import Times, times_of
-from ragweave.orchestrator.journals.walk import Moment, became_due, moments, reading, step_of, values_of, within
+from ragweave.orchestrator.journals.walk import Moment, became_due, moments, reading, values_of, within
 from ragweave.orchestrator.running.events import Event, call_path
-from ragweave.orchestrator.running.fold import Snapshot
+from ragweave.orchestrator.running.fold import Snapshot, step_of, way_of
 from ragweave.orchestrator.running.plan import Plan, Step
 from ragweave.orchestrator.values import Ask, Failure, Usage
 
@@ -106,7 +106,10 @@ class Timeline:
     """By path, where this run was forked from another one and what was set there."""
 
     def __getitem__(self, path: str) -> Span:
-        return next(span for span in self.spans if span.path == path)
+        for span in self.spans:
+            if span.path == path:
+                return span
+        raise KeyError(path)
 
 
 @reading
@@ -302,8 +305,7 @@ class _Reader:
 
 
 def _targets(plan: Plan, step: Step, route: int) -> tuple[str, ...]:
-    ways = (*step.ways, *filter(None, [step.error_way]))
-    way = next(way for way in ways if way.index == route)
+    way = way_of(step, route)
     nodes = [way.back] if way.back >= 0 else [target for _, target in way.targets]
     return tuple(plan.steps[node].name for node in nodes)
 

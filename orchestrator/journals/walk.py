@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event, belongs, call_path
-from ragweave.orchestrator.running.fold import Snapshot, fold, restored
+from ragweave.orchestrator.running.fold import Snapshot, fold, restored, step_of
 from ragweave.orchestrator.running.plan import Plan, Step
+from ragweave.orchestrator.running.shapes import UNFIT
 from ragweave.orchestrator.running.state import Entry, Log, MergeFailed, read
 
 P = ParamSpec("P")
@@ -68,22 +69,10 @@ def reading(function: Callable[P, T]) -> Callable[P, T]:
     def read_it(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except _UNFIT as error:
+        except UNFIT as error:
             raise JournalError(f"the journal does not fit the graph: {type(error).__name__}: {error}") from error
 
     return read_it
-
-
-_UNFIT = (
-    TypeError,
-    ValueError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    AssertionError,
-    RecursionError,
-    StopIteration,
-)
 
 
 def became_due(moment: Moment) -> list[Place]:
@@ -115,14 +104,6 @@ def values_of(state: Mapping[str, Entry], plan: Plan, keys: Iterable[str] | None
                 continue
             found[key] = value.items() if isinstance(value, Log) else value
     return found
-
-
-def step_of(plan: Plan, node: str) -> Step:
-    """The node of this name. Raises JournalError if the graph has none."""
-    for step in plan.steps:
-        if step.name == node:
-            return step
-    raise JournalError(f"the journal names the node {node!r}, which {plan.spec.name!r} does not have")
 
 
 def within(path: str, call: str) -> bool:

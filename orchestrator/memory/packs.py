@@ -10,14 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
-from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.stores.packing import squeeze, unsqueeze
+from ragweave.orchestrator.stores.packing import UNREADABLE, squeeze, unsqueeze
 from ragweave.orchestrator.values import Message, TextPart
 
 SQUEEZE_FROM = 512
 """Bytes from which on turns are compressed: two pages of the file then hold what three would."""
-WRONG = (JournalError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
-"""What is raised for bytes that are no turns."""
 LARGEST = 1 << 20
 """Bytes of text that are put together: those of large turns stay apart."""
 # Neither begins what deflate gives, which is what turns were before.
@@ -41,7 +38,7 @@ def together(pieces: Iterable[bytes | str]) -> bytes | None:
                 for message in turn:
                     parts = message["parts"]
                     message["parts"] = [part + len(texts) if part.__class__ is int else part for part in parts]
-        except WRONG:
+        except UNREADABLE:
             return None
         heads += more
         texts += its
@@ -69,7 +66,7 @@ def pack(messages: Sequence[Message]) -> bytes:
 
 def unpack(body: bytes | str, seen: list[tuple[bytes, str]]) -> list[Plain]:
     """The turns in one piece; their texts are added to those that were `seen`, with their UTF-8. Raises one of
-    `WRONG` for what is none."""
+    `UNREADABLE` for what is none."""
     if isinstance(body, str):  # as turns were before, as long as they were short
         return [json.loads(body)]
     if not _is_ours(body):

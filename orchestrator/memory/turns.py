@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ragweave.orchestrator.contracts import Scope
 from ragweave.orchestrator.errors import ResourceError
-from ragweave.orchestrator.localdata import make_file
+from ragweave.orchestrator.localdata import BUSY, make_file
 from ragweave.orchestrator.memory import packs
 from ragweave.orchestrator.stores import known
+from ragweave.orchestrator.stores.packing import UNREADABLE
 from ragweave.orchestrator.values import Message
 
 SPARE = 100
@@ -21,7 +22,6 @@ SWEEP_EVERY = 64
 """After so many turns, threads beyond `max_threads` are forgotten."""
 TOGETHER = 16
 """So many turns are put into one piece once they are there, in the row of the last of them."""
-_BUSY = 10.0
 _VERSION = 3
 
 _TABLE = """
@@ -97,7 +97,7 @@ class Turns:
         seen: list[tuple[bytes, str]] = []
         try:
             turns = [turn for (piece,) in rows for turn in packs.unpack(piece, seen)]
-        except packs.WRONG as error:
+        except UNREADABLE as error:
             raise self.damaged(error) from None
         known.learn(scope.tenant, seen)
         return turns[-count:]
@@ -161,7 +161,7 @@ class Turns:
                     raise self._unusable(error.strerror or str(error)) from None
             with self._explained():
                 connection = sqlite3.connect(
-                    self._path or ":memory:", timeout=_BUSY, isolation_level=None, check_same_thread=False
+                    self._path or ":memory:", timeout=BUSY, isolation_level=None, check_same_thread=False
                 )
                 try:
                     self._prepare(connection)

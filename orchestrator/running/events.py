@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from time import time
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 JOURNALED = frozenset(
     (
@@ -115,6 +117,11 @@ def belongs(path: str, call: str) -> bool:
     """True for the path of an item or a member of this call, of a frame or a call in it, and of what the run asks
     about it."""
     return path.startswith(call) and path[len(call) : len(call) + 1] in ("/", "[", "!")
+
+
+def outside(known: Mapping[str, _T], frame: str) -> dict[str, _T]:
+    """Of what is known by path, all but what lies in this frame: a graph starts anew there."""
+    return {path: value for path, value in known.items() if not path.startswith(frame)}
 
 
 def overrides_of(events: Iterable[Event]) -> Mapping[str, Any] | None:

@@ -242,21 +242,22 @@ class Execution:
                 task.cancel()
                 await uninterrupted(asyncio.wait({task}))
 
-    async def _start(self, inputs: Mapping[str, Any]) -> Result:
-        store = self.graph.store
-        spec = self.plan.spec
-        record = RunRecord(self.run_id, self.thread_id, spec.name, "running", self.user, self.tenant)
+    async def _make_known(self, parent: str = "") -> dict[str, Any]:
+        """Tell the store of a new run; what its first event says of the time that it was given."""
+        store, spec = self.graph.store, self.plan.spec
+        told = {} if self.deadline is None else {"deadline": self.deadline}
+        self.whole = self.deadline = spec.deadline if self.deadline is None else self.deadline
+        record = RunRecord(self.run_id, self.thread_id, spec.name, "running", self.user, self.tenant, parent=parent)
         bundle = ""
         if not store.live:
             record.version, bundle = self.edition.version or _version_of(self.edition)
         await store.begin(record, bundle, spec.durability, in_turn=bool(self.thread_id))
+        return told
+
+    async def _start(self, inputs: Mapping[str, Any]) -> Result:
+        told = await self._make_known()
         run = self._run()
-        data: dict[str, Any] = {"inputs": inputs}
-        if self.deadline is None:
-            self.deadline = self.plan.spec.deadline
-        else:
-            data["deadline"] = self.deadline
-        self.whole = self.deadline
+        data: dict[str, Any] = {"inputs": inputs, **told}
         if self.overrides:
             data["overrides"] = dict(self.overrides)
         run.append(Event("run_started", data=data).record())

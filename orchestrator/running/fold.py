@@ -9,18 +9,15 @@ from typing import Any
 
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.running.events import Event, asking, belongs, call_path
+from ragweave.orchestrator.running.events import Event, asking, belongs, call_path, outside
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
-from ragweave.orchestrator.running.shapes import check_shape
+from ragweave.orchestrator.running.shapes import UNFIT, check_shape
 from ragweave.orchestrator.running.state import Log, State, changed
 from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_values, typed_writes
 from ragweave.orchestrator.running.walker import USER, first_state, written
 from ragweave.orchestrator.stores.waiting import typed_ask
 from ragweave.orchestrator.values import Usage
-
-_UNFIT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
-"""What events of a right shape raise that never came from this graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ def fold_all(plan: Plan, events: Iterable[Event], *, live: bool = True) -> Snaps
     for event in events:
         try:
             snapshot = fold(snapshot, event if live else restored(snapshot, event))
-        except _UNFIT as error:
+        except UNFIT as error:
             raise JournalError(
                 f"the journal does not fit the graph at {event.path or event.kind!r}: {type(error).__name__}: {error}"
             ) from error
@@ -105,7 +102,7 @@ def _restored(snapshot: Snapshot, event: Event) -> Mapping[str, Any]:
             return {**data, "inputs": inputs, "origins": origins}
         if kind in ("finished", "item", "effect_finished"):
             plan = _frame(snapshot, event).plan
-            return typed_writes(plan, _step(plan, event), event)
+            return typed_writes(plan, step_of(plan, event.node), event)
         if kind == "asked":
             return {**data, "ask": typed_ask(data["ask"], str(data["path"]))}
         if kind == "forked":
@@ -183,16 +180,12 @@ def _nested(snapshot: Snapshot, event: Event) -> Snapshot:
     frame = _entered(_nested_plan(snapshot, event), event.data["inputs"], event.data["origins"])
     return replace(
         snapshot,
-        frames={**_without(snapshot.frames, name), name: frame},
-        items=_without(snapshot.items, name),
-        asks=_without(snapshot.asks, name),
-        answers=_without(snapshot.answers, name),
-        approvals=_without(snapshot.approvals, name),
+        frames={**outside(snapshot.frames, name), name: frame},
+        items=outside(snapshot.items, name),
+        asks=outside(snapshot.asks, name),
+        answers=outside(snapshot.answers, name),
+        approvals=outside(snapshot.approvals, name),
     )
-
-
-def _without(known: Mapping[str, Any], frame: str) -> dict[str, Any]:
-    return {path: value for path, value in known.items() if not path.startswith(frame)}
 
 
 def _effect(snapshot: Snapshot, event: Event) -> Snapshot:
@@ -209,7 +202,7 @@ def _effect(snapshot: Snapshot, event: Event) -> Snapshot:
 def _forked(snapshot: Snapshot, event: Event) -> Snapshot:
     """Change the state that a call sees, and no other."""
     frame = _frame(snapshot, event)
-    step = _step(frame.plan, event)
+    step = step_of(frame.plan, event.node)
     if not is_due(snapshot, event):
         raise JournalError(f"the journal was forked at {event.path!r}, which was not due")
     state = dict(frame.due[step.index])
@@ -224,13 +217,13 @@ def is_due(snapshot: Snapshot, event: Event) -> bool:
     frame = snapshot.frames.get(event.frame)
     if frame is None:
         return False
-    step = _step(frame.plan, event)
+    step = step_of(frame.plan, event.node)
     return step.index in frame.due and frame.ledger.visits[step.index] + 1 == event.visit
 
 
 def _nested_plan(snapshot: Snapshot, event: Event) -> Plan:
     frame = _frame(snapshot, event)
-    step = _step(frame.plan, event)
+    step = step_of(frame.plan, event.node)
     node = step.bound.members[event.member].node if step.bound and event.member < len(step.bound.members) else None
     plan = getattr(node, "plan", None)
     if not isinstance(plan, Plan):
@@ -245,19 +238,29 @@ def _frame(snapshot: Snapshot, event: Event) -> Frame:
     return frame
 
 
-def _step(plan: Plan, event: Event) -> Step:
+def step_of(plan: Plan, node: str) -> Step:
+    """The node of this name. Raises JournalError if the graph has none."""
     for step in plan.steps:
-        if step.name == event.node:
+        if step.name == node:
             return step
-    raise JournalError(f"the journal names the node {event.node!r}, which {plan.spec.name!r} does not have")
+    raise JournalError(f"the journal names the node {node!r}, which {plan.spec.name!r} does not have")
+
+
+def way_of(step: Step, route: int) -> Way:
+    """The way on from a node, that of an error included, which has this number. Raises JournalError if it has none."""
+    ways: list[Way] = [*step.ways, *filter(None, [step.error_way])]
+    for way in ways:
+        if way.index == route:
+            return way
+    raise JournalError(f"the journal names route {route} of {step.name!r}, which it does not have")
 
 
 def _finished(snapshot: Snapshot, event: Event) -> Snapshot:
     frame = _frame(snapshot, event)
-    step = _step(frame.plan, event)
+    step = step_of(frame.plan, event.node)
     if step.index not in frame.due:
         raise JournalError(f"the journal says that {event.path!r} finished, but it was not due")
-    way = _way(step, event)
+    way = way_of(step, event.route)
     ledger = frame.ledger.copy()
     ledger.visits[step.index] = event.visit
     state = dict(frame.due[step.index])
@@ -272,14 +275,13 @@ def _finished(snapshot: Snapshot, event: Event) -> Snapshot:
     mine = call_path(event.frame, event.node, event.visit)
     frames = {other: one for other, one in snapshot.frames.items() if not belongs(other, mine)}
     frames[event.frame] = Frame(frame.plan, ledger, left, final)
-    items = {path: done for path, done in snapshot.items.items() if path != mine and not belongs(path, mine)}
-    asks = {path: ask for path, ask in snapshot.asks.items() if path != mine and not belongs(path, mine)}
-    return replace(snapshot, frames=frames, items=items, asks=asks)
+    # None of it is made again: a run that goes on for long does not carry what is over along.
+    items, asks, effects = (_but(known, mine) for known in (snapshot.items, snapshot.asks, snapshot.effects))
+    return replace(snapshot, frames=frames, items=items, asks=asks, effects=effects)
 
 
-def _way(step: Step, event: Event) -> Way:
-    ways: list[Way] = [*step.ways, *filter(None, [step.error_way])]
-    for way in ways:
-        if way.index == event.route:
-            return way
-    raise JournalError(f"the journal names route {event.route} of {step.name!r}, which it does not have")
+def _but(known: Mapping[str, Any], call: str) -> Mapping[str, Any]:
+    """Of what is known by path, all but what is of this call."""
+    return (
+        {path: value for path, value in known.items() if path != call and not belongs(path, call)} if known else known
+    )

@@ -12,7 +12,6 @@ from ragweave.orchestrator.running.fold import fold_all, standing
 from ragweave.orchestrator.running.stream import Sink
 from ragweave.orchestrator.running.waiting import uninterrupted
 from ragweave.orchestrator.stores import RunRecord
-from ragweave.orchestrator.versions import version_of
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.edition import Edition
@@ -45,29 +44,19 @@ class Fork(Execution):
             self.override(overrides)
 
     async def _start(self, inputs: Mapping[str, Any]) -> Result:
-        store, durability = self.graph.store, self.plan.spec.durability
         began, forked = self.journal[0], self.journal[-1]
-        if self.deadline is None:
-            self.deadline = self.plan.spec.deadline
-        else:
-            began.data = {**began.data, "deadline": self.deadline}
-        self.whole = self.deadline
-        record = RunRecord(self.run_id, self.thread_id, self.plan.spec.name, "running", self.user, self.tenant)
-        bundle = ""
-        if not store.live:
-            record.version, bundle = version_of(self.edition)
-        record.parent = f"{self.parent.run_id}@{forked.path}"
-        await store.begin(record, bundle, durability, in_turn=bool(self.thread_id))
+        parent = f"{self.parent.run_id}@{forked.path}"
+        began.data = {**began.data, **await self._make_known(parent)}
         try:
             run = self._run()
             for event in self.journal:
                 run.append(event.record())
             snapshot = fold_all(self.plan, self.journal)
         except BaseException:
-            await uninterrupted(store.end(self.run_id, "failed"))
+            await uninterrupted(self.graph.store.end(self.run_id, "failed"))
             raise
         if run.sink is not None:
-            data = {"run_id": self.run_id, "parent": record.parent}
+            data = {"run_id": self.run_id, "parent": parent}
             run.sink.push(Event("run_started", data={**began.data, **data}))
         frames = standing(snapshot)
         ledger, ready = frames.pop("")

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.context import NO_USAGE, Context
-from ragweave.orchestrator.running.events import Event, Record
+from ragweave.orchestrator.running.events import Event, Record, outside
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.running.fold import Snapshot
@@ -114,10 +114,8 @@ class Run:
 
     def entered(self, frame: str) -> None:
         """A graph starts anew in this frame: nothing of an earlier start of it is known any more."""
-        self.answers = {path: given for path, given in self.answers.items() if not path.startswith(frame)}
-        self.approvals = {path: given for path, given in self.approvals.items() if not path.startswith(frame)}
-        self.pending = {path: ask for path, ask in self.pending.items() if not path.startswith(frame)}
-        self.finished_items = {path: done for path, done in self.finished_items.items() if not path.startswith(frame)}
+        self.answers, self.approvals = outside(self.answers, frame), outside(self.approvals, frame)
+        self.pending, self.finished_items = outside(self.pending, frame), outside(self.finished_items, frame)
 
     def journal(self, event: Event) -> None:
         """Append an event to the journal, and show it to whoever listens."""

@@ -12,6 +12,8 @@ from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.values import Ask, Usage
 
+UNFIT = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
+"""What well-formed data raises that was never written by this graph, or this program."""
 _ANY: tuple[type, ...] = (object,)
 _TEXT: tuple[type, ...] = (str,)
 _NUMBER: tuple[type, ...] = (int, float)

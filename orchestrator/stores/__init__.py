@@ -13,6 +13,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from ragweave.orchestrator.running.events import Event, Record
 
+DAY = 86400.0
+KEEP_DAYS = 30.0
+"""For so long runs are kept after they ended, unless somebody says otherwise."""
+
 Status = Literal["running", "done", "parked", "failed", "cancelled"]
 Durability = Literal["sync", "async", "exit"]
 """When a step is on the disk: before the next one starts, while the next one runs, or when the run ends or asks."""

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ragweave.orchestrator.errors import JournalError, RunTaken, ThreadTaken
+from ragweave.orchestrator.errors import RunTaken, ThreadTaken
 from ragweave.orchestrator.running.events import Record
 from ragweave.orchestrator.stores import Durability, RunRecord, Status
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, Line, Piece
-from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
+from ragweave.orchestrator.stores.packing import UNREADABLE, Cipher, pack, row_bytes, unpack
 from ragweave.orchestrator.stores.turns import at_turn, thread_of
 
 SEGMENT_BITS = 24
@@ -276,7 +276,7 @@ def row_refs(body: object, place: bytes, cipher: Cipher | None) -> list[bytes]:
     try:
         text = unpack(row_bytes(body), place, cipher)
         return [name for line in text.split(b"\n") for name in line_refs(line)]
-    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
+    except UNREADABLE:
         return []
 
 

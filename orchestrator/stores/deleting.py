@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ragweave.orchestrator.errors import JournalError, RunTaken, unknown_run
-from ragweave.orchestrator.stores import Removed
+from ragweave.orchestrator.stores import DAY, Removed
 from ragweave.orchestrator.stores.batches import (
     SEGMENT_BITS,
     Value,
@@ -21,10 +21,9 @@ from ragweave.orchestrator.stores.batches import (
 from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.decoding import refs_of
 from ragweave.orchestrator.stores.encoding import Digest, Encoder
-from ragweave.orchestrator.stores.packing import Cipher, pack, row_bytes, unpack
+from ragweave.orchestrator.stores.packing import UNREADABLE, Cipher, pack, row_bytes, unpack
 from ragweave.orchestrator.stores.workers import alive, shown
 
-DAY = 86400.0
 MANY = 1 << 40
 _UNUSED = "SELECT s.id, s.tenant, s.hash, s.body FROM uses u JOIN stored s ON s.id = u.id WHERE u.refs <= 0"
 
@@ -167,7 +166,7 @@ def _parts(body: object, tenant: int, name: object, cipher: Cipher | None) -> li
     try:
         text = unpack(row_bytes(body), value_place(tenant, row_bytes(name)), cipher)
         return refs_of(json.loads(text[1:].decode())) if text[:1] == b"S" else []
-    except (JournalError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
+    except UNREADABLE:
         return []
 
 

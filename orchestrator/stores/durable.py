@@ -11,7 +11,7 @@ from typing import Any
 
 from ragweave.orchestrator.errors import JournalError, RunTaken, ThreadTaken, unknown_run
 from ragweave.orchestrator.running.events import Event, Record
-from ragweave.orchestrator.stores import Durability, Removed, RunRecord, Status, deleting, known, reading
+from ragweave.orchestrator.stores import KEEP_DAYS, Durability, Removed, RunRecord, Status, deleting, known, reading
 from ragweave.orchestrator.stores.batches import Append, Begin, End, Keep, Writing
 from ragweave.orchestrator.stores.database import Cursor, Database
 from ragweave.orchestrator.stores.encoding import Blobs, Encoder, digest_with
@@ -21,7 +21,6 @@ from ragweave.orchestrator.stores.turns import at_turn, thread_of
 from ragweave.orchestrator.stores.workers import LEASE, alive, new_owner, shown
 from ragweave.orchestrator.stores.writer import Writer
 
-KEEP_DAYS = 30.0
 SWEEP_EVERY = 500
 """Runs after which old ones are looked for; the first time after the first one of a process."""
 SWEEP_AT_ONCE = 500

@@ -18,6 +18,10 @@ SAMPLE = 16384
 """Bytes of a large row by which it is told whether compressing helps: with images it does not."""
 
 
+UNREADABLE = (JournalError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What reading bytes raises that are not what was packed."""
+
+
 class Cipher(Protocol):
     """Encryption at rest. `bound` is what else has to be as it was when the bytes were sealed."""
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.shapes import UNFIT
 from ragweave.orchestrator.stores import RunRecord, Status
 from ragweave.orchestrator.stores.batches import SEGMENT_BITS, cached_place, segment_place, value_place
 from ragweave.orchestrator.stores.database import Cursor
@@ -25,7 +26,6 @@ _RECORD = (
     "FROM runs r JOIN tenants t ON t.id = r.tenant"
 )
 _AT_ONCE = 200
-_WRONG = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError, RecursionError)
 
 
 @contextlib.contextmanager
@@ -33,7 +33,7 @@ def distrusting(shown: str) -> Iterator[None]:
     """Inside, what rows of the wrong types raise is a JournalError."""
     try:
         yield
-    except _WRONG as error:
+    except UNFIT as error:
         raise JournalError(
             f"the journal in {shown!r} is damaged: {type(error).__name__}: {error}",
             hint="restore it from a copy, or delete the run",

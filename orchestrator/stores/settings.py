@@ -10,14 +10,13 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from ragweave.orchestrator.contracts import Resource
 from ragweave.orchestrator.language.policies import Duration
+from ragweave.orchestrator.stores import DAY, KEEP_DAYS
 from ragweave.orchestrator.stores.beside import RUNS
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
     from ragweave.orchestrator.stores import Store
     from ragweave.orchestrator.stores.packing import Cipher
-
-DAY = 86400.0
 
 
 class StoreSettings(Resource):
@@ -50,7 +49,8 @@ class DurableSettings(StoreSettings):
     """What durable stores have in common."""
 
     keep: Duration = Field(
-        30 * DAY, description="How long runs are kept after they ended, such as 30d; those that wait for people stay."
+        KEEP_DAYS * DAY,
+        description="How long runs are kept after they ended, such as 30d; those that wait for people stay.",
     )
     encrypt: SecretStr = Field(
         SecretStr(""),

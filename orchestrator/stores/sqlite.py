@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ragweave.orchestrator.errors import JournalError
-from ragweave.orchestrator.localdata import make_file
+from ragweave.orchestrator.localdata import BUSY, make_file
 from ragweave.orchestrator.stores.database import MIGRATIONS, Cursor
 
-BUSY = 10.0
-"""Seconds to wait for another process that is writing."""
 # Numbers are never used again: a worker that lost a run long ago must not find another one under its number.
 _WORDS = {"serial": "id INTEGER PRIMARY KEY AUTOINCREMENT", "bytes": "BLOB", "real": "REAL"}
 

@@ -13,6 +13,7 @@ from ragweave.orchestrator.errors import NodeError, RunError
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node_type
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.fold import fold_all
 from ragweave.orchestrator.stores import RunRecord
 from ragweave.orchestrator.stores.memory import MemoryStore
 from ragweave.orchestrator.values import Ask, Failure
@@ -54,6 +55,18 @@ async def test_an_effect_is_journaled_before_and_after_and_both_are_flushed() ->
     await graph.arun(n=1)
     assert flushed[1] == ["run_started", "effect_started", "effect_finished"]
     assert kinds(await events(graph)) == ["run_started", "effect_started", "effect_finished", "finished", "run_done"]
+
+
+async def test_what_a_finished_call_did_is_not_carried_along() -> None:
+    async def pay(n: int) -> N:
+        return {"n": n + 1}
+
+    graph = build({"a": effect(pay), "b": effect(pay)}, "start -> a -> b -> end")
+    await graph.arun(n=1)
+    journal = await events(graph)
+    known = [list(fold_all(graph.plan, journal[:count]).effects) for count in range(1, len(journal) + 1)]
+    assert kinds(journal)[1:-1] == ["effect_started", "effect_finished", "finished"] * 2
+    assert known == [[], ["a#1"], ["a#1"], [], ["b#1"], ["b#1"], [], []]
 
 
 async def test_an_effect_that_happened_is_not_repeated_although_its_node_did_not_finish() -> None:
