@@ -83,7 +83,8 @@ def ranked(stored: StoredIndex, found: Candidates, ways: Ways) -> tuple[Array, F
             cosines = None if found.vector is None else stored.cosines(found.vector, others)
             return scales.fused(found.every[others], cosines)
 
-        total = follow(found.query, rows, total, stored)
+        if stored.has_any_links:
+            total = follow(found.query, rows, total, stored)
         around = Collection(len(stored), found.mask, stored.sources_of, scored)
         rows, total = vouch(rows, total, found.names, stored.named, around, ways.weights)
     return rows, total / max(1.0, float(total.max(initial=0.0)))
@@ -139,7 +140,10 @@ def chosen(stored: StoredIndex, rows: Array, scores: Floats, top_k: int, diversi
 def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | None, expand: str) -> Iterator[Document]:
     """The passages in some rows, best first, each with its neighbours or with all of its document."""
     scored = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-    reach = {"none": 0, "neighbours": 1, "parent": None}[expand]
+    if expand == "none":
+        yield from (stored.passage(row).model_copy(update={"score": round(score, 6)}) for row, score in scored.items())
+        return
+    reach = 1 if expand == "neighbours" else None
 
     def around_row(row: int) -> range:
         first, last = stored.stretch_of(row)

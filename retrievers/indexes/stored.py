@@ -162,6 +162,11 @@ class StoredIndex:
             )
         return _joined([segment.mask(where) for segment in self.segments])
 
+    @cached_property
+    def has_any_links(self) -> bool:
+        """True if some passage links to something."""
+        return any(bool(segment.links.any()) for segment in self.segments)
+
     def has_links(self, row: int) -> bool:
         """True if the passage in this row links to something."""
         segment, place = self._place(row)

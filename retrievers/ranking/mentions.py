@@ -8,6 +8,7 @@ rare names with them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -196,9 +197,6 @@ class _Held(NamedTuple):
     def only(self, kept: Array) -> _Held:
         return _Held(self.names[kept], self.parents[kept])
 
-    def pairs(self) -> Array:
-        return self.parents * (1 << 32) + self.names
-
 
 def _links(parents: Array, asked: Asked, parts: Sequence[Part], rows: int, weights: Weights) -> _Links:
     """The links of some passages; what different ways give to a pair is added."""
@@ -246,23 +244,28 @@ def _titled(held: _Held, titles: _Held, parts: Sequence[Part], rows: int) -> _Li
     if not len(hits.rows):
         return _Links(called.parents, hits.rows, hits.rows)
     bearers = np.bincount(hits.asked)[hits.asked]
-    links = _Links(called.parents, hits.rows, _rarity(called.names, parts, rows) / np.sqrt(bearers))
-    return links.only(~np.isin(called.pairs(), titles.pairs()))
+    links = _Links(called.parents, hits.rows, _rarity(_counts(called.names, parts), rows) / np.sqrt(bearers))
+    is_own = (called.names[:, None] == titles.names) & (called.parents[:, None] == titles.parents)
+    return links.only(~is_own.any(axis=1))
 
 
 def _naming(titles: _Held, parts: Sequence[Part], rows: int) -> _Links:
     """Those that name the title of one."""
-    titles = titles.only(_counts(titles.names, parts) <= _COMMON) if len(titles.names) else titles
-    hits = _hits([part.names.holding(titles.names) for part in parts], parts)
-    return _Links(titles.parents[hits.asked], hits.rows, _rarity(titles.names, parts, rows)[hits.asked])
+    counts = _counts(titles.names, parts)
+    return _holding(titles, counts, counts <= _COMMON, parts, rows)
 
 
 def _shared(held: _Held, asked: Asked, parts: Sequence[Part], rows: int) -> _Links:
     """Those that hold the same names, without those that the question has."""
     counts = _counts(held.names, parts)
-    held = held.only((counts > 1) & (counts <= _COMMON) & ~_among(asked.all, held.names))
+    return _holding(held, counts, (counts > 1) & (counts <= _COMMON) & ~_among(asked.all, held.names), parts, rows)
+
+
+def _holding(held: _Held, counts: Array, kept: Array, parts: Sequence[Part], rows: int) -> _Links:
+    """The rows that hold the names that are kept."""
+    held, rarity = held.only(kept), _rarity(counts[kept], rows)
     hits = _hits([part.names.holding(held.names) for part in parts], parts)
-    return _Links(held.parents[hits.asked], hits.rows, _rarity(held.names, parts, rows)[hits.asked])
+    return _Links(held.parents[hits.asked], hits.rows, rarity[hits.asked])
 
 
 def _hits(found: Sequence[Hits], parts: Sequence[Part]) -> Hits:
@@ -276,13 +279,14 @@ def _hits(found: Sequence[Hits], parts: Sequence[Part]) -> Hits:
 
 
 def _counts(names: Array, parts: Sequence[Part]) -> Array:
-    return sum((part.names.counts(names) for part in parts), np.zeros(len(names), np.int64))
+    """How many rows hold each name."""
+    first, *others = (part.names.counts(names) for part in parts)
+    return sum(others, first)
 
 
-def _rarity(names: Array, parts: Sequence[Part], rows: int) -> Floats:
-    """The inverse document frequency of names, 1 for one that a single passage holds."""
-    counts = _counts(names, parts)
-    return np.asarray(np.log1p((rows - counts + 0.5) / (counts + 0.5)) / np.log1p((rows - 0.5) / 1.5))
+def _rarity(counts: Array, rows: int) -> Floats:
+    """The inverse document frequency of names that so many rows hold, 1 where it is one row."""
+    return np.asarray(np.log1p((rows - counts + 0.5) / (counts + 0.5)) / math.log1p((rows - 0.5) / 1.5))
 
 
 def _among(sorted_names: Array, names: Array) -> Array:
