@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -68,6 +69,6 @@ def test_articles_are_cut_into_passages_that_leave_nothing_out(text: str) -> Non
     spans = sets.cut(text)
 
     assert all(0 < end - start <= sets.CUT for start, end in spans)
-    assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in pairwise(spans))
     inside = "".join(text[start:end] for start, end in spans)
     assert "".join(inside.split()) == "".join(text.split())
