@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(graph: Graph, **run: str) -> list[Message]:
+def read(graph: Graph, **run: Any) -> list[Message]:
     asyncio.run(graph.arun(question="?", **run))
     return [one for one in graph.resources.get("models", "chat").requests[-1].messages if one.role == "tool"]
 
