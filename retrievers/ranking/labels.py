@@ -20,6 +20,7 @@ _WRITTEN = re.compile(
     r"(?:\s+(?P<late>\d{1,2})(?:st|nd|rd|th)?(?!\d))?,?\s+(?:of\s+)?(?P<year>1[5-9]\d\d|20\d\d)\b",
     re.IGNORECASE,
 )
+_DIGITS = re.compile(r"\d{4}")
 _YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)\b")
 
 
@@ -39,6 +40,8 @@ def labels_of(metadata: Mapping[str, Any]) -> list[str]:
 def dates_in(question: str) -> dict[str, float]:
     """The dates that a question names, as `labels_of` has them, and how much each tells: a year less than a day."""
     found: dict[str, float] = {}
+    if not _DIGITS.search(question):
+        return found
     for match in _ISO.finditer(question):
         found[_written(*match.groups())] = _telling(match[2], match[3])
     for match in _WRITTEN.finditer(question):

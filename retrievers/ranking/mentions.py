@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ragweave.retrievers.indexes.arrays import Array
 from ragweave.retrievers.indexes.words import best
 from ragweave.retrievers.ranking.labels import dates_in
-from ragweave.retrievers.ranking.names import capitalised, is_stopped, keys, keys_of_spans, plain_words
+from ragweave.retrievers.ranking.names import is_stopped, keys, keys_of_spans, spoken
 from ragweave.retrievers.ranking.nametable import Hits, NameTable
 
 Floats = npt.NDArray[Any]
@@ -82,7 +82,7 @@ class Asked(NamedTuple):
     """The names that a question may have."""
 
     all: Array
-    """Each run of its words, ascending."""
+    """Each run of its words."""
     rows: Array
     """Rows whose titles are among them …"""
     strengths: Floats
@@ -99,26 +99,32 @@ def asked(question: str, parts: Sequence[Part]) -> Asked:
     Of two titles of which one is part of the other the longer one is meant. A single word in small letters that is also
     a title, or a label, is likely to be neither. A label tells less the more passages have it.
     """
-    words = plain_words(question)[:_ASKED_WORDS]
-    capitals = capitalised(question)
+    words, capitals = spoken(question, _ASKED_WORDS)
     names, spans = keys_of_spans(words, _ASKED_LONGEST)
-    sure = [1.0 if end - start > 1 or capitals[start] else _SMALL for start, end in spans]
+
+    def sure(place: int) -> float:
+        start, end = spans[place]
+        return 1.0 if end - start > 1 or capitals[start] else _SMALL
+
     hits = _hits([part.names.titled_by(names) for part in parts], parts)
     places = hits.asked.tolist()
-    meant: set[int] = set()
+    meant: dict[int, float] = {}
     taken: set[int] = set()
     for place in sorted(set(places), key=lambda one: spans[one][0] - spans[one][1]):
         start, end = spans[place]
         if taken.isdisjoint(range(start, end)) and not is_stopped(words[start:end]):
             taken.update(range(start, end))
-            meant.add(place)
-    strengths = np.array([sure[place] if place in meant else 0.0 for place in places])
+            meant[place] = sure(place)
+    strengths = np.array([meant.get(place, 0.0) for place in places])
     dates = dates_in(question)
-    labels = _hits([part.names.labelled_by(np.append(names, keys(dates))) for part in parts], parts)
-    telling = np.array([*sure, *dates.values()])
-    if len(labels.rows):
-        telling[: labels.asked.max() + 1] *= 1 - np.bincount(labels.asked) / sum(part.names.size for part in parts)
-    return Asked(np.sort(names), hits.rows, strengths, labels.rows, telling[labels.asked])
+    said = np.concatenate([names, keys(dates)]) if dates else names
+    labels = _hits([part.names.labelled_by(said) for part in parts], parts)
+    if not len(labels.rows):
+        return Asked(names, hits.rows, strengths, labels.rows, np.zeros(0))
+    rarity = 1 - np.bincount(labels.asked) / sum(part.names.size for part in parts)
+    of_dates = [*dates.values()]
+    told = [sure(place) if place < len(spans) else of_dates[place - len(spans)] for place in labels.asked.tolist()]
+    return Asked(names, hits.rows, strengths, labels.rows, np.array(told) * rarity[labels.asked])
 
 
 def boosts(asked: Asked, size: int, weights: Weights) -> Floats:
@@ -150,7 +156,9 @@ def vouch(
     others = documents != collection.source_of(rows[parents])[links.parents]
     links, documents = links.only(others), documents[others]
     rows, scores = _with(rows, scores, links, collection)
-    places = np.searchsorted(rows, links.rows)
+    if not len(links.rows):
+        return rows, scores
+    places = links.rows if len(rows) == collection.size else np.searchsorted(rows, links.rows)
     own, theirs = scores[places], theirs[links.parents]
     reached = np.minimum(own + theirs * links.strengths * (weights.least + weights.own * own), _BEHIND * theirs)
     order = np.argsort(-reached, kind="stable")
@@ -161,7 +169,7 @@ def vouch(
 
 
 def _with(rows: Array, scores: Floats, links: _Links, collection: Collection) -> tuple[Array, Floats]:
-    """The rows and scores with those that are linked to and are not there yet: the strongest of them."""
+    """The rows and scores with those that are linked to and are not there yet."""
     if len(rows) == collection.size or not len(links.rows):
         return rows, scores
     places = np.minimum(np.searchsorted(rows, links.rows), len(rows) - 1)
@@ -258,7 +266,9 @@ def _naming(titles: _Held, parts: Sequence[Part], rows: int) -> _Links:
 def _shared(held: _Held, asked: Asked, parts: Sequence[Part], rows: int) -> _Links:
     """Those that hold the same names, without those that the question has."""
     counts = _counts(held.names, parts)
-    return _holding(held, counts, (counts > 1) & (counts <= _COMMON) & ~_among(asked.all, held.names), parts, rows)
+    return _holding(
+        held, counts, (counts > 1) & (counts <= _COMMON) & ~_among(np.sort(asked.all), held.names), parts, rows
+    )
 
 
 def _holding(held: _Held, counts: Array, kept: Array, parts: Sequence[Part], rows: int) -> _Links:

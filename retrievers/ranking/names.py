@@ -94,9 +94,10 @@ def plain_words(text: str) -> list[str]:
     return [_bare(match.group().lower()) for match in _WORD.finditer(text)]
 
 
-def capitalised(text: str) -> list[bool]:
-    """Of the words of a text, which begin with a capital letter or a digit."""
-    return [match.group()[0].isupper() or match.group()[0].isdigit() for match in _WORD.finditer(text)]
+def spoken(question: str, limit: int) -> tuple[list[str], list[bool]]:
+    """The first words of a question as `plain_words` has them, and which begin with a capital letter or a digit."""
+    words = _WORD.findall(question)[:limit]
+    return [_bare(word.lower()) for word in words], [word[0].isupper() or word[0].isdigit() for word in words]
 
 
 def keys(names: Iterable[str]) -> Keys:
@@ -116,13 +117,17 @@ def keys_of_spans(words: Sequence[str], longest: int) -> tuple[Keys, list[tuple[
     made: list[int] = []
     spans: list[tuple[int, int]] = []
     written = [word.encode("utf-8", "replace") for word in words]
+    spaced = [b" " + word for word in written]
+    ends = [word not in _INSIDE for word in words]
+    crc = zlib.crc32
     for start, first in enumerate(words):
         if first in _ARTICLES:
             continue
-        number = 0
+        number = crc(written[start])
         for end in range(start, min(len(words), start + longest)):
-            number = zlib.crc32(written[end], number) if end == start else zlib.crc32(b" " + written[end], number)
-            if words[end] not in _INSIDE:
+            if end > start:
+                number = crc(spaced[end], number)
+            if ends[end]:
                 made.append(number)
                 spans.append((start, end + 1))
     return np.array(made, np.uint32).view(np.int32), spans
