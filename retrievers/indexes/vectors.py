@@ -181,8 +181,8 @@ _NONE: Array = np.zeros(0, dtype=np.int32)
 
 
 def probes(lists: int) -> int:
-    """How many of these lists a search reads: 47 of 1,264, which are a hundred thousand vectors."""
-    return max(24, -(-lists // 27))
+    """How many of these lists a search reads: 38 of 1,264, which are a hundred thousand vectors."""
+    return max(24, -(-lists // 34))
 
 
 def _few(lists: int, size: int) -> int:
