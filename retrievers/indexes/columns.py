@@ -127,7 +127,7 @@ class Texts:
     """Distinct texts in the order of their bytes; the place of one is its code."""
 
     ends: Array
-    bytes: Array
+    letters: Array
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> Texts:
@@ -138,7 +138,7 @@ class Texts:
         return len(self.ends) - 1
 
     def __getitem__(self, code: int) -> bytes:
-        return self.bytes[self.ends[code] : self.ends[code + 1]].tobytes()
+        return self.letters[self.ends[code] : self.ends[code + 1]].tobytes()
 
     def code(self, text: str) -> int:
         """The code of a text; -1 if it is none of them."""
@@ -214,7 +214,7 @@ class _Codes:
         texts = Texts.of(value for value in values if value is not None)
         codes = {texts[code]: code for code in range(len(texts))}
         found = [-1 if value is None else codes[_encoded(value)] for value in values]
-        return {"codes": np.asarray(found, dtype=np.int32), "ends": texts.ends, "bytes": texts.bytes}
+        return {"codes": np.asarray(found, dtype=np.int32), "ends": texts.ends, "bytes": texts.letters}
 
     @staticmethod
     def merged(parts: Sequence[tuple[Any, Array]]) -> dict[str, Array]:
@@ -223,7 +223,7 @@ class _Codes:
             np.append(new, np.int32(-1))[column.parts["codes"][rows]]
             for (column, rows), new in zip(parts, recoded, strict=True)
         ]
-        return {"codes": np.concatenate(codes).astype(np.int32), "ends": texts.ends, "bytes": texts.bytes}
+        return {"codes": np.concatenate(codes).astype(np.int32), "ends": texts.ends, "bytes": texts.letters}
 
     def mask(self, one: Condition) -> Array:
         wanted = one.value if one.operator == "in" else (one.value,)

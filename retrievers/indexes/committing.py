@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,7 +87,7 @@ def commit(
     files = {} if old is None else old.manifest["files"]
     linked = [name + suffix for _, name in pieces if name for suffix in (DATA, *([FIELDS] if stays else []))]
     number = max((int(name.rpartition("-")[2]) for name in names), default=0)
-    manifest = {
+    manifest: dict[str, Any] = {
         "embedder": facts.identity,
         "dimension": facts.dimension,
         "chunking": facts.chunking,
@@ -110,7 +110,7 @@ def commit(
                 segment.write_fields(folder, name)
             elif not stays:
                 segment.write_fields(folder, name)
-            manifest["segments"].append(name)  # type: ignore[attr-defined]
+            manifest["segments"].append(name)
     return misfits
 
 

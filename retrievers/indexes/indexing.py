@@ -196,7 +196,7 @@ class _Gathering:
             left = list(_passages(stored, [*replaced, *deleted])) if stored is not None else []
             stored, misfits = self._commit(kept, fresh, misfits, began)
             forget(left, facts.embedder)
-        held = [*self.fresh, *(known.source for known in self.unchanged.values())]
+        held: list[Entry | StoredSource] = [*self.fresh, *(known.source for known in self.unchanged.values())]
         return IndexReport(
             added=len(self.fresh) - len(replaced),
             changed=len(replaced),

@@ -219,7 +219,7 @@ class Words:
     def __init__(self, segments: Sequence[Mapping[str, Postings]]) -> None:
         """Of segments with postings for `text` and `title`, in the order of their rows."""
         sizes = [len(segment["text"].lengths) for segment in segments]
-        bases = np.cumsum([0, *sizes]).tolist()
+        bases: list[int] = np.cumsum([0, *sizes]).tolist()
         self._count = bases[-1]
         self._fields = {name: _Field([segment[name] for segment in segments], bases[:-1]) for name in ("text", "title")}
 

@@ -17,7 +17,7 @@ SIZE, WIDTH = 6_000, 32
 
 
 def unit(matrix: Array) -> Array:
-    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(matrix / np.linalg.norm(matrix, axis=1, keepdims=True), dtype=np.float32)
 
 
 @pytest.fixture(scope="module", autouse=True)
