@@ -30,6 +30,7 @@ _LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64"
 _DEVICES = ("null", "zero", "urandom", "random")
 _MB = 1 << 20
 _PIECE = 1 << 16
+_DYING = 5.0
 
 _PROBE = """
 import ctypes, json, os, socket
@@ -242,7 +243,13 @@ class _Watched:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        # A process counts as gone only when its pipes are read to their ends.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DYING):
+                for stream in (process.stdout, process.stderr):
+                    while stream is not None and await stream.read(_PIECE):
+                        pass
+                await process.wait()
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()

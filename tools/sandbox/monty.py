@@ -6,6 +6,7 @@ in a process of its own, so that a fault of it ends only that. It lacks much of 
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from ragweave.orchestrator.errors import ToolError
 from ragweave.tools.sandbox.outcome import Limits, Outcome, Status
 
 _MB = 1 << 20
+_GRACE = 5.0
 _PROBE = """
 found = []
 try:
@@ -66,6 +68,7 @@ class MontyEngine:
         try:
             # A worker serves one program: nothing of one is there for the next.
             async with (
+                asyncio.timeout(limits.seconds + _GRACE),
                 monty.AsyncMonty(request_timeout=limits.seconds + 2, max_processes=1) as pool,
                 pool.checkout(
                     limits={
@@ -85,6 +88,8 @@ class MontyEngine:
             status, errors = _status(said, limits.max_output), error.display("traceback") + "\n"
         except monty.MontyCrashedError as error:
             status = "timeout" if error.timed_out else "killed"
+        except TimeoutError:
+            status = "timeout"
         except monty.MontyError as error:
             status, errors = "error", f"{error}\n"
         except (OSError, RuntimeError) as error:
