@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,9 +53,29 @@ def _analyzer() -> Any:
     )
 
 
+# Scripts that put no space between words: Han with its radicals, kana, bopomofo; Thai, Lao, Burmese, Khmer.
+_UNSPACED = re.compile(
+    "[\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3040-\u30ff\u3100-\u312f\u31a0-\u31bf\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+    "\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff]+"
+)
+
+
 def stems(text: str) -> list[str]:
-    """The words of a text as they are indexed: lower case, without accents and stop words, stemmed; in order."""
-    return _analyzer().analyze(_clean(text))  # type: ignore[no-any-return]
+    """The words of a text as they are indexed: lower case, without accents and stop words, stemmed; in order.
+
+    Where a script puts no space between words, each pair of neighbouring characters stands for one.
+    """
+    return _analyzer().analyze(_spaced(_clean(text)))  # type: ignore[no-any-return]
+
+
+def _spaced(text: str) -> str:
+    return text if text.isascii() else _UNSPACED.sub(_pairs, text)
+
+
+def _pairs(run: re.Match[str]) -> str:
+    found = run[0]
+    return f" {' '.join(map(''.join, pairwise(found))) or found} "
 
 
 class Postings(NamedTuple):

@@ -112,3 +112,23 @@ def test_scores_are_those_of_bm25(index: words.Words) -> None:
 def test_the_best_are_those_of_a_sort(scores: list[float], limit: int) -> None:
     ordered = sorted((row for row, score in enumerate(scores) if score > 0), key=lambda row: (-scores[row], row))
     assert words.best(np.asarray(scores, dtype=np.float32), limit).tolist() == ordered[:limit]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("东京大学", ["东京", "京大", "大学"]),
+        ("在Tokyo的大学", ["在", "tokyo", "的大", "大学"]),
+        ("茶", ["茶"]),
+        ("ラーメン", ["ラー", "ーメ", "メン"]),
+        ("มะม่วง", ["มะ", "ะม", "ม", "ว", "วง"]),
+        ("Crème brûlée", ["creme", "brule"]),
+    ],
+)
+def test_scripts_without_spaces_are_indexed_by_pairs_of_characters(text: str, expected: list[str]) -> None:
+    assert words.stems(text) == expected
+
+
+def test_a_question_finds_a_text_that_has_no_spaces() -> None:
+    index = words.Words([segment([("", "明治维新之后，东京成为首都。"), ("", "京都的大学很古老。")])])
+    assert index.search("首都是东京吗？", 10)[0] == [0]
