@@ -1,4 +1,4 @@
-"""Embedding beside sentence-transformers, of the same weights: `python benchmarks/retrieval/embedding.py [ROUNDS [TABLE …]]`.
+"""Embedding beside sentence-transformers: `python benchmarks/retrieval/embedding.py [ROUNDS [TABLE …]]`.
 
 Passages of ../shared/data/hotpotqa, or of the documentation where that is missing, in turn. What is reported is CPU
 time, medians over the rounds, since neighbours take wall time and not work: passages with the threads that each takes

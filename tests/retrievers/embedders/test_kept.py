@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ragweave.orchestrator.contracts import Embedder
-from ragweave.retrievers.embedders import kept
+from ragweave.retrievers.embedders import exports, kept
 from tests.retrievers.folders import fresh_python
 
 
@@ -124,3 +124,15 @@ def test_threads_and_processes_may_use_it_at_once() -> None:
     asked = model.asked
     kept.embed(model, [f"text {number}" for number in range(300)])
     assert model.asked == asked
+
+
+def test_where_nothing_can_be_written_vectors_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RAGWEAVE_CACHE", str(tmp_path / "file"))
+    model = Counting()
+    assert (kept.embed(model, TEXTS) == kept.embed(model, TEXTS)).all()
+    assert model.asked == 8 - 2
+    assert kept.forget(model, TEXTS) == 0
+    said: list[str] = []
+    assert exports._root(said.append).is_dir()
+    assert "models are exported for this process only" in said[0]
