@@ -90,7 +90,7 @@ class Place:
     def new_collection(self, name: str) -> Any:
         """An empty collection, in place of one that was left behind."""
         self.drop(name)
-        settings = {"hnsw": {"space": "cosine", "ef_search": 200}}
+        settings = {"hnsw": {"space": "cosine", "ef_search": 200, "ef_construction": 200, "max_neighbors": 16}}
         self._collections[name] = self._client.create_collection(name, embedding_function=None, configuration=settings)
         return self._collections[name]
 

@@ -74,6 +74,7 @@ class Server:
             except self._errors as error:
                 if not again or not self._is_lost(error):
                     raise
+                loop.do(self._expire())  # who lost one has lost them all
                 return loop.do(work())
         except RagweaveError:
             raise
@@ -112,6 +113,7 @@ class Server:
     async def writing(self) -> AsyncIterator[Any]:
         """A transaction of the only one who writes this index, which is committed at the end. Makes the extension and
         the schema where they are not there."""
+        await self._wake()
         async with self._connection() as connection:
             await self._prepare(connection)
             await connection.execute(f"{_WRITE}{_PLANS}SET LOCAL search_path = {self._path}")
@@ -150,6 +152,20 @@ class Server:
         async with pool.acquire() as connection:
             self._usable = True
             yield connection
+
+    async def _wake(self) -> None:
+        """See to it that a connection which was lost while nobody used it is not the one that is written with."""
+        try:
+            async with self._connection() as connection:
+                await connection.fetchval("SELECT 1")
+        except self._errors as error:
+            if not self._is_lost(error):
+                raise
+            await self._expire()
+
+    async def _expire(self) -> None:
+        if self._pool is not None:
+            await self._pool.expire_connections()
 
     async def _found(self, connection: Any) -> bool:
         """True if there is a pgvector; where it lies is noted."""
@@ -197,7 +213,8 @@ class Server:
 
     def _is_lost(self, error: BaseException) -> bool:
         state = getattr(error, "sqlstate", None)
-        lost = isinstance(error, (ConnectionError, self._driver.InterfaceError))
+        # The last is what asyncpg says where a connection broke while it was given back.
+        lost = isinstance(error, (ConnectionError, self._driver.InterfaceError, self._driver.InternalClientError))
         return self._usable and (state.startswith(_LOST) if state else lost)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import Counter
@@ -10,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.filters import Condition, Filter
-from ragweave.orchestrator.values import Document
-from ragweave.retrievers import chunking
-from ragweave.retrievers.indexes.passagerows import Row, asked, facts_of, named_facts, safe
+from ragweave.orchestrator.filters import Filter
+from ragweave.retrievers.indexes.passagerows import Row, facts_of, named_facts
+from ragweave.retrievers.indexes.pgvalues import STEMS, filter_as_sql, key_of, literal, sparse, words_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,13 +21,10 @@ HNSW_FROM = 20_000
 """Vectors from which an index of neighbours pays; below, all are compared."""
 HNSW_DIMENSIONS = 2_000
 """The longest vectors that pgvector makes such an index of."""
-TITLE_BOOST = 0.3
-_K1, _B = 1.2, 0.75
-_STEMS = 10**9
-"""Dimensions of a sparse vector: a stem's place is its hash."""
-_MOST_STEMS = 16_000
-"""Stems of one passage at most, which is what a sparse vector holds."""
-_LONGEST_KEY = 500
+_MANY = 5_000
+"""Passages from which it pays not to look at each that holds a common stem."""
+_TELLING = 0.35
+"""Share of the rarest stem's weight that one needs to find passages by itself; less only adds to their scores."""
 _AT_ONCE = 500
 
 HEADS = (
@@ -100,8 +95,8 @@ _BY_WORDS = (
     "ORDER BY p.weights <#> $2::text::sparsevec, p.id LIMIT $3"
 )
 _NEAR = (
-    "SELECT DISTINCT passage FROM (SELECT v.passage FROM {0}_vectors v JOIN {0}_passages p ON p.id = v.passage "
-    "WHERE true{1} ORDER BY v.embedding <=> $1::text::vector LIMIT $2) AS near"
+    "SELECT DISTINCT passage FROM (SELECT v.passage FROM {0}_vectors v{1} "
+    "ORDER BY v.embedding <=> $1::text::vector LIMIT $2) AS near"
 )
 # An expression that no index has: all vectors that a filter lets through are compared.
 _NEAR_OF_ALL = _NEAR.replace("v.embedding <=> $1::text::vector", "(v.embedding <=> $1::text::vector) + 0")
@@ -176,7 +171,7 @@ class Tables:
         """Make them, empty, in place of those that are there."""
         await self._connection.execute(HEADS.format(self._heads))
         for statement in (_DROPPED, *_TABLES):
-            await self._connection.execute(statement.format(self._tables, _STEMS, max(dimension, 1), self._name))
+            await self._connection.execute(statement.format(self._tables, STEMS, max(dimension, 1), self._name))
 
     async def make_hnsw(self) -> None:
         """Make the index of neighbours."""
@@ -191,6 +186,7 @@ class Tables:
         old = [one for part in parts(keys) for (one,) in await self._fetch(_KEYS, part)]
         gone = await self.forget(old)
         made = 0
+        counts: Counter[str] = Counter()
         for part in parts(list(zip(keys, rows, strict=True))):
             given = [
                 (
@@ -208,8 +204,10 @@ class Tables:
             made += len(vectors)
             if vectors:
                 await self._run(_INSERT_VECTORS, *map(list, zip(*vectors, strict=True)))
-            counts = Counter(stem for one in given for stem in one[4].split())
-            await self._run(_COUNT_STEMS, list(counts), list(counts.values()))
+            counts.update(stem for one in given for stem in one[4].split())
+        await self._run(_COUNT_STEMS, list(counts), list(counts.values()))
+        if len(rows) > _AT_ONCE:  # till the server does so by itself, it would plan as for a small table
+            await self._connection.execute(f"ANALYZE {self._tables}_passages, {self._tables}_vectors")
         return len(rows) - len(old), made - gone
 
     async def forget(self, ids: Sequence[int]) -> int:
@@ -276,17 +274,21 @@ class Tables:
         found = await self._fetch(_RARITY, list(stems))
         return {stem: math.log1p((max(passages - held, 0) + 0.5) / (held + 0.5)) for stem, held in found}
 
-    async def by_words(self, weights: Mapping[str, float], where: Filter, limit: int) -> list[int]:
-        """The passages that these stems say most of."""
+    async def by_words(self, weights: Mapping[str, float], where: Filter, limit: int, passages: int) -> list[int]:
+        """The passages, of so many, that these stems say most of."""
         if not weights:
             return []
         said, values = filter_as_sql(where, 4)
-        found = await self._fetch(_BY_WORDS, list(weights), sparse(weights), limit, *values, said=said)
+        for stems in _rare_first(weights) if passages > _MANY else [list(weights)]:
+            found = await self._fetch(_BY_WORDS, stems, sparse(weights), limit, *values, said=said)
+            if len(found) >= limit:
+                break
         return [one for (one,) in found]
 
     async def near(self, vector: np.ndarray, where: Filter, limit: int, *, hnsw: bool) -> list[int]:
         """The passages with the windows that are nearest."""
         said, values = filter_as_sql(where, 3)
+        said = f" JOIN {self._tables}_passages p ON p.id = v.passage WHERE true{said}" if where else ""
         if hnsw:
             await self._connection.execute(
                 f"SET LOCAL hnsw.iterative_scan = strict_order; SET LOCAL hnsw.ef_search = {min(max(limit, 100), 1000)}"
@@ -316,73 +318,13 @@ class Tables:
         return int(last) if last.isdigit() else 0
 
 
-def filter_as_sql(where: Filter, first: int) -> tuple[str, list[Any]]:
-    """A filter as ` AND …`, whose placeholders begin with `$first`, and the values for them."""
-    said = ""
-    values: list[Any] = []
-    for condition in where:
-        text, given = _condition(condition, first + len(values))
-        said += f" AND {text}"
-        values += given
-    return said, values
-
-
-def _condition(condition: Condition, first: int) -> tuple[str, list[Any]]:
-    name, value = asked(condition)
-    if condition.operator in ("==", "contains"):
-        wanted = {name: [value] if condition.operator == "contains" else value}
-        return f"p.facts @> ${first}::text::jsonb", [json.dumps(wanted, ensure_ascii=False)]
-    fact = f"(p.facts ->> ${first}::text)"
-    if condition.operator == "in":
-        kind = "text" if condition.kind == "str" else "float8"
-        return f"{fact}::{kind} = ANY(${first + 1}::{kind}[])", [name, list(value)]
-    return f"{fact}::float8 {condition.operator} ${first + 1}::float8", [name, float(value)]
-
-
-def key_of(text: str) -> str:
-    """A text that the index of a table can hold; different texts stay different."""
-    kept = safe(text)
-    return kept if len(kept) <= _LONGEST_KEY else f"\ufffe{hashlib.sha256(kept.encode()).hexdigest()}"
-
-
-def stems_of(document: Document) -> tuple[Counter[str], Counter[str]]:
-    """The stems of all that a passage says, and of its title, with how often they stand there."""
-    from ragweave.retrievers.indexes.words import stems
-
-    text = f"{document.title}\n{document.text}\n{chunking.labels(document)}"
-    return Counter(stems(text)), Counter(stems(document.title))
-
-
-def words_of(document: Document, average: float) -> tuple[str, str]:
-    """The stems of a passage, and what BM25 makes of each of them beside its rarity, as a sparse vector."""
-    whole, title = stems_of(document)
-    length = _K1 * (1 - _B + _B * sum(whole.values()) / max(average, 1.0))
-    weights = {stem: count * (_K1 + 1) / (count + length) for stem, count in whole.items()}
-    for stem, count in title.items():
-        weights[stem] += TITLE_BOOST * count * (_K1 + 1) / (count + _K1)
-    kept = sorted(weights, key=lambda stem: (-weights[stem], stem))[:_MOST_STEMS]
-    return " ".join(kept), sparse({stem: weights[stem] for stem in kept})
-
-
-def average_words(documents: Iterable[Document]) -> float:
-    """How many words a passage has."""
-    lengths = [sum(stems_of(one)[0].values()) for one in documents]
-    return sum(lengths) / len(lengths) if lengths else 1.0
-
-
-def sparse(weights: Mapping[str, float]) -> str:
-    """Weights of stems as a sparse vector."""
-    places: dict[int, float] = {}
-    for stem, weight in weights.items():
-        place = 1 + int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest(), "big") % _STEMS
-        places[place] = places.get(place, 0.0) + weight
-    inside = ",".join(f"{place}:{places[place]:.6g}" for place in sorted(places))
-    return f"{{{inside}}}/{_STEMS}"
-
-
-def literal(vector: np.ndarray) -> str:
-    """A vector as pgvector reads it."""
-    return str(vector.tolist())
+def _rare_first(weights: Mapping[str, float]) -> Iterator[list[str]]:
+    """The stems by which passages are found: those that tell most, and where these find too few, all of them."""
+    most = max(weights.values())
+    rare = [stem for stem, weight in weights.items() if weight >= _TELLING * most]
+    if len(rare) < len(weights):
+        yield rare
+    yield list(weights)
 
 
 def parts(items: Sequence[Any]) -> Iterator[list[Any]]:

@@ -19,7 +19,8 @@ from ragweave.retrievers.indexes.filled import FilledIndex, KnownSource, NewSour
 from ragweave.retrievers.indexes.freshness import MOST_FILES, Changes, compared
 from ragweave.retrievers.indexes.passagerows import Row, fact_names, facts_of
 from ragweave.retrievers.indexes.pgserver import Server
-from ragweave.retrievers.indexes.pgtables import Head, Tables, average_words
+from ragweave.retrievers.indexes.pgtables import Head, Tables
+from ragweave.retrievers.indexes.pgvalues import average_words
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
@@ -156,7 +157,7 @@ class PgVector(FilledIndex, type="pgvector"):
                 self._check(head)
                 weights = await tables.weights(words, head.passages)
                 limit = max(_CANDIDATES, 4 * top_k)
-                found = set(await tables.by_words(weights, where, limit))
+                found = set(await tables.by_words(weights, where, limit, head.passages))
                 if vector is not None and head.embedder is not None:
                     found.update(await tables.near(vector, where, limit, hnsw=head.hnsw))
                 scores = fuse(await tables.scores(sorted(found), weights, vector), self.weight)

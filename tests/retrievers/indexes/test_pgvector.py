@@ -126,9 +126,11 @@ async def test_a_lost_connection_is_made_anew(postgres_server: str, postgres_sch
     index = made(postgres_server, postgres_schema)
     await index.add([passage("one")])
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ragweave'"
-    for _ in range(2):
+    for number in range(3):
         await run(postgres_server, others)
         assert await found(index) == ["one"]
+        await run(postgres_server, others)
+        assert await index.add([passage("one", f"number {number}")]) == 0
     await index.close()
     with pytest.raises(IndexUnusable, match="closed"):
         await index.search("passage", 1)
