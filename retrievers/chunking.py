@@ -19,6 +19,10 @@ PASSAGE_TOKENS = 512
 """What a passage holds at most; a document up to this size stays whole."""
 WINDOW_TOKENS = 240
 """What one vector stands for: a passage is found by its best window."""
+SENTENCES = "/sentences"
+"""The end of the identity of an index where each sentence has a vector as well."""
+_SENTENCE_TOKENS = 8
+"""A sentence that is shorter shares its vector with the next one."""
 
 Way = Literal["auto", "heading", "sentence", "tokens", "whole"]
 
@@ -38,11 +42,13 @@ class Chunks:
     by: Way = "auto"
     tokens: int = PASSAGE_TOKENS
     overlap: int = 0
+    sentences: bool = False
+    """Whether each sentence of a passage has a vector as well."""
 
     @property
     def identity(self) -> str:
         """Equal for two if they cut alike."""
-        return f"{VERSION}/{self.by}/{self.tokens}/{self.overlap}"
+        return f"{VERSION}/{self.by}/{self.tokens}/{self.overlap}{SENTENCES if self.sentences else ''}"
 
 
 class _Span(NamedTuple):
@@ -112,6 +118,21 @@ def windows(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
         for start, end, _, columns in spans
     ]
     return found or [prefix + passage.text]
+
+
+def sentences(passage: Document, max_tokens: int = WINDOW_TOKENS) -> list[str]:
+    """The sentences of a passage, each with its title; none if it is a single one."""
+    units = list(units_of(SourceText(source="", text=passage.text)))
+    found: list[tuple[int, int, int]] = []
+    for unit in by_sentence(passage.text, units, max_tokens):
+        if found and found[-1][2] < _SENTENCE_TOKENS:
+            begin, _, tokens = found.pop()
+            found.append((begin, unit.end, tokens + unit.tokens))
+        else:
+            found.append((unit.start, unit.end, unit.tokens))
+    prefix = f"{passage.title}\n" if passage.title else ""
+    texts = [passage.text[begin:end].strip() for begin, end, _ in found]
+    return [prefix + text for text in texts if text] if len(texts) > 1 else []
 
 
 def labels(passage: Document) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.filters import Fields
+from ragweave.retrievers.chunking import SENTENCES
 from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.indexes.columns import Misfit
 from ragweave.retrievers.indexes.segments import DATA, FIELDS, Part, Segment
@@ -35,6 +36,11 @@ class Facts(NamedTuple):
     def identity(self) -> str | None:
         """That of the embedder."""
         return self.embedder.identity if self.embedder is not None else None
+
+    @property
+    def sentences(self) -> bool:
+        """True if each sentence has a vector as well."""
+        return self.chunking.endswith(SENTENCES)
 
     @property
     def dimension(self) -> int:

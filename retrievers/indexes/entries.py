@@ -46,7 +46,8 @@ class Entry:
     def add(self, passage: Document, facts: Facts) -> None:
         """Put a passage behind the others."""
         self.lines.append(line_of(passage))
-        self.windows.append(chunking.windows(passage, WINDOW_TOKENS) if facts.embedder is not None else [])
+        windows = chunking.windows(passage, WINDOW_TOKENS) if facts.embedder is not None else []
+        self.windows.append(windows + (chunking.sentences(passage) if windows and facts.sentences else []))
 
 
 def entries_of(documents: Iterable[Document], facts: Facts) -> list[Entry]:
@@ -87,4 +88,7 @@ def embedded(entries: Sequence[Entry], embedder: Embedder | None, tell: Tell) ->
 def forget(passages: Iterable[Document], embedder: Embedder | None) -> None:
     """Let the vectors of passages go that left the index, where this machine keeps them for the next time."""
     if embedder is not None and kept.path().exists():
-        kept.forget(embedder, [window for one in passages for window in chunking.windows(one, WINDOW_TOKENS)])
+        kept.forget(
+            embedder,
+            [text for one in passages for text in (*chunking.windows(one, WINDOW_TOKENS), *chunking.sentences(one))],
+        )

@@ -46,6 +46,10 @@ class Hybrid(Index, type="hybrid"):
         default=None, description="Folder or pattern (docs/**/*.md) of documents that the index is built from."
     )
     embedder: EmbedderName = Field(default="minilm", description="What turns texts into vectors.")
+    windows: Literal["passage", "sentences"] = Field(
+        default="passage",
+        description="What has a vector: up to 240 tokens of a passage, or each of its sentences as well.",
+    )
     fusion: Literal["auto", "rrf"] = Field(
         default="auto", description="How both become one score: auto adds them on one scale, rrf adds reciprocal ranks."
     )
@@ -82,7 +86,7 @@ class Hybrid(Index, type="hybrid"):
     @property
     def cutting(self) -> Chunks:
         """How documents are cut for this retriever's index."""
-        return Chunks(self.chunks, self.chunk_tokens, self.chunk_overlap)
+        return Chunks(self.chunks, self.chunk_tokens, self.chunk_overlap, self.windows == "sentences")
 
     _opened: _Opened | None = PrivateAttr(default=None)
     _folder: Any = PrivateAttr(default=None)

@@ -4,7 +4,7 @@
 
 prints one line for each way to search: recall@5 and nDCG@10 over documents, and for how many questions some, and all,
 of the right documents are among the five passages that a reader would get. `--ranking` leaves out what is asked in
-several steps. Indexes are kept in build/measure.
+several steps, `--sentences` gives each sentence a vector as well. Indexes are kept in build/measure.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.prompts.decomposer import Decomposer
+from ragweave.retrievers.chunking import Chunks
 from ragweave.retrievers.indexes.indexing import build_index
 from ragweave.retrievers.nodes import RerankerNode, RetrieverNode
 from tests.retrievers.folders import ROOT, SHARED
@@ -141,14 +142,16 @@ class Pipeline:
         return rankings
 
 
-async def report(name: str, embedder: Embedder, *, only_ranking: bool = False) -> None:
+async def report(name: str, embedder: Embedder, *, only_ranking: bool = False, sentences: bool = False) -> None:
     """Print the table of one set."""
     build = ROOT / "build" / "measure" / name
-    made = build_index(documents(name, build / "documents"), build / "index", embedder)
+    index = build / ("sentences" if sentences else "index")
+    made = build_index(documents(name, build / "documents"), index, embedder, chunks=Chunks(sentences=sentences))
     print(
         f"{name}: {made.files} files, {made.chunks} passages, {made.vectors} vectors, indexed in {made.seconds:.1f} s"
     )
     asked = questions(name)
+    shared: dict[str, object] = {"windows": "sentences"} if sentences else {}
     ways: dict[str, dict[str, object]] = {
         "words": {"weight": 0, "links": False, "boosts": 0},
         "vectors": {"weight": 1, "links": False, "boosts": 0},
@@ -158,9 +161,9 @@ async def report(name: str, embedder: Embedder, *, only_ranking: bool = False) -
         "  + links": {"boosts": 0},
     }
     for way, settings in ways.items():
-        pipeline = Pipeline(build / "index", **settings)
+        pipeline = Pipeline(index, **shared, **settings)
         print(f"  {way:22}{quality(await pipeline.plain(asked), asked)}", flush=True)
-    pipeline = Pipeline(build / "index")
+    pipeline = Pipeline(index, **shared)
     print(f"  {'hybrid':22}{quality(await pipeline.plain(asked), asked)}")
     print(f"  {'  + rerank':22}{quality(await pipeline.reranked(asked), asked)}")
     for way, rounds, merge in (
@@ -184,6 +187,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     from ragweave.retrievers.embedders.minilm import MiniLM
 
-    names = [name for name in sys.argv[1:] if name != "--ranking"]
+    names = [name for name in sys.argv[1:] if not name.startswith("--")]
     for name in names or ["cookbook", "clapnq", "hotpotqa"]:
-        asyncio.run(report(name, MiniLM(), only_ranking="--ranking" in sys.argv))
+        asyncio.run(report(name, MiniLM(), only_ranking="--ranking" in sys.argv, sentences="--sentences" in sys.argv))

@@ -91,6 +91,24 @@ async def test_feedback_changes_no_more_than_its_share(folder: Path) -> None:
     assert all(abs(score - fed[name]) <= 0.2 for name, score in plain.items())
 
 
+async def test_each_sentence_may_have_a_vector(tmp_path: Path) -> None:
+    write(tmp_path / "docs", {"tea.txt": GUIDE, "table.txt": "Sencha | 70 degrees\nAssam | 100 degrees\n"})
+    plain = build_index(tmp_path / "docs", tmp_path / "index", Letters())
+    more = build_index(tmp_path / "docs", tmp_path / "index", Letters(), chunks=Chunks(sentences=True))
+    assert more.rebuilt == "its documents were cut with other settings"
+    assert more.chunks == plain.chunks
+    assert more.vectors > plain.vectors + 10
+    settings = {"index": "index", "embedder": "letters", "weight": 1, "windows": "sentences"}
+    notices: list[str] = []
+    resources = Resources(
+        [ResourceSpec("retrievers", "docs", "hybrid", settings)], folder=tmp_path, notice=notices.append
+    )
+    retriever: Hybrid = resources.get("retrievers", "docs")
+    (first, *_) = await retriever.search("tea number 4 is brewed for 4 minutes and drunk hot", 2)
+    assert first.source == "tea.txt"
+    assert notices == []
+
+
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=12), st.floats(0, 0.9), st.integers(1, 12))
 def test_diverse_choices_are_places_and_begin_with_the_best(scores: list[float], share: float, limit: int) -> None:
     given_ = np.array(scores, np.float32)
