@@ -141,7 +141,7 @@ def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | Non
     """The passages in some rows, best first, each with its neighbours or with all of its document."""
     scored = dict(zip(rows.tolist(), scores.tolist(), strict=True))
     if expand == "none":
-        yield from (stored.passage(row).model_copy(update={"score": round(score, 6)}) for row, score in scored.items())
+        yield from (stored.passage(row, round(score, 6)) for row, score in scored.items())
         return
     reach = 1 if expand == "neighbours" else None
 
@@ -150,5 +150,5 @@ def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | Non
         return around(row, first, last, reach, lambda other: mask is None or bool(mask[other]))
 
     for row, stretch in stretches(scored, around_row):
-        hit = stored.passage(row).model_copy(update={"score": round(scored[row], 6)})
+        hit = stored.passage(row, round(scored[row], 6))
         yield joined(hit, [stored.passage(other) for other in stretch]) if len(stretch) > 1 else hit
