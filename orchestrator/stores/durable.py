@@ -77,15 +77,24 @@ class DurableStore:
         run.begin = Begin(run, bundle, since)
 
     async def _free(self, record: RunRecord) -> float:
-        """When the thread of a run was seen to be free. Raises ThreadTaken."""
+        """When the thread of a run was seen to be free. A database out of reach is waited for, as in writing. Raises
+        ThreadTaken."""
 
         def look(cursor: Cursor) -> tuple[str, float]:
             return at_turn(cursor, record, self._owner, self._writer.active), cursor.now()
 
-        holder, now = await asyncio.to_thread(self._look, look) or ("", 0.0)
-        if holder:
-            raise ThreadTaken(record.thread_id, holder)
-        return float(now)
+        until = time.monotonic() + self._lease / 2
+        while True:
+            try:
+                holder, now = await asyncio.to_thread(self._look, look) or ("", 0.0)
+            except JournalError as error:
+                if not error.transient or time.monotonic() > until:
+                    raise
+                await asyncio.sleep(0.2)
+                continue
+            if holder:
+                raise ThreadTaken(record.thread_id, holder)
+            return float(now)
 
     async def begun(self, run_id: str) -> None:
         """Wait for the first commit of a run; with `durability: exit`, which has none before the run ends, make one."""

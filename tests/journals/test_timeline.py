@@ -69,6 +69,9 @@ async def test_calls_begin_when_they_are_due_and_the_run_waits_for_those_that_co
     call = line["j#1"]
     assert (call.reads, call.writes, call.to, call.seconds) == ({"m": 10, "r": "1"}, {"n": 11}, ("end",), 0.25)
     assert (line.inputs, line.outputs) == ({"n": 0}, {"n": 11})
+    assert line["b#1"] is line.spans[1]
+    with pytest.raises(KeyError, match="b#2"):
+        line["b#2"]
 
 
 async def test_time_in_which_a_run_stands_still_is_no_time_of_its_calls() -> None:

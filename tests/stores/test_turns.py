@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragweave.orchestrator.errors import RunError, ThreadBusy
+from ragweave.orchestrator.errors import JournalError, RunError, ThreadBusy
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.node import node
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.stores.database import Cursor
 from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from tests.stores.support import Said, echo, store_of
@@ -154,6 +157,32 @@ async def test_a_deadline_begins_when_the_turn_comes(tmp_path: Path) -> None:
         result = await waiting
         assert result["said"] == "b"
         assert (await other.store.events(result.run_id))[0].data["deadline"] == 0.5
+
+
+class Away(SqliteDatabase):
+    """A database that is out of reach for some looks."""
+
+    looks = 0
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Cursor]:
+        self.looks += 1
+        if self.looks <= 2:
+            raise JournalError("nobody answers", transient=self.looks == 1 or self.path.name == "soon")
+        with super().reading() as cursor:
+            yield cursor
+
+
+async def test_a_turn_waits_for_a_database_that_is_out_of_reach(tmp_path: Path) -> None:
+    for name in ("soon", "never"):
+        database = Away(tmp_path / name)
+        database.open()
+        async with echo(DurableStore(database)) as graph:
+            if name == "soon":
+                assert (await graph.arun(text="a", thread_id="t"))["said"] == "A"
+            else:
+                with pytest.raises(JournalError, match="nobody answers"):
+                    await graph.arun(text="a", thread_id="t")
 
 
 async def test_a_turn_costs_no_commit(tmp_path: Path) -> None:
