@@ -60,6 +60,7 @@ TABLE: dict[str, dict[str, str]] = {
         "clock": "ragweave.tools.types.clock:Clock",
         "files": "ragweave.tools.types.files:FileTools",
         "http": "ragweave.tools.types.http:Http",
+        "mcp": "ragweave.tools.types.mcp:Mcp",
         "python": "ragweave.tools.types.python:Python",
         "search": "ragweave.tools.search:Search",
         "sql": "ragweave.tools.types.sql:Sql",

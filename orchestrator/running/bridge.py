@@ -41,6 +41,14 @@ def wait_for(coroutine: Coroutine[Any, Any, T]) -> T:
             raise
 
 
+async def elsewhere(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on the bridge's event loop and wait for it from another; a caller that goes away cancels it."""
+    loop = _running_loop()
+    if asyncio.get_running_loop() is loop:
+        return await coroutine
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+
+
 def iterate(events: AsyncIterator[T]) -> Iterator[T]:
     """An async iterator, read from sync code; closed when the reader stops."""
     try:

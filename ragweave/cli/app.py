@@ -338,6 +338,22 @@ def nodes(
 
 
 @app.command()
+@guarded
+def mcp(
+    graph: GraphFile,
+    port: Annotated[
+        int | None, typer.Option(help="Serve at http://HOST:PORT/mcp; without it, over the standard streams.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Whom to listen for: only this machine by default.")] = "127.0.0.1",
+    plugin: Plugins = None,
+) -> int:
+    """Serve a graph as a tool, by the Model Context Protocol."""
+    from ragweave.cli.serving import serve
+
+    return serve(graph, host, port, plugin or [])
+
+
+@app.command()
 @at_once
 def doctor(
     graph: Annotated[

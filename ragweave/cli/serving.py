@@ -1,0 +1,32 @@
+"""`ragweave mcp`: a graph as a tool of whoever speaks the Model Context Protocol."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from ragweave.cli.graphs import open_graph
+from ragweave.cli.interrupts import unwinding
+from ragweave.cli.terminal import note
+
+
+def serve(path: Path, host: str, port: int | None, plugins: Sequence[str]) -> int:
+    """Serve over the standard streams, or with a port at an address, until told to end. Raises RagweaveError."""
+    from ragweave.orchestrator.errors import MissingExtra
+
+    graph = open_graph(path, plugins)
+    graph.resources.notice = note  # standard output is the protocol's
+    try:
+        from ragweave.orchestrator.interop.mcp import serve_http, serve_stdio, server_of
+
+        server_of(graph)
+    except ImportError:
+        raise MissingExtra("ragweave mcp", "mcp", "mcp") from None
+    with unwinding():
+        if port is None:
+            asyncio.run(serve_stdio(graph))
+        else:
+            note(f"{graph.name} is served at http://{host}:{port}/mcp")
+            asyncio.run(serve_http(graph, host, port))
+    return 0
