@@ -142,7 +142,6 @@ class _Gathering:
                     skipped = replace(skipped, reason=f"{skipped.reason}; it stays in the index as it was")
                 self.skipped.append(skipped)
             self._tell(Progress("read", count, len(files)))
-        self._stamps.write()
 
     def _read(self, found: Found) -> Skipped | None:
         before = self._known.get(found.source)
@@ -196,6 +195,7 @@ class _Gathering:
             left = list(_passages(stored, [*replaced, *deleted])) if stored is not None else []
             stored, misfits = self._commit(kept, fresh, misfits, began)
             forget(left, facts.embedder)
+        self._stamps.write()
         held: list[Entry | StoredSource] = [*self.fresh, *(known.source for known in self.unchanged.values())]
         return IndexReport(
             added=len(self.fresh) - len(replaced),
@@ -232,20 +232,23 @@ def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> _Old:
         return _Old()
     try:
         old = StoredIndex(index)
-        added = tuple(_added(old))
+        why = _not_usable(old, embedder, chunks)
+        return _Old(rebuilt=why, added=tuple(_added(old))) if why else _Old(old)
     except generations.NewerIndex:
         raise
     except IndexUnusable as error:
         return _Old(rebuilt=error.message)
+
+
+def _not_usable(old: StoredIndex, embedder: Embedder | None, chunks: Chunks) -> str:
+    """Why nothing that an index holds can be used again; empty if it can."""
     cut = old.manifest.get("chunking")
     if cut != chunks.identity:
         is_older = str(cut).partition("/")[0] != chunks.identity.partition("/")[0]
-        why = "another version cut its documents" if is_older else "its documents were cut with other settings"
-        return _Old(rebuilt=why, added=added)
+        return "another version cut its documents" if is_older else "its documents were cut with other settings"
     if old.embedder != (embedder.identity if embedder is not None else None):
-        why = f"it was built with the embedder {old.embedder}" if old.embedder else "it held words only"
-        return _Old(rebuilt=why, added=added)
-    return _Old(old)
+        return f"it was built with the embedder {old.embedder}" if old.embedder else "it held words only"
+    return ""
 
 
 def _added(stored: StoredIndex) -> Sequence[Document]:
