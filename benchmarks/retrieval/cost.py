@@ -93,7 +93,7 @@ def measure(name: str, work: Path, folder: Path) -> dict[str, float]:
     for key, value in process(running.command("first", name, **real)).items():
         found[f"first_{key}"] = value
     os.environ["RAGWEAVE_CACHE"] = str(sets.BUILD / "cache")
-    found |= running.work("ask", name, **module, fusion=RRF.get(name, "hybrid"), rounds=2)["found"]
+    found |= running.work("ask", name, **module, fusion=RRF.get(name, "hybrid"), rounds=1)["found"]
     return found
 
 
@@ -120,7 +120,7 @@ def number(value: float) -> str:
 
 def main(
     pipeline: Annotated[list[str] | None, typer.Option(help="Only this framework; may be repeated.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians over them.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians over them.")] = 2,
     write_: Annotated[bool, typer.Option("--write", help="Write the table into docs/benchmarks.md.")] = False,
 ) -> None:
     """Measure, and print the table."""

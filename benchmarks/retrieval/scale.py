@@ -134,7 +134,7 @@ def row(name: str, data: Path, built_s: float, rounds: list[dict[str, float]]) -
 def main(
     engine: Annotated[list[str] | None, typer.Option(help="Only this engine; may be repeated.")] = None,
     size: Annotated[int, typer.Option(min=1000, help="Passages.")] = SIZE,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians over them.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; the table shows medians over them.")] = 2,
     write: Annotated[bool, typer.Option(help="Write the table into docs/benchmarks.md.")] = False,
 ) -> None:
     """Build what is not there, ask all, print the table."""

@@ -19,7 +19,7 @@ A module has:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,10 @@ class Vectors:
 
     def __getitem__(self, text: str) -> list[float]:
         return self._rows[text]
+
+    def items(self) -> Iterable[tuple[str, list[float]]]:
+        """All texts and their vectors."""
+        return self._rows.items()
 
 
 class Work(NamedTuple):
