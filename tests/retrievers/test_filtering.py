@@ -134,7 +134,7 @@ def test_access_keeps_tenants_and_readers_apart() -> None:
 
 
 @pytest.mark.parametrize(("who", "lacks"), [({"user": "bob"}, "tenant"), ({"tenant": "north"}, "user")])
-def test_without_a_tenant_or_a_user_nothing_is_searched(who: dict[str, str], lacks: str) -> None:
+def test_without_a_tenant_or_a_user_nothing_is_searched(who: dict[str, Any], lacks: str) -> None:
     made = graph("", access=", access: {tenant: team, readers: readers}")
     with pytest.raises(RagweaveError, match=f"pass {lacks}= to the run"):
         made.run(question="bread?", **who)
