@@ -123,25 +123,13 @@ class Bubblewrap:
         """What came of a program. Raises ToolError if bubblewrap cannot be started."""
         start = time.monotonic()
         given = {"code": code, "inputs": dict(inputs), "limits": self._limits()}
-        filter_read, filter_write = os.pipe()  # 600 bytes: they fit
+        starting = asyncio.ensure_future(self._start())
         try:
-            os.write(filter_write, seccomp.program())
-            os.close(filter_write)
-            process = await asyncio.create_subprocess_exec(
-                *self._command(filter_read),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                pass_fds=(filter_read,),
-                start_new_session=True,
-                cwd="/",
-                env={"PATH": "/usr/bin:/bin"},
-                **_as_nobody(),
-            )
-        except OSError as error:
-            raise ToolError(f"the sandbox cannot be started: {error.strerror}") from None
-        finally:
-            os.close(filter_read)
+            # Not to be broken off in the middle: nobody would hold what has been started.
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await _Watched(await starting, 0).kill()
+            raise
         watched = _Watched(process, self.limits.max_output)
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -158,6 +146,27 @@ class Bubblewrap:
             errors = f"The program left with status {process.returncode}.\n"
         seconds = round(time.monotonic() - start, 4)
         return Outcome(status=status, output=watched.text(0), errors=errors, seconds=seconds)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        filter_read, filter_write = os.pipe()  # 600 bytes: they fit
+        try:
+            os.write(filter_write, seccomp.program())
+            os.close(filter_write)
+            return await asyncio.create_subprocess_exec(
+                *self._command(filter_read),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(filter_read,),
+                start_new_session=True,
+                cwd="/",
+                env={"PATH": "/usr/bin:/bin"},
+                **_as_nobody(),
+            )
+        except OSError as error:
+            raise ToolError(f"the sandbox cannot be started: {error.strerror}") from None
+        finally:
+            os.close(filter_read)
 
     def _limits(self) -> dict[str, int]:
         limits = self.limits
