@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ragweave.orchestrator.contracts import Embedder
@@ -79,6 +80,8 @@ class _Old(NamedTuple):
     rebuilt: str = ""
     added: tuple[Document, ...] = ()
     """What programs added to an index that cannot be used again: it is in no file."""
+    known: Mapping[str, _Known] = MappingProxyType({})
+    """The files that it holds, by their paths."""
 
 
 def build_index(
@@ -125,7 +128,7 @@ class _Gathering:
         if fields is None:
             fields = stored.fields if stored is not None else {}
         self._facts: Facts = Facts(embedder, chunks.identity, fields)
-        self._known = _known(stored) if stored is not None else {}
+        self._known = self._old.known
         self._stamps = Stamps(index)
         self.fresh: list[Entry] = []
         self.unchanged: dict[str, _Known] = {}
@@ -233,7 +236,7 @@ def _old(index: Path, embedder: Embedder | None, chunks: Chunks) -> _Old:
     try:
         old = StoredIndex(index)
         why = _not_usable(old, embedder, chunks)
-        return _Old(rebuilt=why, added=tuple(_added(old))) if why else _Old(old)
+        return _Old(rebuilt=why, added=tuple(_added(old))) if why else _Old(old, known=_known(old))
     except generations.NewerIndex:
         raise
     except IndexUnusable as error:
@@ -258,13 +261,16 @@ def _added(stored: StoredIndex) -> Sequence[Document]:
 
 
 def _known(stored: StoredIndex) -> dict[str, _Known]:
-    """The files of an index by their paths."""
-    return {
-        source.source: _Known(source, at, place)
-        for at, segment in enumerate(stored.segments)
-        for place, source in enumerate(segment.sources())
-        if source.digest
-    }
+    """The files of an index by their paths. Raises IndexUnusable if that cannot be read."""
+    try:
+        return {
+            source.source: _Known(source, at, place)
+            for at, segment in enumerate(stored.segments)
+            for place, source in enumerate(segment.sources())
+            if source.digest
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise generations.damaged(stored.folder, f"its sources: {error}") from None
 
 
 def _passages(stored: StoredIndex, files: Sequence[_Known]) -> Iterator[Document]:
