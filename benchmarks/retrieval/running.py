@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,17 @@ def command(task: str, pipeline: str, **settings: Any) -> list[str]:
 
 
 def imports(pipeline: str) -> str:
-    """The import statements of its module, without loading it here."""
+    """The import statements of a user of it."""
+    return str(_constant(pipeline, "IMPORT"))
+
+
+def _constant(pipeline: str, name: str) -> Any:
+    """A constant of its module, which cannot be loaded here."""
     tree = ast.parse((HERE / "pipelines" / f"{pipeline}.py").read_text(encoding="utf-8"))
     for line in tree.body:
-        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == "IMPORT":
-            return str(ast.literal_eval(line.value))
-    raise Failed(f"{pipeline} has no IMPORT")
+        if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name) and line.targets[0].id == name:
+            return ast.literal_eval(line.value)
+    raise Failed(f"{pipeline} has no {name}")
 
 
 def work(task: str, pipeline: str, **settings: Any) -> dict[str, Any]:
@@ -100,8 +106,11 @@ def kept(task: str, pipeline: str, data: str, given: protocol.Work, **settings: 
 def place(task: str, pipeline: str, data: str, **settings: Any) -> Path:
     """Where a result is kept."""
     environment = ENVIRONMENTS[pipeline]
-    pinned = HERE.parents[1] / "constraints.txt" if environment in venvs.AT_HOME else venvs.requirements(environment)
-    used = [pinned, HERE / "ranking.py", *(HERE / "pipelines" / f"{name}.py" for name in ("protocol", pipeline))]
-    said = json.dumps(settings, sort_keys=True).encode()
+    if environment in venvs.AT_HOME:
+        pinned = " ".join(version(package) for package in _constant(pipeline, "PACKAGES"))
+    else:
+        pinned = venvs.requirements(environment).read_text(encoding="utf-8")
+    used = [HERE / "ranking.py", *(HERE / "pipelines" / f"{name}.py" for name in ("protocol", pipeline))]
+    said = json.dumps([pinned, settings], sort_keys=True).encode()
     fingerprint = hashlib.sha256(b"\0".join([said, *(path.read_bytes() for path in used)])).hexdigest()[:12]
     return BUILD / "results" / f"{task}-{pipeline}-{data}-{fingerprint}.json"
