@@ -22,6 +22,7 @@ from ragweave.retrievers.indexes.chromarecords import (
     delete,
     found_passages,
     keys_of_files,
+    nearest,
     pages,
     pushed_filter,
     put,
@@ -152,15 +153,9 @@ class Chroma(FilledIndex, type="chroma"):
             collection = place.collection(head.collection)
             wanted = 2 * top_k + 8
             while True:
-                found = collection.query(
-                    query_embeddings=[vector],
-                    n_results=wanted,
-                    where=pushed or None,
-                    include=["metadatas", "distances"],
-                )
-                metadatas, distances = found["metadatas"][0], found["distances"][0]
+                metadatas, distances, is_all = nearest(collection, vector, pushed, wanted)
                 documents = found_passages(collection, metadatas, distances, top_k, where)
-                if len(documents) >= top_k or len(metadatas) < wanted:
+                if len(documents) >= top_k or is_all:
                     return documents
                 wanted *= 4 if exact else 8
 

@@ -18,6 +18,8 @@ from ragweave.retrievers.indexes.passagerows import Row, asked, facts_of, named_
 
 _LONGEST = 500
 """Values of a list that Chroma is asked for; SQLite has a limit."""
+_PAGE = 2_000
+"""Records that are read at a time."""
 _OPERATORS = {"==": "$eq", "in": "$in", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "contains": "$contains"}
 
 
@@ -36,6 +38,35 @@ def pushed_filter(where: Filter) -> tuple[dict[str, Any] | None, bool]:
     if len(said) < 2:
         return (said[0] if said else {}), exact
     return {"$and": said}, exact
+
+
+def nearest(
+    collection: Any, vector: Any, where: Mapping[str, Any], wanted: int
+) -> tuple[list[Mapping[str, Any] | None], list[float], bool]:
+    """The nearest windows: their metadata, their distances, and whether there are no others.
+
+    Chroma goes from neighbour to neighbour, and does not reach all where many are alike. Where it gives fewer than
+    there are, all of them are compared.
+    """
+    asked = {"where": where or None}
+    found = collection.query(query_embeddings=[vector], n_results=wanted, include=["metadatas", "distances"], **asked)
+    metadatas, distances = list(found["metadatas"][0]), list(found["distances"][0])
+    if len(metadatas) >= wanted:
+        return metadatas, distances, False
+    if len(collection.get(include=[], limit=len(metadatas) + 1, **asked)["ids"]) <= len(metadatas):
+        return metadatas, distances, True
+    every: list[tuple[float, Mapping[str, Any]]] = []
+    start = 0
+    while True:
+        page = collection.get(include=["embeddings", "metadatas"], limit=_PAGE, offset=start, **asked)
+        cosines = page["embeddings"] @ vector
+        every += [(1.0 - float(one), metadata) for one, metadata in zip(cosines, page["metadatas"], strict=True)]
+        start += _PAGE
+        if len(page["ids"]) < _PAGE:
+            break
+    every.sort(key=lambda one: one[0])
+    best = every[:wanted]
+    return [metadata for _, metadata in best], [distance for distance, _ in best], len(every) <= wanted
 
 
 def found_passages(
@@ -140,14 +171,14 @@ def keys_of_files(collection: Any, sources: Sequence[str] | None) -> set[str]:
 
 def pages(collection: Any, where: Mapping[str, Any] | None = None) -> Iterator[list[tuple[str, Mapping[str, Any]]]]:
     """All records that fulfil something, with their metadata, some at a time."""
-    size, start = 2_000, 0
+    start = 0
     while True:
-        found = collection.get(where=where, include=["metadatas"], limit=size, offset=start)
+        found = collection.get(where=where, include=["metadatas"], limit=_PAGE, offset=start)
         if found["ids"]:
             yield list(zip(found["ids"], found["metadatas"], strict=True))
-        if len(found["ids"]) < size:
+        if len(found["ids"]) < _PAGE:
             return
-        start += size
+        start += _PAGE
 
 
 def _parts(items: Sequence[Any], size: int) -> Iterator[list[Any]]:

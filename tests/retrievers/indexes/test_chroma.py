@@ -111,6 +111,20 @@ async def test_a_write_that_fails_in_its_middle_is_undone(tmp_path: Path, monkey
     await index.close()
 
 
+async def test_what_its_graph_does_not_reach_is_found(tmp_path: Path) -> None:
+    index = made(tmp_path)
+    # So many that are alike have no neighbours but one another.
+    await index.add([passage(f"p{n}", "the same", year=0) for n in range(2000)])
+    others = [passage(f"o{n}", f"something else {n}", year=n + 1) for n in range(20)]
+    for other in others:
+        await index.add([other])
+    for number, other in enumerate(others, start=1):
+        assert await found(index, index.filter({"year": number})) == [other.id]
+    assert len(await found(index, index.filter({"year": {">": 0}}))) == 20
+    assert len(await index.search("passage the same", 3000)) == 2020
+    await index.close()
+
+
 async def test_a_long_list_of_values_is_asked_for(tmp_path: Path) -> None:
     index = made(tmp_path)
     await index.add([passage(f"p{n}", year=n) for n in range(40)])
