@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -80,11 +81,17 @@ def corpus(size: int) -> Path:
     return folder
 
 
+@cache
+def code() -> str:
+    """Of ragweave: what its index is built by, as it was when this run began."""
+    sources = sorted((sets.ROOT / "retrievers").rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
 def home(name: str, data: Path) -> Path:
     """Where an engine's index is kept."""
     if name.startswith("ragweave"):
-        sources = sorted((sets.ROOT / "retrievers").rglob("*.py"))
-        return data / f"ragweave-{hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()[:12]}"
+        return data / f"ragweave-{code()}"
     package = PACKAGES[name.partition("_")[0]]
     return data / f"{name}-{version(package)}"
 
