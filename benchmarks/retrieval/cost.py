@@ -25,7 +25,7 @@ import vectors
 from pipelines.protocol import Passage, Work, write
 
 #: Passages that are embedded in each round, and that a first query is asked of.
-COUNT = 100
+COUNT = 200
 #: Passages that are searched in `query`.
 SIZE = 2000
 TITLES = {"ragweave": "ragweave", "langchain": "LangChain", "haystack": "Haystack", "llama_index": "LlamaIndex"}
