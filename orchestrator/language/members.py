@@ -89,8 +89,7 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
 
         tell_inner_graph(builder.report, place, str(getattr(node, "path", "")), error)
     except RagweaveError as error:
-        used = {(kind, getattr(node, name)) for name, kind in used_resources(type(node)).items()}
-        if used & builder.report.faulty:  # the reason was said where it is
+        if _used(node) & builder.report.faulty:  # the reason was said where it is
             return None
         builder.report.key(place, "RW128", f"{path(place)}: {error}")
     except Exception as error:  # a plugin may raise anything
@@ -103,6 +102,15 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
             builder.report.value((*place, *fault.place), "RW133", f"{path((*place, *fault.place))}: {fault.message}")
         return signature
     return None
+
+
+def _used(node: Node) -> set[tuple[str, str]]:
+    """The resources that a node names in its settings."""
+    found = set()
+    for setting, kind in used_resources(type(node)).items():
+        named = getattr(node, setting)
+        found.update((kind, name) for name in (named if isinstance(named, (list, tuple)) else [named]))
+    return found
 
 
 def _defaulted(defaults: NodePolicies, own: NodePolicies, node: Node) -> NodePolicies:

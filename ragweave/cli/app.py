@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ragweave.cli import keeping, past
+from ragweave.cli import keeping, offering, past
 from ragweave.cli.failures import at_once, guarded
 
 app = typer.Typer(
@@ -338,22 +338,6 @@ def nodes(
 
 
 @app.command()
-@guarded
-def mcp(
-    graph: GraphFile,
-    port: Annotated[
-        int | None, typer.Option(help="Serve at http://HOST:PORT/mcp; without it, over the standard streams.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="Whom to listen for: only this machine by default.")] = "127.0.0.1",
-    plugin: Plugins = None,
-) -> int:
-    """Serve a graph as a tool, by the Model Context Protocol."""
-    from ragweave.cli.serving import serve
-
-    return serve(graph, host, port, plugin or [])
-
-
-@app.command()
 @at_once
 def doctor(
     graph: Annotated[
@@ -401,5 +385,5 @@ def explain(
     return explain_code(code)
 
 
-for command in (*past.COMMANDS, *keeping.COMMANDS):
+for command in (*past.COMMANDS, *keeping.COMMANDS, *offering.COMMANDS):
     app.command()(command)
