@@ -6,11 +6,11 @@ import ast
 import inspect
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr
 from pydantic_core import PydanticUndefined
@@ -21,6 +21,9 @@ from ragweave.orchestrator.language.policies import seconds
 from ragweave.orchestrator.language.reasons import told
 from ragweave.orchestrator.language.settings import used_resources
 from ragweave.orchestrator.node import Node, Signature, node_type
+from ragweave.orchestrator.types import list_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,18 @@ def describe(kind: str, name: str) -> TypeEntry:
         return entry
     by_settings = thing.signature is not Node.signature
     signature = _signature_of_example(thing) if by_settings else thing.declared
+    reads = {key: f"{read.type}{'' if read.required else '?'}" for key, read in signature.reads.items()}
+    rule = _of_example(thing, lambda node: node.each()) if thing.each is not Node.each else None
+    if rule is not None:
+        reads = {rule.over: str(list_of(signature.reads[rule.as_].type)), **reads}
+        del reads[rule.as_]
     return TypeEntry(
         kind,
         name,
         summary,
         text,
         entry.settings,
-        {key: f"{read.type}{'' if read.required else '?'}" for key, read in signature.reads.items()},
+        reads,
         {key: f"{write.type}{'' if write.certain else '?'}" for key, write in signature.writes.items()},
         by_settings,
         thing.effects if isinstance(thing.effects, str) else "by settings",
@@ -95,17 +103,21 @@ def describe(kind: str, name: str) -> TypeEntry:
 
 def _signature_of_example(kind: type[Node]) -> Signature:
     """What the example of a type reads and writes; nothing where that cannot be said without a file that it names."""
-    import yaml
-
     from ragweave.orchestrator.resources import Resources
+
+    return _of_example(kind, lambda node: node.signature(Resources((), environ={}))) or Signature()
+
+
+def _of_example(kind: type[Node], ask: Callable[[Node], T]) -> T | None:
+    """What the node of a type's example says of itself; None where it cannot be made, or cannot say it."""
+    import yaml
 
     names = {info.alias or name for name, info in kind.model_fields.items()}
     try:
         ((_, entry),) = yaml.safe_load(kind.example).items()
-        node = kind.model_validate({key: value for key, value in entry.items() if key in names})
-        return node.signature(Resources((), environ={}))
+        return ask(kind.model_validate({key: value for key, value in entry.items() if key in names}))
     except Exception:  # the code of a plugin may raise anything, and its type can be described without this
-        return Signature()
+        return None
 
 
 def settings_of(thing: Any) -> list[Setting]:

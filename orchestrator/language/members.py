@@ -106,7 +106,7 @@ def _signature(builder: Builder, node: Node, place: Place) -> Signature | None:
 
 def _used(node: Node) -> set[tuple[str, str]]:
     """The resources that a node names in its settings."""
-    found = set()
+    found: set[tuple[str, str]] = set()
     for setting, kind in used_resources(type(node)).items():
         named = getattr(node, setting)
         found.update((kind, name) for name in (named if isinstance(named, (list, tuple)) else [named]))

@@ -306,6 +306,7 @@ async def _all(workers: Sequence[Awaitable[None]], ctx: Context) -> None:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
     finally:
         await stop([task for task in tasks if not task.done()], ctx)
-    for task in tasks:
-        if not task.cancelled() and task.exception() is not None:
-            raise task.exception()  # type: ignore[misc]
+    # All of them are looked at: asyncio complains of an error that nobody has seen.
+    for error in [task.exception() for task in tasks if not task.cancelled()]:
+        if error is not None:
+            raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -111,6 +112,21 @@ async def test_one_failed_item_fails_the_node_and_cancels_the_others() -> None:
         await over(work).arun(items=["good", "bad"])
     assert caught.value.path == "m#1[1]"
     assert cancelled.is_set()
+
+
+async def test_when_several_items_fail_at_once_none_is_complained_of_later() -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told["message"]))
+
+    async def work(item: str) -> R:
+        await asyncio.sleep(0)
+        raise NodeError(item)
+
+    with pytest.raises(RunError, match="bad 1"):
+        await over(work).arun(items=["bad 1", "bad 2", "bad 3"])
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_skip_failed_leaves_failed_items_out() -> None:

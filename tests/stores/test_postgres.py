@@ -6,7 +6,8 @@ import pytest
 
 from ragweave.evals.kit.store import *  # noqa: F403
 from ragweave.evals.kit.store.harness import MakeStore
-from ragweave.orchestrator.stores.durable import KEEP_DAYS, DurableStore
+from ragweave.orchestrator.stores import KEEP_DAYS
+from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.postgres import PostgresDatabase
 from ragweave.orchestrator.stores.workers import LEASE
 from tests.support.postgres import rows_of

@@ -10,8 +10,8 @@ import pytest
 
 from ragweave.evals.kit.store import *  # noqa: F403
 from ragweave.evals.kit.store.harness import MakeStore
-from ragweave.orchestrator.stores import RunRecord, durable
-from ragweave.orchestrator.stores.durable import KEEP_DAYS, DurableStore
+from ragweave.orchestrator.stores import KEEP_DAYS, RunRecord, durable
+from ragweave.orchestrator.stores.durable import DurableStore
 from ragweave.orchestrator.stores.sqlite import SqliteDatabase
 from ragweave.orchestrator.stores.workers import LEASE
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -11,6 +10,7 @@ from pydantic import Field, PositiveFloat, PrivateAttr
 
 from ragweave.orchestrator.contracts import ToolSpec
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.bridge import wait_for
 from ragweave.tools.function import MethodTool
 from ragweave.tools.sandbox.sandbox import PythonSandbox
 
@@ -32,7 +32,7 @@ class Python(MethodTool, type="python"):
     def open(self, resources: Resources) -> None:
         """Choose the engine by its self-test. Raises ResourceError where none passes: then no program is run."""
         self._sandbox = PythonSandbox(engine=self.engine, seconds=self.seconds, memory_mb=self.memory_mb)
-        self._name = asyncio.run(self._sandbox.start())
+        self._name = wait_for(self._sandbox.start())
 
     def specs(self) -> Sequence[ToolSpec]:
         """The one tool, told by what the engine can do."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import Field, PositiveInt, PrivateAttr, SecretStr
 from ragweave.orchestrator.contracts import ToolSpec
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.bridge import wait_for
 from ragweave.tools.function import MethodTool
 from ragweave.tools.sql.postgres import PostgresQueries
 from ragweave.tools.sql.sqlite import SqliteQueries
@@ -52,7 +52,7 @@ class Sql(MethodTool, type="sql"):
             self._queries = SqliteQueries(path=resources.folder / self.path, **shared)
         else:
             self._queries = PostgresQueries(url=self.url, **shared)
-        self._described = asyncio.run(self._queries.describe())
+        self._described = wait_for(self._queries.describe())
 
     def specs(self) -> Sequence[ToolSpec]:
         """The one tool, told with the tables that there are."""
