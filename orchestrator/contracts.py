@@ -7,6 +7,7 @@ first used, shared by all runs and threads of that graph, and closed with it.
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -210,6 +211,12 @@ class Embedder(Resource):
         """The same for questions, whose vectors are compared with those that `embed` gives: `embed` itself, unless the
         model was trained to tell questions from passages, by a prefix say."""
         return self.embed(texts)
+
+    async def embed_query(self, text: str) -> np.ndarray:
+        """The vector of one question, for a caller on an event loop: the questions of all runs that wait are computed
+        together by embedders that can."""
+        vector: np.ndarray = (await asyncio.to_thread(self.embed_queries, [text]))[0]
+        return vector
 
     def about(self) -> str:
         """What computes here and how exactly, for somebody who asks; empty if there is nothing to say."""

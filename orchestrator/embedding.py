@@ -73,6 +73,14 @@ class SharedEmbedding:
             found.update(zip((one.key for one in batch), self._batcher.wait_all(batch), strict=True))
         return np.stack([found[key] for key in keys])
 
+    async def embed_one(self, text: str) -> np.ndarray:
+        """The row for one text, for a caller on an event loop. Raises what `compute` raises."""
+        key = _key(text)
+        found = self._known([key])
+        if key in found:
+            return found[key]
+        return await self._batcher.call(_Text(key, text, self._size(text)))
+
     async def close(self) -> None:
         """Wait for what is computed, and forget what was. It can be used again."""
         old, self._batcher = self._batcher, self._new()

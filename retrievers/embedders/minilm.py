@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -95,6 +96,12 @@ class MiniLM(Embedder, type="minilm"):
 
             return np.zeros((0, self.dimension), dtype=np.float32)
         return self._served.shared.embed(texts)  # type: ignore[no-any-return]
+
+    async def embed_query(self, text: str) -> np.ndarray:
+        """The vector of one question, computed together with those of other runs."""
+        if self._served is None:
+            await asyncio.to_thread(self.load)
+        return await self._served.shared.embed_one(text)  # type: ignore[no-any-return]
 
 
 def available() -> str | None:

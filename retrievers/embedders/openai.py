@@ -123,6 +123,11 @@ class OpenAIEmbedder(Embedder, type="openai"):
         """The same of questions, after their prefix."""
         return self._embedded(texts, self.query_prefix)
 
+    async def embed_query(self, text: str) -> np.ndarray:
+        """The vector of one question, asked for together with those of other runs. Raises ModelError."""
+        vector: np.ndarray = await self._shared.embed_one(self.query_prefix + text)
+        return vector
+
     def _embedded(self, texts: Sequence[str], prefix: str) -> np.ndarray:
         import numpy as np
 

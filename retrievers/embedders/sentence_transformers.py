@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -102,6 +103,13 @@ class SentenceTransformers(Embedder, type="sentence_transformers"):
     def embed_queries(self, texts: Sequence[str]) -> np.ndarray:
         """The same of questions, after theirs."""
         return self._embedded(texts, query=True)
+
+    async def embed_query(self, text: str) -> np.ndarray:
+        """The vector of one question, computed together with those of other runs."""
+        if self._served is None:
+            await asyncio.to_thread(self.load)
+        vector: np.ndarray = await self._served.shared.embed_one(self._prompts.query + text)
+        return vector
 
     def _embedded(self, texts: Sequence[str], *, query: bool) -> np.ndarray:
         import numpy as np

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
     from ragweave.retrievers.indexes.searching import Ways
     from ragweave.retrievers.indexes.stored import StoredIndex
+    from ragweave.retrievers.indexes.vectors import Floats
     from ragweave.retrievers.indexes.writing import Writing
 
 
@@ -143,7 +144,10 @@ class Hybrid(Index, type="hybrid"):
         if not query.strip() or top_k < 1:
             return []
         sound = query.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text to an embedder
-        return await asyncio.to_thread(self._search, sound, top_k, where)
+        up_to_date = self._opened is not None and generations.stamp(self._folder) == self._seen
+        stored, model = self._current() if up_to_date else await asyncio.to_thread(self._current)
+        vector = await model.embed_query(sound) if model is not None else None
+        return await asyncio.to_thread(self._search, stored, vector, sound, top_k, where)
 
     @property
     def ways(self) -> Ways:
@@ -152,13 +156,13 @@ class Hybrid(Index, type="hybrid"):
 
         return Ways(self.fusion, self.weight, self.boosts, self.links, self.feedback)
 
-    def _search(self, query: str, top_k: int, where: Filter) -> list[Document]:
+    def _search(
+        self, stored: StoredIndex, vector: Floats | None, query: str, top_k: int, where: Filter
+    ) -> list[Document]:
         from ragweave.retrievers.indexes.searching import candidates, chosen, expanded, ranked
         from ragweave.retrievers.ranking.diversity import distinct
 
-        stored, model = self._current()
         mask = stored.mask(where) if where else None
-        vector = model.embed_queries([query])[0] if model is not None else None
         wanted = top_k if self.duplicates == "keep" else top_k * _SPARE
         found = ranked(stored, candidates(stored, query, vector, mask, wanted), self.ways)
         rows, scores = chosen(stored, *found, wanted, self.diversity)
