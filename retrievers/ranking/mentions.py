@@ -2,8 +2,7 @@
 
 The second passage that a question needs often shares no word with it. "Where was the director of Ed Wood born?" finds
 the film; only the film's passage names the director, and his own passage holds the rest. So the best passages vouch for
-those whose titles they name, for those that name theirs and, where the question names them, for those that share other
-rare names with them.
+those whose titles they name and, where the question names them, for those that share other rare names with them.
 """
 
 from __future__ import annotations
@@ -47,11 +46,9 @@ class Weights:
     """A label or a date in metadata that the question names."""
     titled: float = 0.6
     """A title that a good passage names."""
-    naming: float = 0.1
-    """A passage that names the title of a good one."""
     shared: float = 0.4
     """A passage that shares rare names with a good one that the question names."""
-    parents: int = 4
+    parents: int = 3
     """Passages that vouch for others."""
     least: float = 0.4
     """What a passage gains of that whatever its own score is …"""
@@ -212,10 +209,7 @@ def _links(parents: Array, asked: Asked, parts: Sequence[Part], rows: int, weigh
     held = _Held.of([part.names.names(row) for part, row in homes])
     titles = _Held.of([part.names.titles_of(row) for part, row in homes])
     sure = np.array([asked.strengths[asked.rows == row].max(initial=0.0) for row in parents])
-    ways = [
-        _Way(weights.titled, _titled(held, titles, parts, rows)),
-        _Way(weights.naming, _naming(titles, parts, rows)),
-    ]
+    ways = [_Way(weights.titled, _titled(held, titles, parts, rows))]
     if sure.any():
         shared = _shared(held.only(sure[held.parents] > 0), asked, parts, rows)
         ways.append(_Way(weights.shared, shared, adds=True))
@@ -257,22 +251,10 @@ def _titled(held: _Held, titles: _Held, parts: Sequence[Part], rows: int) -> _Li
     return links.only(~is_own.any(axis=1))
 
 
-def _naming(titles: _Held, parts: Sequence[Part], rows: int) -> _Links:
-    """Those that name the title of one."""
-    counts = _counts(titles.names, parts)
-    return _holding(titles, counts, counts <= _COMMON, parts, rows)
-
-
 def _shared(held: _Held, asked: Asked, parts: Sequence[Part], rows: int) -> _Links:
     """Those that hold the same names, without those that the question has."""
     counts = _counts(held.names, parts)
-    return _holding(
-        held, counts, (counts > 1) & (counts <= _COMMON) & ~_among(np.sort(asked.all), held.names), parts, rows
-    )
-
-
-def _holding(held: _Held, counts: Array, kept: Array, parts: Sequence[Part], rows: int) -> _Links:
-    """The rows that hold the names that are kept."""
+    kept = (counts > 1) & (counts <= _COMMON) & ~_among(np.sort(asked.all), held.names)
     held, rarity = held.only(kept), _rarity(counts[kept], rows)
     hits = _hits([part.names.holding(held.names) for part in parts], parts)
     return _Links(held.parents[hits.asked], hits.rows, rarity[hits.asked])

@@ -88,7 +88,7 @@ def test_titles_that_the_question_names_gain_and_the_longer_one_is_meant() -> No
 
 def test_rare_names_lead_on_from_a_passage_that_the_question_names() -> None:
     scores = flat(r4=0.6, r3=0.2)
-    only_shared = Weights(named=0, titled=0, naming=0)
+    only_shared = Weights(named=0, titled=0)
     assert ranked(scores, "Who listed what Kew Gardens grows?", weights=only_shared)[5] > 0.1
     assert ranked(scores, "Who listed what they grow?", weights=only_shared).tolist() == pytest.approx(scores.tolist())
 
@@ -161,9 +161,7 @@ def test_parts_rank_as_the_whole_does_and_the_best_stays_the_best(
     together = ranked(before, question)
     assert ranked(before, question, parts) == pytest.approx(together)
     assert (together >= before - 1e-6).all()
-    assert together.max() == pytest.approx(
-        ranked(before, question, weights=Weights(titled=0, naming=0, shared=0)).max()
-    )
+    assert together.max() == pytest.approx(ranked(before, question, weights=Weights(titled=0, shared=0)).max())
 
 
 def test_no_passages_no_links() -> None:
