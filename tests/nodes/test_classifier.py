@@ -19,7 +19,7 @@ from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.nodes.classifier import Classifier
 from ragweave.orchestrator.resources import Resources
-from ragweave.retrievers.embedders import minilm
+from ragweave.retrievers.embedders import encoder, minilm
 
 LABELS = {
     "refund": ["I want my money back", "cancel my order and refund me", "can you return what I paid?"],
@@ -199,6 +199,7 @@ async def test_meaning_decides_where_there_is_an_embedder(tmp_path: Path) -> Non
 
 async def test_without_the_extra_words_decide_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minilm, "MODEL_PACKAGE", "not_installed_here")
+    monkeypatch.setattr(encoder, "_served", {})  # what an earlier test has loaded
     said: list[str] = []
     ctx = Context(resources=Resources(folder=tmp_path, notice=said.append))
     assert (await Classifier(labels=LABELS)(text="I want back my money", ctx=ctx))["label"] == "refund"

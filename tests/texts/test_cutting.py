@@ -107,7 +107,7 @@ def test_tokens_are_counted_about(text: str, tokens: int) -> None:
 def test_the_estimate_is_near_what_a_real_tokenizer_counts() -> None:
     minilm = pytest.importorskip("ragweave.retrievers.embedders.minilm")
     pytest.importorskip("tokenizers")
-    tokenizer, *_ = minilm._read_model()
+    tokenizer, *_ = minilm.read_model(minilm.model_folder())
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     exact = sum(len(tokenizer.encode(line, add_special_tokens=False).ids) for line in text.splitlines())
     assert exact > 500
