@@ -153,6 +153,12 @@ SELECT * FROM pg_shadow
 SELECT * FROM pg_catalog.pg_class
 SELECT * FROM information_schema.tables
 SELECT rolname FROM pg_roles
+SELECT pid, query FROM pg_stat_activity
+SELECT name, setting FROM "pg_settings"
+SELECT * FROM pg_catalog.pg_locks
+TABLE pg_cursors
+SELECT 1 WHERE EXISTS (SELECT FROM pg_timezone_names)
+SELECT * FROM information_schema.information_schema_catalog_name
 SELECT 1 FROM artist WHERE EXISTS (SELECT 1 FROM hidden.salary)
 SELECT repeat('a', 900000000) || repeat('a', 900000000)
 SELECT 'open

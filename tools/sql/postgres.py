@@ -38,6 +38,10 @@ _PARENTS = (
     "SELECT n.nspname, c.relname FROM up JOIN pg_class c ON c.oid = up.inhparent "
     "JOIN pg_namespace n ON n.oid = c.relnamespace"
 )
+_SYSTEM = (
+    "SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relname = ANY($1::text[]) "
+    "ORDER BY relname"
+)
 _COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
     "coalesce(bool_or(k.contype = 'p'), false), "
@@ -139,9 +143,10 @@ class PostgresQueries(QuerySettings):
         return self.cut(columns, (tuple(row.values()) for row in rows))
 
     async def _check_plan(self, connection: Any, sql: str) -> None:
+        tables = await self._tables(connection)
+        await self._check_system(connection, sql, tables)
         explained = await connection.prepare(f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {sql}")
         plan = json.loads(await explained.fetchval())
-        tables = await self._tables(connection)
         missing_tables(self.tables, [name for _, name, _ in tables], "the database")
         for node in _nodes(plan[0]["Plan"]):
             if node["Node Type"] in ("ModifyTable", "LockRows"):
@@ -151,6 +156,16 @@ class PostgresQueries(QuerySettings):
             table = (node["Schema"], node["Relation Name"])
             if not self._is_open(table) and not await self._is_part(connection, table):
                 raise ToolError(f"the table {table[1]!r} is not open{did_you_mean(table[1], self._open(tables))}")
+
+    async def _check_system(self, connection: Any, sql: str, tables: list[tuple[str, str, bool]]) -> None:
+        """Refuse the server's own views: many are made of functions alone, so that no plan names a table of theirs."""
+        names = {word.text for word in words_of(sql) if word.kind in ("word", "name")}
+        own = [] if "pg_catalog" in self.schemas else [name for name in names if name.startswith("pg_")]
+        found = [name for (name,) in await connection.fetch(_SYSTEM, own)] if own else []
+        if "information_schema" in names and "information_schema" not in self.schemas:
+            found.append("information_schema")
+        for name in found:
+            raise ToolError(f"the table {name!r} is not open{did_you_mean(name, self._open(tables))}")
 
     def _is_open(self, table: tuple[str, ...]) -> bool:
         schema, name = table
