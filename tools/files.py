@@ -25,7 +25,6 @@ MOST_LINKS = 16
 DEEPEST = 40
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe that nobody writes must not be waited for
-
 _DRAFT = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -153,9 +152,7 @@ class Files(BaseModel):
             if not overwrite:
                 raise ToolError(f"{path!r} is there already", hint="say that it may be overwritten")
         draft = f".{name[:100]}.{secrets.token_hex(6)}"
-        handle = os.open(
-            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder
-        )
+        handle = os.open(draft, _DRAFT, 0o644, dir_fd=folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

@@ -64,7 +64,7 @@ class SqliteQueries(QuerySettings):
         with self._open() as connection:
             working = asyncio.create_task(asyncio.to_thread(self._ask, connection, self.check(sql)))
             try:
-                # A single call of a function cannot be interrupted; the caller is let go all the same.
+                # A call of a function cannot be interrupted: it is waited for below, and LARGEST_VALUE bounds it.
                 return await asyncio.wait_for(asyncio.shield(working), self.timeout + 1)
             except TimeoutError:
                 raise self.slow() from None
