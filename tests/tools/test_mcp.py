@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ragweave import Context, Graph
-from ragweave.orchestrator.errors import NodeError, RagweaveError
+from ragweave.orchestrator.errors import NodeError, RagweaveError, ResourceError
 from ragweave.orchestrator.resources import Resources
 from ragweave.tools.types.mcp import Mcp
 
@@ -140,6 +140,29 @@ def test_a_server_that_ends_is_started_again(server: Path) -> None:
     said, price = asyncio.run(used())
     assert "has ended; the next call starts it again" in said
     assert price == "tea costs 5 dollars"
+
+
+def test_a_call_that_goes_away_while_the_server_starts_leaves_it_to_the_next(server: Path) -> None:
+    tool = Mcp(command=[sys.executable, "server.py"])
+    tool.open(Resources(folder=server.parent))
+
+    async def used() -> str:
+        await tool.close()  # the next call starts it again
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(tool.call("price", {"item": "tea"}, Context()), 0.05)
+        price: str = await tool.call("price", {"item": "tea"}, Context())
+        await tool.close()
+        return price
+
+    assert asyncio.run(used()) == "tea costs 5 dollars"
+
+
+def test_a_server_that_is_refused_is_ended(server: Path) -> None:
+    with server.open("a") as file:
+        file.write("\nopen('ended', 'w').close()\n")
+    with pytest.raises(ResourceError, match="has no tool 'sell'"):
+        Mcp(command=[sys.executable, "server.py"], allow=["sell"]).open(Resources(folder=server.parent))
+    assert (server.parent / "ended").exists()
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,9 @@ class Session:
                 except TimeoutError:
                     await self._close()
                     raise ResourceError(f"{self._shown} did not answer within {self._seconds:g} s") from None
+                except BaseException:  # whoever comes next must not find it half open
+                    await self._close()
+                    raise
             assert self._client is not None
             return self._client
 

@@ -16,6 +16,7 @@ from ragweave.orchestrator.contracts import Tool, ToolSpec
 from ragweave.orchestrator.errors import MissingExtra, ResourceError, ToolError, did_you_mean
 from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.resources import Resources
+from ragweave.orchestrator.running.bridge import wait_for
 
 if TYPE_CHECKING:
     from mcp import Client
@@ -64,8 +65,15 @@ class Mcp(Tool, type="mcp"):
 
         folder = resources.folder
         session = Session(lambda: self._client(folder), self._shown, self.start_timeout)
-        found = {one.name: one for one in session.tools()}
+        try:
+            self._read(session)
+        except BaseException:  # nobody closes what was never open
+            wait_for(session.close())
+            raise
         self._session = session
+
+    def _read(self, session: Session) -> None:
+        found = {one.name: one for one in session.tools()}
         for pattern in (*self.allow, *self.read_only):
             if not any(fnmatchcase(name, pattern) for name in found):
                 raise ResourceError(f"{self._shown} has no tool {pattern!r}{did_you_mean(pattern, found)}")
