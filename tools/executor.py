@@ -94,6 +94,8 @@ class ToolExecutor(Node, type="tool_executor"):
                 raise  # it may have happened, which a person decides
             return _wrong(call, f"it took longer than {offer.tool.timeout:g} s")
         except RagweaveError as error:
+            if offer.has_effects and not offer.spec.idempotent and isinstance(error, ConnectionError):
+                raise  # likewise
             return _wrong(call, str(error))
         except Exception as error:  # a tool may raise anything, and the others go on
             if offer.has_effects and isinstance(error, ConnectionError):

@@ -142,6 +142,14 @@ def test_a_server_that_ends_is_started_again(server: Path) -> None:
     assert price == "tea costs 5 dollars"
 
 
+def test_where_a_server_ends_in_a_call_that_may_have_been_made_a_person_decides(server: Path) -> None:
+    with graph_of(server.parent, by_command(), "name: shop_die") as graph:
+        parked = graph.run(question="?")
+        assert (parked.status, list(parked.asks)) == ("parked", ["act#1[0]!"])
+    (told,) = read(graph_of(server.parent, by_command(", read_only: [die]"), "name: shop_die"))
+    assert "has ended; the next call starts it again" in told
+
+
 def test_a_call_that_goes_away_while_the_server_starts_leaves_it_to_the_next(server: Path) -> None:
     tool = Mcp(command=[sys.executable, "server.py"])
     tool.open(Resources(folder=server.parent))

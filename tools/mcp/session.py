@@ -18,6 +18,10 @@ MOST_TOOLS = 1_000
 """More are not read: a server that lists without end would be listened to without end."""
 
 
+class Lost(NodeError, ConnectionError):
+    """The server ended while it was asked: what it was asked for may have been done."""
+
+
 class Session:
     """Calls of one server. The client lives on the loop of the sync bridge, in a task of its own, since what it opens
     has to be closed by the task that opened it."""
@@ -35,7 +39,8 @@ class Session:
         return wait_for(self._tools())
 
     async def call(self, name: str, arguments: dict[str, Any], seconds: float) -> CallToolResult:
-        """The result of a call. Raises NodeError where the server cannot be asked; it is transient."""
+        """The result of a call. Raises NodeError where the server cannot be asked; it is transient, and Lost where the
+        server ended meanwhile."""
         return await elsewhere(self._call(name, arguments, seconds))
 
     async def close(self) -> None:
@@ -61,7 +66,7 @@ class Session:
         except MCPError as error:
             if error.code == CONNECTION_CLOSED:
                 await self._close()
-                raise NodeError(f"{self._shown} has ended; the next call starts it again", transient=True) from None
+                raise Lost(f"{self._shown} has ended; the next call starts it again", transient=True) from None
             raise NodeError(f"{self._shown}: {error}") from None
         except (OSError, RuntimeError) as error:
             await self._close()
