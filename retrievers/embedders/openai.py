@@ -93,7 +93,8 @@ class OpenAIEmbedder(Embedder, type="openai"):
         where = "" if self._wire.base_url == OPENAI_URL else f" at {self._wire.server}"
         cut = f"/{self.dimensions}" if self.dimensions else ""
         said = f"/{sha256(self.document_prefix.encode()).hexdigest()[:8]}" if self.document_prefix else ""
-        return f"openai/{self.model}{cut}{said}{where}"
+        more = f"/{sha256(json.dumps(self.extra, sort_keys=True).encode()).hexdigest()[:8]}" if self.extra else ""
+        return f"openai/{self.model}{cut}{said}{more}{where}"
 
     @property
     def dimension(self) -> int:

@@ -147,6 +147,8 @@ def test_vectors_of_other_servers_and_prefixes_are_not_compared(made: list[OpenA
         assert one.identity == embedder(made, server, query_prefix="q: ", api_key="other").identity
         assert len({one.identity, embedder(made, server, document_prefix="p: ").identity}) == 2
         assert len({one.identity, embedder(made, server, dimensions=2).identity}) == 2
+        tasks = [embedder(made, server, extra={"task": task}).identity for task in ("passage", "code")]
+        assert len({one.identity, *tasks}) == 3
     made.append(OpenAIEmbedder(model="text-embedding-3-small"))
     assert made[-1].identity == "openai/text-embedding-3-small"
     with pytest.raises(ResourceError, match="'api_key' is not set"):
