@@ -199,14 +199,8 @@ class StoredIndex:
         """One vector for each of some rows, ascending: the direction of the mean of its vectors; 0 if it has none."""
         return _joined([segment.vectors.means(some) for segment, some in self._slices(rows) if len(some)])
 
-    def similarities(self, query: Floats) -> Floats:
-        """The cosine of a query's vector and each passage, which is that of the passage's best window."""
-        if not self.vectors:
-            return np.zeros(len(self), dtype=np.float32)
-        return _joined([segment.vectors.cosines(query) for segment in self.segments])
-
     def cosines(self, query: Floats, rows: Array) -> Floats:
-        """The same for some rows, ascending."""
+        """The cosine of a query's vector and of each passage in some rows, ascending: that of its best window."""
         return _joined([segment.vectors.cosines(query, some) for segment, some in self._slices(rows) if len(some)])
 
     def vectors_of(self, rows: Array) -> Floats:

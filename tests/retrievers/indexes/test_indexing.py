@@ -177,7 +177,7 @@ def test_an_open_index_outlives_its_replacement(docs: Path, tmp_path: Path) -> N
     build_index(docs, tmp_path / "index", Letters())
     assert [stored.passage(row).source for row in range(4)] == sorted(COOKBOOK)
     assert stored.words.search("lamb", 3)[0]
-    assert stored.similarities(Letters().embed(["lamb"])[0]).shape == (4,)
+    assert stored.cosines(Letters().embed(["lamb"])[0], np.arange(4)).shape == (4,)
 
 
 SLOW = """
