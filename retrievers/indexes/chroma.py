@@ -82,7 +82,12 @@ class Chroma(FilledIndex, type="chroma"):
         self._model = model
         self._place = chromaplace.take(self.folder_of_index(resources))
         if head is not None and not fact_names(self.fields).keys() <= set(head.facts):
-            self._declare()
+            try:
+                self._declare()
+            except BaseException:  # nobody closes what was never open
+                place, self._place = self._place, None
+                chromaplace.leave(place)
+                raise
 
     async def close(self) -> None:
         """Let go of the folder."""

@@ -15,7 +15,7 @@ from ragweave.evals.kit.retriever.harness import WordVectors, found, passage
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra
 from ragweave.orchestrator.resources import Resources
-from ragweave.retrievers.indexes import generations
+from ragweave.retrievers.indexes import chromaplace, generations
 from ragweave.retrievers.indexes.chroma import Chroma
 from ragweave.retrievers.indexes.chromaplace import Place
 
@@ -146,6 +146,16 @@ async def test_one_process_at_a_time_writes(tmp_path: Path, monkeypatch: pytest.
     await index.close()
     with pytest.raises(IndexUnusable, match="closed"):
         await index.search("passage", 1)
+
+
+async def test_what_cannot_be_opened_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = made(tmp_path)
+    await index.add([passage("a", "text")])
+    await index.close()
+    monkeypatch.setattr(chromaplace, "_PATIENCE", 0.0)
+    with generations.writing(tmp_path / "index"), pytest.raises(IndexUnusable, match="being written"):
+        made(tmp_path, fields={"language": "str"})
+    assert (tmp_path / "index").resolve() not in chromaplace._places
 
 
 def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
