@@ -98,8 +98,9 @@ class ToolExecutor(Node, type="tool_executor"):
                 raise  # likewise
             return _wrong(call, str(error))
         except Exception as error:  # a tool may raise anything, and the others go on
-            if offer.has_effects and isinstance(error, ConnectionError):
-                raise
+            lost = isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, ConnectionRefusedError)
+            if lost and offer.has_effects and not offer.spec.idempotent:
+                raise  # likewise
             return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return {"tool_results": [ToolResult(id=call.id, name=call.name, content=_text(given, offer))]}
 

@@ -103,6 +103,31 @@ def test_a_tool_is_called_and_its_result_is_read() -> None:
     assert second.messages[2].tool_call_id == second.messages[1].tool_calls[0].id
 
 
+@pytest.mark.parametrize(
+    ("error", "idempotent", "asks"),
+    [
+        (ConnectionResetError("reset"), False, ["act#1[0]!"]),
+        (TimeoutError("late"), False, ["act#1[0]!"]),
+        (ConnectionRefusedError("refused"), False, []),
+        (TimeoutError("late"), True, []),
+    ],
+)
+def test_a_person_is_asked_only_about_what_may_have_happened(
+    error: Exception, idempotent: bool, asks: list[str]
+) -> None:
+    @tool(effects="external", idempotent=idempotent)
+    async def send(text: str) -> str:
+        """Send a letter."""
+        raise error
+
+    made = graph(calls(("send", "{text: hello}")) + "      - Done.\n", tools="send")
+    result = made.run(question="?")
+    assert list(result.asks) == asks
+    if not asks:
+        (told,) = [one.text for one in made.resources.get("models", "chat").requests[-1].messages if one.role == "tool"]
+        assert told == f"error: {type(error).__name__}: {error}"
+
+
 def test_of_calls_side_by_side_the_good_result_is_kept() -> None:
     wanted = calls(("weather", "{city: Oslo}"), ("stuck", "{}"), ("broken", "{text: luck}"))
     made = graph(wanted + "      - Fine.\n")
