@@ -381,3 +381,21 @@ def self_signed(folder: Path, name: str) -> Path:
     file = folder / "server.pem"
     file.write_bytes(pem)
     return file
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+async def test_compressed_content_is_whole_or_refused(size: int) -> None:
+    async def pieces(data: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(data), size):
+            yield data[start : start + size]
+
+    async def read(data: bytes, encoding: str) -> bytes:
+        return b"".join([piece async for piece in decompressed(pieces(data), encoding)])
+
+    text = b"ab" * 70_000 + bytes(range(256))
+    assert await read(gzip.compress(text) + gzip.compress(b"two") + b"\0\0", "gzip") == text + b"two"
+    assert await read(zlib.compress(text), "deflate") == text
+    assert await read(zlib.compress(text)[2:-4], "deflate") == text
+    assert await read(b"", "gzip") == b""
+    with pytest.raises(ToolError, match="ends too early"):
+        await read(gzip.compress(text)[:-12], "gzip")

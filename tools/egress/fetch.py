@@ -27,6 +27,9 @@ _OURS = frozenset({
     "accept-encoding", "proxy-authorization", "proxy-connection", "forwarded", "x-forwarded-for", "x-forwarded-host",
 })  # fmt: skip
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PIECE = 1 << 16
+_MEMBER = b"\x1f"
+"""What each part of gzip begins with."""
 _CHARSETS = re.compile(
     r"(utf-?8|utf-?16|us-ascii|iso-8859-\d+|latin-?1|windows-\d+|cp\d+|shift_jis|euc-\w+|gb\w+|big5|koi8-\w)"
 )
@@ -180,16 +183,30 @@ async def decompressed(pieces: AsyncIterator[bytes], encoding: str) -> AsyncIter
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):  # also "gzip, gzip", a bomb in a bomb
         raise ToolError(f"the content is encoded as {encoding[:40]!r}, which is not read")
-    reader = None if encoding == "deflate" else zlib.decompressobj(31)
+    is_gzip = encoding != "deflate"
+    reader: Any = None
     async for piece in pieces:
-        if reader is None:  # some servers leave the header of zlib out
-            reader = zlib.decompressobj(15 if piece[:1] in (b"\x78", b"\x58", b"\x18") else -15)
-        while piece and not reader.eof:
+        if not piece or (reader is not None and reader.eof and not (is_gzip and piece[:1] == _MEMBER)):
+            continue  # what stands behind the end is padding
+        if reader is None or reader.eof:  # some servers leave the header of zlib out
+            bits = 31 if is_gzip else 15 if piece[:1] in (b"\x78", b"\x58", b"\x18") else -15
+            reader = zlib.decompressobj(bits)
+        while True:
             try:
-                yield reader.decompress(piece, 1 << 16)
+                made = reader.decompress(piece, _PIECE)
             except zlib.error:
                 raise ToolError("the compressed content is damaged", transient=True) from None
+            yield made
             piece = reader.unconsumed_tail
+            if reader.eof:
+                piece = reader.unused_data
+                if not (is_gzip and piece[:1] == _MEMBER):
+                    break
+                reader = zlib.decompressobj(31)  # gzip may have several parts, one behind the other
+            elif not piece and len(made) < _PIECE:
+                break
+    if reader is not None and not reader.eof:
+        raise ToolError("the compressed content ends too early", transient=True)
 
 
 async def _capped(pieces: AsyncIterator[bytes], limit: int) -> tuple[bytes, bool]:
