@@ -35,6 +35,10 @@ class LookedUp(MiniLM, type="looked_up"):
         """Their vectors."""
         return np.stack([self.known[text] for text in texts])
 
+    async def embed_query(self, text: str) -> np.ndarray:
+        """Its vector."""
+        return self.known[text]
+
 
 class Built(NamedTuple):
     """An index, the embedder that it is searched with, and the passage of each file."""
