@@ -18,6 +18,9 @@ from ragweave.orchestrator.values import Document
 
 _KINDS: Mapping[FieldKind, Any] = {"int": int, "float": float, "bool": bool}
 
+_NEARLY = 0.8
+"""A passage of so much of a part's best score speaks for that part: no other has to make room."""
+
 
 class Documents(TypedDict):
     """What both nodes write."""
@@ -111,7 +114,9 @@ class RerankerNode(Node, type="reranker"):
         parts = [query for query in dict.fromkeys(queries or ()) if query != question]
         # What the whole question found says little about its parts, so their leaders are chosen without that score.
         plain = [document.model_copy(update={"score": 0.0}) for document in documents] if parts else []
-        leaders = [_leader(await reranker.score(query, plain)) for query in parts]
+        best = sorted(range(len(scores)), key=lambda place: -scores[place])[: self.top_k]
+        of_parts = [await reranker.score(query, plain) for query in parts]
+        leaders = [_leader(one) for one in of_parts if not _served(one, best)]
         kept = keep_leaders(scores, leaders, self.top_k)
         return {"documents": [documents[place].model_copy(update={"score": scores[place]}) for place in kept]}
 
@@ -122,6 +127,11 @@ def keep_leaders(scores: Sequence[float], leaders: Sequence[int], top_k: int) ->
     first = list(dict.fromkeys([order[0], *leaders]))[:top_k]
     rest = [place for place in order if place not in first]
     return sorted([*first, *rest[: top_k - len(first)]], key=order.index)
+
+
+def _served(scores: Sequence[float], kept: Sequence[int]) -> bool:
+    """True if one of those that are kept anyway is nearly as good for this part as the best."""
+    return max(scores[place] for place in kept) >= _NEARLY * max(scores)
 
 
 def _leader(scores: Sequence[float]) -> int:

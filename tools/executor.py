@@ -73,7 +73,7 @@ class ToolExecutor(Node, type="tool_executor"):
             return _wrong(call, f"the arguments are wrong: {'; '.join(faults)}")
         rules = ctx.resources.approval if ctx.resources is not None else None
         decision = Decision("allow") if rules is None else decide(rules, call.name, call.arguments)
-        if decision.action == "deny" and edited is None:
+        if decision.action == "deny":  # also where a person has changed the arguments to what is denied
             return _wrong(call, f"it is not allowed: {decision.reason}")
         if faults or (decision.action == "ask" and answer is None):
             return _question(call, offer, faults)

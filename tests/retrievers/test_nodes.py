@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.context import Context
-from ragweave.orchestrator.contracts import Retriever
+from ragweave.orchestrator.contracts import Reranker, Retriever
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
@@ -91,3 +91,25 @@ def test_leaders_stay_and_order_is_kept(scores: Sequence[float], data: st.DataOb
     assert max(scores) == scores[kept[0]]
     if top_k > len(leaders):
         assert set(leaders) <= set(kept)
+
+
+class Named(Reranker):
+    """Scores a passage by how often its text holds the words of the question."""
+
+    async def score(self, question: str, documents: Sequence[Document]) -> list[float]:
+        return [document.score + document.text.count(question) for document in documents]
+
+
+async def test_a_part_that_a_kept_passage_answers_takes_no_place() -> None:
+    found = documents("x", "y y y y", "y y y y y", "z")
+    resources = Resources()
+    resources.put("rerankers", "named", Named())
+    node = RerankerNode(reranker="named", top_k=2)
+
+    async def kept(*queries: str) -> list[str]:
+        written = await node(question="?", documents=found, ctx=Context(resources=resources), queries=list(queries))
+        return [document.id for document in written["documents"]]
+
+    assert await kept() == ["0", "1"]
+    assert await kept("y") == ["0", "1"]  # nearly as good for y as the passage 2
+    assert await kept("z") == ["0", "3"]

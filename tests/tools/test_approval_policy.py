@@ -105,6 +105,11 @@ def test_the_first_rule_that_fits_decides() -> None:
         ({"approved": False, "reason": "ask Bo"}, [], "error: a person said no: ask Bo"),
         ({"approved": True}, [(7, 30.0)], "30 paid back"),
         ({"approved": True, "arguments": {"order": 7, "amount": 25}}, [(7, 25)], "25 paid back"),
+        (
+            {"approved": True, "arguments": {"order": 7, "amount": 900}},
+            [],
+            "error: it is not allowed: a rule of the graph denies it",
+        ),
     ],
 )
 def test_a_person_is_asked_and_what_she_says_is_done(answer: Any, paid: list[Any], read: str) -> None:
