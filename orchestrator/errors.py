@@ -191,7 +191,7 @@ class EndpointUnusable(ModelError):
 
 
 class ToolError(NodeError):
-    """A tool cannot do what it was asked to. The message may be told to a model: it says what to change in the call, and
+    """A tool cannot do what it was asked. The message may be told to a model: it says what to change in the call, and
     holds no secret, no path of the machine outside what the tool serves, and nothing of other runs."""
 
 
