@@ -36,7 +36,7 @@ from typing import Any, Literal
 
 from ragweave.orchestrator.errors import Problem, ResourceError, did_you_mean
 from ragweave.orchestrator.language.yamltext import read
-from ragweave.orchestrator.types import Type, parse_type
+from ragweave.orchestrator.variables import Variable, read_variable
 
 Role = Literal["system", "user", "assistant", "messages"]
 
@@ -47,15 +47,6 @@ _FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MUL
 _SECTION = re.compile(r"## (?:(system|user|assistant)|messages: *([a-z][a-z0-9_]*))[ \t]*")
 _NEAR_SECTION = re.compile(r"#{1,6}[ \t]*([A-Za-z]+)[ \t]*(:.*)?")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A value that a prompt is rendered with."""
-
-    type: Type
-    required: bool = True
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,23 +133,6 @@ class Faults:
             if found is not None:
                 return found.start() + 1
         return len(text) - len(text.lstrip()) + 1
-
-
-def read_variable(value: Any) -> Variable:
-    """A variable as it is declared: a type word, or a map with type, required and description. Raises ValueError."""
-    if isinstance(value, Variable):
-        return value
-    given = value if isinstance(value, Mapping) else {"type": value}
-    for key in given:
-        if key not in ("type", "required", "description"):
-            raise ValueError(f"unknown key {key!r}{did_you_mean(str(key), ('type', 'required', 'description'))}")
-    word, required = given.get("type"), given.get("required", True)
-    if not isinstance(word, str):
-        raise ValueError(f"a type such as str or list[Document] is needed, not {word!r}")
-    if not isinstance(required, bool):
-        raise ValueError(f"required is true or false, not {required!r}")
-    optional = word.endswith("?")
-    return Variable(parse_type(word.removesuffix("?")), required and not optional, str(given.get("description", "")))
 
 
 def read_source(

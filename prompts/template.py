@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from ragweave.orchestrator import sources
 from ragweave.orchestrator.contracts import Resource
 from ragweave.orchestrator.errors import InputError, ResourceError, a, did_you_mean
 from ragweave.orchestrator.values import BlobPart, Message, TextPart
-from ragweave.prompts.source import Faults, PromptSource, Section, Variable, read_source, read_variable
+from ragweave.orchestrator.variables import Declared
+from ragweave.prompts.source import Faults, PromptSource, Section, read_source
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -21,23 +22,6 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
 
 MAX_BYTES = 256 << 10
-
-DECLARATION = {
-    "anyOf": [
-        {"type": "string", "description": "A type, such as str or list[Document]; with ? at its end, optional."},
-        {
-            "type": "object",
-            "properties": {
-                "type": {"type": "string"},
-                "required": {"type": "boolean"},
-                "description": {"type": "string"},
-            },
-            "required": ["type"],
-            "additionalProperties": False,
-        },
-    ]
-}
-
 
 class Prompt(Resource, type="template"):
     """A prompt: a Markdown file with front matter and a section for each message, or the same as `text`.
@@ -49,7 +33,7 @@ class Prompt(Resource, type="template"):
 
     file: str = Field("", description="The prompt file, relative to the graph file and inside its folder.")
     text: str = Field("", description="The prompt itself, instead of a file.")
-    variables: Mapping[str, Annotated[Variable, PlainValidator(read_variable), WithJsonSchema(DECLARATION)]] = Field(
+    variables: Mapping[str, Declared] = Field(
         {}, description="The variables and their types, for a prompt without front matter."
     )
 

@@ -15,7 +15,7 @@ from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import Type, parse_type
 from ragweave.orchestrator.values import Answer, Document, Message
-from ragweave.prompts.source import Variable
+from ragweave.orchestrator.variables import Variable
 from ragweave.prompts.template import Prompt
 
 ANSWER = """\
