@@ -1,13 +1,13 @@
-"""The model that works with nothing configured: the endpoint if there is one, else answers quoted from the sources."""
+"""The model that works with nothing configured: the endpoint if there is one, else one that needs none."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
-from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
+from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest, ModelName
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.models.endpoint import OPENAI_URL, Endpoint
 
@@ -22,23 +22,25 @@ class Auto(Endpoint, type="auto"):
     sets a key means to use it.
     """
 
+    otherwise: ModelName = Field("extractive", description="The model to use where no endpoint is configured.")
+
     _chosen: ChatModel | None = PrivateAttr(None)
+    _endpoint: Endpoint | None = PrivateAttr(None)
 
     def open(self, resources: Resources) -> None:
         """Choose, and say which through `resources.say`. Raises ResourceError that names what is missing."""
         if not (self.model or self.base_url or self.api_key):
-            self._chosen = resources.get("models", "extractive")
-            resources.say(
-                "model 'auto' is 'extractive': no endpoint is configured, so answers are quoted from the sources"
-            )
+            self._chosen = resources.get("models", self.otherwise)
+            quoted = ", so answers are quoted from the sources" if self.otherwise == "extractive" else ""
+            resources.say(f"model 'auto' is {self.otherwise!r}: no endpoint is configured{quoted}")
             return
         self.check_settings()
         from ragweave.orchestrator.models.openai import OpenAI
 
-        given = {name: getattr(self, name) for name in self.model_fields_set}
+        given = {name: getattr(self, name) for name in self.model_fields_set - {"otherwise"}}
         endpoint = OpenAI(**given)
         endpoint.open(resources)
-        self._chosen = endpoint
+        self._chosen = self._endpoint = endpoint
         resources.say(f"model 'auto' is {endpoint.model!r} at {endpoint.server}")
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
@@ -66,9 +68,9 @@ class Auto(Endpoint, type="auto"):
         return self.chosen.pricing()
 
     async def close(self) -> None:
-        """Close the endpoint; `extractive` is closed with the resources that it came from."""
-        if isinstance(self._chosen, Endpoint):
-            await self._chosen.close()
+        """Close the endpoint; another model is closed with the resources that it came from."""
+        if self._endpoint is not None:
+            await self._endpoint.close()
 
     @property
     def chosen(self) -> ChatModel:
@@ -92,7 +94,10 @@ class Auto(Endpoint, type="auto"):
         else:
             return
         shown = " and ".join(repr(name) for name in given)
+        without = (
+            "answers are quoted from the sources" if self.otherwise == "extractive" else f"it is {self.otherwise!r}"
+        )
         raise ResourceError(
             f"model 'auto' is half configured: there is {shown}, but no {missing}",
-            hint=f"{hint}; or set none of them, and answers are quoted from the sources",
+            hint=f"{hint}; or set none of them, and {without}",
         )

@@ -42,6 +42,33 @@ async def test_with_nothing_configured_it_quotes_the_sources_and_says_so_once() 
     await model.close()
 
 
+async def test_another_model_of_the_graph_may_answer_instead() -> None:
+    said: list[str] = []
+    settings = {**COOKBOOK, "otherwise": "clerk"}
+    scripted = {"replies": ["From the clerk."]}
+    specs = [ResourceSpec("models", "chat", "auto", settings), ResourceSpec("models", "clerk", "scripted", scripted)]
+    model = Resources(specs, environ={}, notice=said.append).get("models", "chat")
+    assert "".join([chunk.text async for chunk in model.stream(ASK)]) == "From the clerk."
+    assert (model.calls_tools(), model.follows_instructions()) == (True, True)
+    assert said == ["model 'auto' is 'clerk': no endpoint is configured"]
+    with OpenAIServer() as server:
+        environ = {"CHAT_MODEL": "test-model", "CHAT_BASE_URL": server.url, "CHAT_API_KEY": server.key}
+        model = Resources(specs, environ=environ, notice=said.append).get("models", "chat")
+        assert "".join([chunk.text async for chunk in model.stream(ASK)]) == "Hello there."
+        await model.close()
+    assert said[1:] == [f"model 'auto' is 'test-model' at {server.url}"]
+    with pytest.raises(ResourceError, match="half configured") as half:
+        Resources(specs, environ={"CHAT_MODEL": "test-model"}).get("models", "chat")
+    assert "or set none of them, and it is 'clerk'" in str(half.value)
+
+
+def test_the_model_instead_must_be_there() -> None:
+    text = "schema: ragweave/v1\nmodels: {chat: {type: auto, otherwise: clark}, clerk: {type: scripted}}\n"
+    spec, problems = load_text(text + "nodes: {say: {type: generator, model: chat}}\nedges: [start -> say -> end]\n")
+    found = check(spec, problems, Resources(spec.resources.values())).problems
+    assert any("'clark'" in one.message and "did you mean 'clerk'" in one.message for one in found), found
+
+
 async def test_with_an_endpoint_configured_it_is_that_endpoint() -> None:
     said: list[str] = []
     with OpenAIServer() as server:

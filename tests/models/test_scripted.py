@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatRequest
 from ragweave.orchestrator.errors import ModelError
@@ -48,6 +49,72 @@ async def test_a_reply_may_be_chosen_by_what_is_asked() -> None:
     model = Scripted(replies=[why, x, "So."])
     asked = ["why", "X?", "x", "how"]
     assert [text_of(await ask(model, question)) for question in asked] == ["Because.", "X.", "So.", "Because."]
+
+
+SUM = [
+    {
+        "after": "add",
+        "when": "/add (?P<what>.*)/",
+        "result": r"/= (?P<sum>\d+)/",
+        "text": "{what} make {sum}, {{really}}.",
+    },
+    {"after": "add", "text": "It does not work."},
+    {
+        "when": r"/add (?P<one>\S+) and (?P<two>\S+)/",
+        "tool_calls": [{"id": "a", "name": "add", "arguments": {"of": ["{one}", "{two}"], "as": {"note": "{one}!"}}}],
+    },
+    "I can only add.",
+]
+
+
+async def test_replies_read_what_was_asked_and_what_a_tool_gave() -> None:
+    model = Scripted.model_validate({"replies": SUM})
+    asked = Message.of("user", "Please add 2 and x3")
+    (call,) = [one async for one in model.stream(ChatRequest([asked]))][-1].tool_calls
+    assert call.arguments == {"of": [2, "x3"], "as": {"note": "2!"}}
+    step = Message(role="assistant", tool_calls=(call,))
+
+    async def told(result: str, *further: Message) -> str:
+        given = Message.of("tool", result).model_copy(update={"tool_call_id": "a"})
+        return text_of([one async for one in model.stream(ChatRequest([asked, step, given, *further]))])
+
+    assert await told("so = 5") == "2 and x3 make 5, {really}."
+    assert await told("error: x3 is no number") == "It does not work."
+    assert await told("so = 5", Message.of("user", "And now?")) == "I can only add."  # it does not end with a result
+
+
+async def test_a_reply_may_read_what_was_said_before() -> None:
+    reply = {"when": "again", "before": r"/number (?P<number>\d+)/", "text": "It is {number}."}
+    model = Scripted.model_validate({"replies": [reply, "Which one?"], "repeat": True})
+
+    async def told(*said: str) -> str:
+        roles = ("assistant", "user")
+        messages = [Message.of("system", "number 0")]
+        messages += [Message.of(roles[(len(said) - at) % 2], text) for at, text in enumerate(said)]
+        return text_of([one async for one in model.stream(ChatRequest(messages))])
+
+    assert await told("number 7", "ok", "number 8?", "I see.", "again") == "It is 8."
+    assert await told("hi", "the number 9", "again") == "It is 9."
+    assert await told("again, number 5") == "Which one?"  # neither this message nor the prompt came before
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        ({"result": "5", "text": "Five."}, "'result' needs 'after'"),
+        ({"when": "/(?P<one>.)/", "text": "{two}"}, r"\{two\} is no named group of its patterns; there are one"),
+        ({"when": "/(?P<one>.)/", "text": "{one"}, r"write \{\{ and \}\}"),
+        ({"after": "add", "result": "/(/", "text": ""}, "is not a pattern"),
+    ],
+)
+def test_a_reply_that_cannot_be_filled_in_is_refused(reply: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Scripted.model_validate({"replies": [reply]})
+
+
+async def test_without_named_groups_braces_are_braces() -> None:
+    model = Scripted(replies=[ScriptedReply(when="/h(.)/", text='{"json": {1}}')])
+    assert text_of(await ask(model, "hi")) == '{"json": {1}}'
 
 
 async def test_a_reply_may_be_given_as_yaml_would_give_it() -> None:
