@@ -57,6 +57,8 @@ class Write(NamedTuple):
     values: frozenset[str] | None = None
     """The only texts that it can be, or of a list the only ones that can be in it; None if it can be any. A return
     type says so with `Literal`. The checker warns of a condition that compares the key with another text."""
+    unless: str = ""
+    """Of a write that is not certain: the list that the node writes too, and where that is empty it is certain."""
 
 
 class Remark(NamedTuple):

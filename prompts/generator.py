@@ -3,44 +3,58 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatRequest, ModelName, PromptName, ToolName
 from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.reading import cut_off
-from ragweave.orchestrator.models.replies import Reply, complete
-from ragweave.orchestrator.node import Node, Read, Signature
+from ragweave.orchestrator.models.replies import Reply, complete, structured_reply
+from ragweave.orchestrator.node import Read, Signature
+from ragweave.orchestrator.nodes.shaped import Shaped
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.toolset import toolset
 from ragweave.orchestrator.types import parse_type
 from ragweave.orchestrator.values import Answer, Citation, Document, Message, ToolCall
 from ragweave.prompts.marks import MarkReader
-from ragweave.prompts.steps import READS, WRITES, answered, in_words, said
+from ragweave.prompts.steps import CALLS, READS, WRITES, answered, concluded, in_words, said
 from ragweave.prompts.template import Prompt
 
 DOCUMENTS = parse_type("list[Document]")
 
 
 class Answered(TypedDict):
-    """What a generator writes."""
+    """What a generator writes, beside the values that it was told to take."""
 
     answer: Answer
     steps: NotRequired[list[Message]]
     tool_calls: NotRequired[list[ToolCall]]
 
 
-class Generator(Node, type="generator"):
+class _Said(NamedTuple):
+    """A reply, its text as it is shown, and the value in it if one was asked for."""
+
+    reply: Reply
+    text: str
+    value: Any = None
+
+
+class Generator(Shaped, type="generator"):
     """Let a model answer, streaming its words; `[n]` in them becomes a citation of the n-th document.
 
     It reads what its prompt declares: `answer_with_citations` reads `question`, `documents` and, where there is one,
     `history`. Marks that point to no document are left out of the text. The confidence is the model's own if it gives
     one, else 0 if it said the prompt's abstention, else 1.
+
+    With `fields` or `json_schema` the answer is JSON that satisfies them, and its values become state keys; a field
+    `answer` is the answer's text. With `tools` the model may call them first: then the values are there once
+    `tool_calls` is empty.
     """
 
     origin = "model"
@@ -53,26 +67,47 @@ class Generator(Node, type="generator"):
     stop: list[str] = Field([], description="Texts that end the answer.")
     seed: int | None = Field(None, description="For models that can repeat an answer.")
     tools: list[ToolName] = Field([], description="Tools that the model may ask for; a tool_executor calls them.")
+    conclude: bool = Field(False, description="Answer now from the steps of another generator, with no further calls.")
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Generator:
+        if self.tools and self.conclude:
+            raise ValueError("a generator that has to conclude calls no tools; give either 'tools' or 'conclude'")
+        taken = [name for name in self.fields if name in (*READS, *WRITES)]
+        if taken:
+            raise ValueError(f"the field {taken[0]!r} has the name of a key that agents use; call it something else")
+        told = self.fields.get("answer")
+        if told is not None and (str(told.type) != "str" or not told.required):
+            raise ValueError("the field 'answer' is the text of the answer; it is a str")
+        return self
 
     def signature(self, resources: Resources) -> Signature:
-        """Reads the variables of the prompt, and with tools the `steps` so far and the `tool_results` of the last one.
-        Raises ResourceError if the prompt is wrong."""
+        """Reads the variables of the prompt, and with tools the `steps` so far and the `tool_results` of the last one;
+        writes `answer` and the values. Raises ResourceError if the prompt is wrong."""
         prompt: Prompt = resources.get("prompts", self.prompt)
         reads = {name: Read(variable.type, variable.required) for name, variable in prompt.variables.items()}
+        values = {key: write for key, write in self.values_written().items() if key != "answer"}
         writes = {"answer": self.declared.writes["answer"]}
+        if self.conclude:
+            return Signature({**READS, **reads}, {**writes, **values})
         if not self.tools:
-            return Signature(reads, writes)
-        return Signature({**READS, **reads}, {**writes, **WRITES})
+            return Signature(reads, {**writes, **values})
+        later = {
+            key: write._replace(certain=False, unless=CALLS if write.certain else "") for key, write in values.items()
+        }
+        return Signature({**READS, **reads}, {**writes, **WRITES, **later})
 
     async def __call__(self, ctx: Context, **state: Any) -> Answered:
         prompt: Prompt = await ctx.prompt(self.prompt)
         documents = _documents(prompt, state)
-        # Without documents a number in brackets is no citation, so nothing is taken for one.
-        reader = MarkReader(len(documents)) if documents is not None else None
-        so_far = answered(state.get("steps") or (), state.get("tool_results") or ()) if self.tools else []
-        shown = {name: value for name, value in state.items() if name in prompt.variables} if self.tools else state
+        # Without documents a number in brackets is no citation, so nothing is taken for one; nor is one in JSON.
+        marked = documents is not None and (not self.shaped or "answer" in self.fields)
+        reader = MarkReader(len(documents or ())) if marked else None
+        steps = self.tools or self.conclude
+        so_far = answered(state.get("steps") or (), state.get("tool_results") or ()) if steps else []
+        shown = {name: value for name, value in state.items() if name in prompt.variables} if steps else state
         request = ChatRequest(
-            messages=(*prompt.render(**shown), *so_far),
+            messages=(*prompt.render(**shown), *(concluded(so_far) if self.conclude else so_far)),
             question=_text(state.get("question")),
             documents=documents or (),
             temperature=self.temperature,
@@ -81,11 +116,11 @@ class Generator(Node, type="generator"):
             seed=self.seed,
             thread=ctx.thread_id,
         )
-        reply = await self._reply(ctx, request, reader)
-        text, calls, _, finish, confidence = reply
+        reply, text, value = await self._reply(ctx, request, reader)
+        calls, finish, confidence = reply.tool_calls, reply.finish, reply.confidence
         if not text.strip() and not calls:
             raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
-        if finish == "length":
+        if finish == "length" and (not self.shaped or calls):
             raise cut_off(self.model, self.max_tokens, "the answer")
         if confidence is None:
             confidence = 0.0 if is_abstention(text, prompt.abstention) else 1.0
@@ -94,24 +129,34 @@ class Generator(Node, type="generator"):
             from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
 
             cited = await asyncio.to_thread(citations, text, reader.marks, documents or ())
-        written: Answered = {"answer": Answer(text=text, citations=cited, confidence=confidence)}
-        if not self.tools:
-            return written
-        step, asked = said(reply, so_far)
-        return {**written, "steps": [*so_far, step], "tool_calls": asked}
+        given = self.values_of(value) if self.shaped and not calls else {}
+        written: Any = {**given, "answer": Answer(text=text, citations=cited, confidence=confidence)}
+        if self.tools:
+            step, asked = said(reply._replace(text=text), so_far)
+            written |= {"steps": [*so_far, step], "tool_calls": asked}
+        return cast("Answered", written)
 
-    async def _reply(self, ctx: Context, request: ChatRequest, reader: MarkReader | None) -> Reply:
+    async def _reply(self, ctx: Context, request: ChatRequest, reader: MarkReader | None) -> _Said:
         model = await ctx.model(self.model)
-        if not self.tools:
-            return await complete(ctx, model, request, emit=True, reader=reader)
-        offered = await toolset(ctx, self.tools)
-        if model.calls_tools():
-            given = replace(request, tools=[offer.as_function() for offer in offered])
-            return await complete(ctx, model, given, emit=True, reader=reader)
-        reply = await in_words(ctx, model, request, offered, self.model)
-        text = reply.text if reader is None else reader.feed(reply.text) + reader.end()
+        offered = await toolset(ctx, self.tools) if self.tools else None
+        if offered is not None and model.calls_tools():
+            request = replace(request, tools=[offer.as_function() for offer in offered])
+            offered = None
+        value = None
+        if offered is not None:
+            wanted = self.wanted if self.shaped else None
+            reply, value = await in_words(ctx, model, request, offered, self.model, wanted)
+        elif self.shaped:
+            reply, value = await structured_reply(ctx, model, request, self.wanted, name=self.model)
+        else:
+            reply = await complete(ctx, model, request, emit=True, reader=reader)
+            return _Said(reply, reply.text)
+        text = reply.text
+        if self.shaped and not reply.tool_calls:
+            text = value["answer"] if "answer" in self.fields else json.dumps(value, ensure_ascii=False)
+        text = text if reader is None else reader.feed(text) + reader.end()
         await ctx.emit(text)
-        return reply._replace(text=text)
+        return _Said(reply, text, value)
 
 
 def is_abstention(text: str, abstention: str) -> bool:

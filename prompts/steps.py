@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ragweave.orchestrator.context import Context
@@ -18,17 +19,19 @@ READS: Mapping[str, Read] = {
     "steps": Read(parse_type("list[Message]"), required=False),
     "tool_results": Read(parse_type("list[ToolResult]"), required=False),
 }
+CALLS = "tool_calls"
 WRITES: Mapping[str, Write] = {
     "steps": Write(parse_type("list[Message]")),
-    "tool_calls": Write(parse_type("list[ToolCall]")),
+    CALLS: Write(parse_type("list[ToolCall]")),
 }
 """What a generator with tools reads and writes beside its prompt's variables and its answer."""
 
 _TOLD = (
     "You can use these tools, each with the JSON schema of its arguments:\n{}\n\n"
     'To use tools, reply with {{"tool_calls": [{{"name": ..., "arguments": {{...}}}}]}} and nothing else; you are told '
-    'what they gave, and asked again. When you need none, or no more, reply with {{"answer": "..."}}.'
+    'what they gave, and asked again. When you need none, or no more, reply with {{"answer": ...}}.'
 )
+_CONCLUDE = "You cannot use tools any more. Answer now, with what you have found out."
 
 
 def answered(steps: Sequence[Message], results: Sequence[ToolResult]) -> list[Message]:
@@ -54,28 +57,44 @@ def said(reply: Reply, steps: Sequence[Message]) -> tuple[Message, list[ToolCall
     return Message(role="assistant", parts=text, tool_calls=tuple(calls)), calls
 
 
-async def in_words(ctx: Context, model: ChatModel, request: ChatRequest, offered: Toolset, name: str) -> Reply:
+async def in_words(
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    offered: Toolset,
+    name: str,
+    wanted: Mapping[str, Any] | None = None,
+) -> tuple[Reply, Any]:
     """The reply of a model that has no form of its own for calls of tools: it is told them, and replies with JSON.
 
-    Raises ModelError if its second reply is no such JSON either.
+    With `wanted`, a JSON schema, an answer satisfies that, and its value comes with the reply. Raises ModelError if its
+    second reply is no such JSON either.
     """
     functions = json.dumps([offer.as_function() for offer in offered], ensure_ascii=False)
     head = Message.of("system", _TOLD.format(functions))
-    messages = (head, *(_worded(message) for message in request.messages))
-    bare = ChatRequest(
-        messages=messages,
-        question=request.question,
-        documents=request.documents,
-        temperature=request.temperature,
-        max_tokens=request.max_tokens,
-        seed=request.seed,
-        thread=request.thread,
-    )
-    value = await structured(ctx, model, bare, _schema(offered), name=name)
+    told = replace(request, messages=(head, *in_text(request.messages)))
+    value = await structured(ctx, model, told, _schema(offered, wanted), name=name)
     calls = tuple(
         ToolCall(id="", name=call["name"], arguments=call["arguments"]) for call in value.get("tool_calls") or ()
     )
-    return Reply(value.get("answer") or "", calls, finish="tool_calls" if calls else "stop")
+    if calls:
+        said = value.get("answer") if wanted is None else ""
+        return Reply(said or "", calls, finish="tool_calls"), None
+    answer = value["answer"]
+    if wanted is None:
+        return Reply(answer, finish="stop"), None
+    return Reply(json.dumps(answer, ensure_ascii=False), finish="stop"), answer
+
+
+def in_text(messages: Sequence[Message]) -> list[Message]:
+    """Messages whose calls of tools, and what came of them, are said in their text."""
+    return [_worded(message) for message in messages]
+
+
+def concluded(steps: Sequence[Message]) -> list[Message]:
+    """Steps as they are shown to a model that is to answer now: no server takes calls without the tools that were
+    called, so they are said in words."""
+    return [*in_text(steps), Message.of("user", _CONCLUDE)] if steps else []
 
 
 def _result(call: ToolCall, result: ToolResult | None) -> Message:
@@ -95,14 +114,17 @@ def _worded(message: Message) -> Message:
     return Message.of("assistant", json.dumps({"tool_calls": calls}, ensure_ascii=False))
 
 
-def _schema(offered: Toolset) -> dict[str, Any]:
+def _schema(offered: Toolset, wanted: Mapping[str, Any] | None) -> dict[str, Any]:
     call = {
         "type": "object",
         "properties": {"name": {"enum": list(offered.names)}, "arguments": {"type": "object"}},
         "required": ["name", "arguments"],
     }
+    answer = {"type": "string"} if wanted is None else dict(wanted)
+    if "$ref" in json.dumps(answer):
+        answer = {"$id": "urn:ragweave:answer", **answer}  # so that references in it are still to its own parts
     return {
         "type": "object",
-        "properties": {"tool_calls": {"type": "array", "items": call, "minItems": 1}, "answer": {"type": "string"}},
+        "properties": {"tool_calls": {"type": "array", "items": call, "minItems": 1}, "answer": answer},
         "oneOf": [{"required": ["tool_calls"]}, {"required": ["answer"]}],
     }

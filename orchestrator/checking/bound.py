@@ -48,6 +48,8 @@ class BoundNode(NamedTuple):
     """Every state key that it may write, with the type that state then has (with `map`, the list or its merge)."""
     values: Mapping[str, frozenset[str]] = MappingProxyType({})
     """Of those keys, the ones that can only be certain texts, or lists of certain texts."""
+    unless: Mapping[str, str] = MappingProxyType({})
+    """Of the keys that are not certain, those that it writes wherever a list is empty that it writes: that list."""
 
     @property
     def read(self) -> dict[str, Type]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ragweave.orchestrator.checking.shape import Edge, Route, Shape
@@ -15,6 +16,12 @@ class Effect(NamedTuple):
     certain: int = 0
     possible: int = 0
     failed: int = 0
+    routes: Mapping[Route, int] = MappingProxyType({})
+    """What it surely writes besides, if it takes one of these routes."""
+
+    def on(self, route: Route) -> int:
+        """What it surely writes if it takes this route."""
+        return self.failed if route.error else self.certain | self.routes.get(route, 0)
 
 
 class Flow:
@@ -90,8 +97,7 @@ class Flow:
         return found
 
     def _writes(self, node: int, route: Route) -> int:
-        effect = self.effects[node]
-        return effect.failed if route.error else effect.certain
+        return self.effects[node].on(route)
 
     def _goes_back(self, route: Route) -> bool:
         return any(edge in self.structure.back for edge in route.edges)
@@ -165,8 +171,7 @@ class _Search:
         return None
 
     def _route_brings(self, node: int, route: Route) -> bool:
-        effect = self.flow.effects[node]
-        there = self.flow.at[node] | (effect.failed if route.error else effect.certain)
+        there = self.flow.at[node] | self.flow.effects[node].on(route)
         if there & self.bit and self._leads_on(route):
             return True
         return any(self._target(edge) in self.brings for edge in route.edges if edge not in self.flow.structure.back)

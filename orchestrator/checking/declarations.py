@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ragweave.orchestrator.checking.bound import BoundNode, Checked
 from ragweave.orchestrator.checking.conflicts import Conflict, Parallels, conflicts
 from ragweave.orchestrator.checking.dataflow import Effect, Flow
 from ragweave.orchestrator.checking.places import Findings, quoted
-from ragweave.orchestrator.checking.shape import END, START, Shape
+from ragweave.orchestrator.checking.shape import END, START, Route, Shape
 from ragweave.orchestrator.checking.usage import ERROR, Usage
 from ragweave.orchestrator.errors import closest
 from ragweave.orchestrator.language.report import surely
@@ -80,7 +81,7 @@ def key_sets(checked: Checked, nodes: Mapping[str, BoundNode], shape: Shape, tab
     for (node, _), condition in checked.conditions.items():
         conditions[node] |= together(condition.keys)
     effects, required, optional = [], [], []
-    for name in shape.names:
+    for number, name in enumerate(shape.names):
         bound = nodes.get(name)
         if name in (START, END):
             effects.append(Effect(together(given), together(given)) if name == START else Effect())
@@ -91,11 +92,30 @@ def key_sets(checked: Checked, nodes: Mapping[str, BoundNode], shape: Shape, tab
             required.append(0)
             optional.append(0)
         else:
-            effects.append(Effect(together(bound.certain), together(bound.written), bit.get(ERROR, 0)))
+            routes = {route: together(keys) for route, keys in later_writes(bound, shape.routes[number])}
+            effects.append(Effect(together(bound.certain), together(bound.written), bit.get(ERROR, 0), routes))
             required.append(together(bound.required))
             optional.append(together(bound.optional))
     logs = together(key.name for key in spec.state.values() if key.accumulate)
     return KeySets(keys, tuple(effects), tuple(required), tuple(optional), tuple(conditions), logs)
+
+
+def later_writes(bound: BoundNode, routes: Sequence[Route]) -> Iterator[tuple[Route, list[str]]]:
+    """For each route of a node, the keys that are surely written if it is taken, for then their list is empty: its
+    condition says so, or a route before it would have been taken otherwise."""
+    empty: set[str] = set()
+    for route in routes:
+        asked = _ASKED.fullmatch(route.when or "") if bound.unless and not route.error else None
+        here = {asked["key"]} if asked is not None and asked["test"] in _EMPTY else set()
+        written = [key for key, other in bound.unless.items() if other in empty | here]
+        if written and not route.error:
+            yield route, written
+        if asked is not None and asked["test"] not in _EMPTY and route.bound is None:
+            empty.add(asked["key"])
+
+
+_ASKED = re.compile(r"\s*size\(\s*(?P<key>\w+)\s*\)\s*(?P<test>> ?0|!= ?0|>= ?1|== ?0|< ?1)\s*")
+_EMPTY = ("== 0", "==0", "< 1", "<1")
 
 
 def check_parallel(ways: Ways) -> None:

@@ -339,4 +339,23 @@ def _bound(name: str, members: Sequence[Member], racing: bool, mapped: str | Non
         certain=frozenset(certain or ()),
         written=written,
         values=values_of(members),
+        unless=_unless(members),
     )
+
+
+def _unless(members: Sequence[Member]) -> dict[str, str]:
+    """The keys that each member writes where the same list is empty, surely or unless that has items; that list."""
+    if members[0].policies.map is not None:
+        return {}
+    found: list[dict[str, str]] = []
+    sure: list[set[str]] = []
+    for member in members:
+        writes = [(key, member.signature.writes[own]) for own, key in member.writes.items()]
+        found.append({key: member.writes[write.unless] for key, write in writes if write.unless in member.writes})
+        sure.append({key for key, write in writes if write.certain})
+    asked = dict(item for one in found for item in one.items())
+    return {
+        key: other
+        for key, other in asked.items()
+        if all(one.get(key) == other or key in certain for one, certain in zip(found, sure, strict=True))
+    }

@@ -101,7 +101,9 @@ class LangChain(ChatModel, type="langchain"):
         blobs = await encoded(request.messages, self._resources)
         schema = request.response_schema
         native = schema is not None and schema.get("type") == "object" and _binds(chat) and not request.tools
-        messages = request.messages if schema is None or native else told(request.messages, schema)
+        messages = request.messages
+        if schema is not None and not native:
+            messages = told(messages, schema, tools=bool(request.tools))
         chat, options = self._tuned(chat, request)
         try:
             sent = [theirs(message, blobs) for message in messages]

@@ -89,6 +89,14 @@ async def structured(
     satisfy it is sent back once with what is wrong. `name` is the model's, for errors. Raises ModelError (transient:
     another try may help) if the second reply is no better.
     """
+    return (await structured_reply(ctx, model, request, schema, name=name))[1]
+
+
+async def structured_reply(
+    ctx: Context, model: ChatModel, request: ChatRequest, schema: Mapping[str, Any], *, name: str = ""
+) -> tuple[Reply, Any]:
+    """The same, with the reply that holds the value. A reply that calls tools of the request has none, and is not
+    held against the schema."""
     name = name or model.type_name
     if not model.follows_instructions():
         raise ModelError(
@@ -97,15 +105,19 @@ async def structured(
     if model.structures():
         request = replace(request, response_schema=schema)
     else:
-        request = replace(request, messages=told(request.messages, schema))
+        request = replace(request, messages=told(request.messages, schema, tools=bool(request.tools)))
     reply = await complete(ctx, model, request)
+    if reply.tool_calls and request.tools:
+        return reply, None
     value, fault = read_json(reply.text, schema)
     if not fault:
-        return value
+        return reply, value
     if reply.finish == "length":
         raise cut_off(name, request.max_tokens, "its JSON")
     again = (Message.of("assistant", reply.text or "(nothing)"), Message.of("user", _CORRECT.format(fault)))
     reply = await complete(ctx, model, replace(request, messages=(*request.messages, *again)))
+    if reply.tool_calls and request.tools:
+        return reply, None
     value, fault = read_json(reply.text, schema)
     if fault:
         raise ModelError(
@@ -113,7 +125,7 @@ async def structured(
             f"it said {one_line(reply.text)!r}",
             transient=True,
         )
-    return value
+    return reply, value
 
 
 @asynccontextmanager

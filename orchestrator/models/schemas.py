@@ -12,13 +12,16 @@ from ragweave.orchestrator.values import Message
 
 _FENCED = re.compile(r"```(?:\w+)?[ \t]*\n?(.*?)```", re.DOTALL)
 _WRITE_JSON = (
-    "Reply with one JSON value and nothing else: no explanation, no code fence. It has to satisfy this JSON schema:\n{}"
+    "{}eply with one JSON value and nothing else: no explanation, no code fence. "
+    "It has to satisfy this JSON schema:\n{}"
 )
 
 
-def told(messages: Sequence[Message], schema: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages with the schema said at their end, where models heed it most."""
-    order = _WRITE_JSON.format(json.dumps(dict(schema), ensure_ascii=False))
+def told(messages: Sequence[Message], schema: Mapping[str, Any], *, tools: bool = False) -> tuple[Message, ...]:
+    """The messages with the schema said at their end, where models heed it most; with `tools`, for the reply that
+    calls none."""
+    first = "When you call no tool, r" if tools else "R"
+    order = _WRITE_JSON.format(first, json.dumps(dict(schema), ensure_ascii=False))
     *before, last = messages or (Message.of("user", ""),)
     if last.role != "user":
         return (*before, last, Message.of("user", order))

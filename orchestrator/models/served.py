@@ -206,7 +206,7 @@ class ServedModel(Endpoint):
         schema = request.response_schema
         if schema is None or not self._is_told(request, way):
             return request
-        messages = told(request.messages, schema)
+        messages = told(request.messages, schema, tools=bool(request.tools))
         return replace(request, messages=messages, response_schema=schema if way < self.schema_ways else None)
 
     async def _refusal(self, response: httpx.Response, call: Call, way: int) -> Exception:

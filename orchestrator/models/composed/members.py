@@ -316,4 +316,5 @@ def _adapted(request: ChatRequest, model: ChatModel) -> ChatRequest:
         return request
     from ragweave.orchestrator.models.schemas import told
 
-    return replace(request, messages=told(request.messages, request.response_schema), response_schema=None)
+    messages = told(request.messages, request.response_schema, tools=bool(request.tools))
+    return replace(request, messages=messages, response_schema=None)
