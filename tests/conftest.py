@@ -7,6 +7,7 @@ import inspect
 import ipaddress
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,28 @@ def network(_no_network: None) -> None:
     _refused = False
 
 
+@pytest.fixture
+async def leaping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that stands still while there is work, and leaps to the next timer once all wait.
+
+    Pauses, timeouts and ages are exact then, however busy the machine is, and cost nothing. Only for tests whose work
+    is all in their own event loop: who waits for a thread, a process or a socket sees each timeout pass at once.
+    """
+    now = time.monotonic()
+    selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    select = selector.select
+
+    def leap(timeout: float | None = None) -> Any:
+        nonlocal now
+        ready = select(None if timeout is None else 0)
+        if not ready and timeout:
+            now += timeout
+        return ready
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(selector, "select", leap)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> None:
     test = getattr(request.node, "obj", None)
@@ -95,7 +118,7 @@ def _nothing_left(request: pytest.FixtureRequest) -> None:
 async def _no_task_left() -> AsyncIterator[None]:
     yield
     mine = asyncio.current_task()
-    for _ in range(100):
+    for _ in range(1000):  # ten seconds, for what ends in threads of a busy machine
         left = [task for task in asyncio.all_tasks() if task is not mine and _ours(task)]
         if not left:
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -214,7 +213,7 @@ async def test_an_address_may_be_given_with_the_function(url: str) -> None:
             assert text_of(await ask(model)) == "Hello there."
 
 
-async def test_an_overloaded_server_is_asked_again_after_the_pause_that_it_asks_for() -> None:
+async def test_an_overloaded_server_is_asked_again_after_the_pause_that_it_asks_for(pauses: list[float]) -> None:
     replies = [
         error(529, "overloaded_error", "Overloaded", retry_after="0.2"),
         error(429, "rate_limit_error", "Slow down", retry_after="0"),
@@ -223,7 +222,7 @@ async def test_an_overloaded_server_is_asked_again_after_the_pause_that_it_asks_
     with AnthropicServer(replies) as server:
         async with connected(server, Anthropic) as model:
             assert text_of(await ask(model)) == "Now."
-    assert 0.2 <= server.requests[1].at - server.requests[0].at < 0.6
+    assert pauses == [0.2, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -262,21 +261,18 @@ async def test_an_error_in_mid_stream_is_not_repeated() -> None:
 
 
 async def test_a_server_that_hangs_is_given_up_after_the_read_timeout() -> None:
-    started = time.monotonic()
-    error = await failure(Reply(hang=True), read_timeout="200ms", max_retries=2)
-    assert "sent nothing for 0.2 s" in str(error)
-    assert time.monotonic() - started < 1.5
+    assert "sent nothing for 0.2 s" in str(await failure(Reply(hang=True), read_timeout="200ms", max_retries=2))
 
 
 async def test_a_cancelled_call_closes_its_connection() -> None:
-    with AnthropicServer([Reply("one two three four five six", pace=0.1)]) as server:
+    with AnthropicServer([Reply("one two three", hang_after=3)]) as server:
         async with connected(server, Anthropic) as model:
             task = asyncio.create_task(ask(model))
-            await asyncio.sleep(0.3)
+            await server.asked()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            assert await asyncio.to_thread(server.left.wait, 1)
+            await server.is_left()
 
 
 async def test_a_server_that_does_not_stream_is_read_all_the_same() -> None:

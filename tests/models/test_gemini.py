@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -189,12 +188,12 @@ def test_google_itself_needs_a_key() -> None:
         Gemini(model="gemini-flash").open(Resources())
 
 
-async def test_a_pause_that_stands_in_the_body_is_kept() -> None:
+async def test_a_pause_that_stands_in_the_body_is_kept(pauses: list[float]) -> None:
     details = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.3s"}]
     with GeminiServer([error(429, "RESOURCE_EXHAUSTED", "Quota exceeded", details), Reply("Now.")]) as server:
         async with connected(server, Gemini) as model:
             assert text_of(await ask(model)) == "Now."
-    assert 0.3 <= server.requests[1].at - server.requests[0].at < 0.8
+    assert pauses == [0.3]
 
 
 @pytest.mark.parametrize(
@@ -230,9 +229,7 @@ async def test_thoughts_are_not_part_of_the_reply() -> None:
 
 
 async def test_a_server_that_hangs_is_given_up_after_the_read_timeout() -> None:
-    started = time.monotonic()
     assert "sent nothing for 0.2 s" in str(await failure(Reply(hang=True), read_timeout="200ms"))
-    assert time.monotonic() - started < 1.5
 
 
 async def test_a_server_that_does_not_stream_is_read_all_the_same() -> None:

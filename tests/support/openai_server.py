@@ -13,11 +13,13 @@ import contextlib
 import json
 import re
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+
+SILENCE = 300.0
+"""Seconds that a server says nothing which hangs: longer than any test waits."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Reply:
     """Seconds before each chunk."""
     hang: bool = False
     """Accept the request and say nothing."""
+    hang_after: int | None = None
+    """Send so many chunks, and then say nothing more."""
     close_after: int | None = None
     """Cut the connection after so many chunks; 0 before the status line."""
     done: bool = True
@@ -60,8 +64,6 @@ class Request:
     path: str
     headers: Mapping[str, str]
     json: Any
-    at: float
-    """Of `time.monotonic()`."""
     connection: int
     """Which connection it came on, from 1."""
 
@@ -108,14 +110,24 @@ class OpenAIServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._ready.wait(5)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(5)
+        self._thread.join(60)
+
+    async def asked(self, count: int = 1) -> None:
+        """Wait until so many calls of the model have come."""
+        async with asyncio.timeout(60):
+            while len(self.requests) < count:  # noqa: ASYNC110 - they come in another thread
+                await asyncio.sleep(0.01)
+
+    async def is_left(self) -> None:
+        """Wait until a client has gone away in mid-reply."""
+        assert await asyncio.to_thread(self.left.wait, 60), "the client never went away"
 
     def _is_call(self, request: Request) -> bool:
         return request.path.partition("?")[0] == "/v1/chat/completions"
@@ -211,7 +223,7 @@ class OpenAIServer:
     async def _send(self, reply: Reply, request: Request, writer: asyncio.StreamWriter) -> bool:
         await asyncio.sleep(reply.delay)
         if reply.hang:
-            await asyncio.sleep(60)
+            await asyncio.sleep(SILENCE)
         if reply.close_after == 0:
             return False
         if reply.status != 200 or reply.body is not None:
@@ -232,6 +244,8 @@ class OpenAIServer:
             await writer.drain()
             if count == reply.close_after:
                 return False
+            if count == reply.hang_after:
+                await asyncio.sleep(SILENCE)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
         return True
@@ -250,7 +264,7 @@ async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
     method, path, _ = first.split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Request(method, path, headers, json.loads(body) if body else None, time.monotonic(), number)
+    return Request(method, path, headers, json.loads(body) if body else None, number)
 
 
 def _events(reply: Reply, request: Request) -> list[bytes]:

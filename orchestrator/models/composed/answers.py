@@ -74,8 +74,8 @@ class Answers(Protocol):
 class MemoryAnswers:
     """Replies in memory. Thread-safe."""
 
-    def __init__(self, size: int, ttl: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._size, self._ttl, self._clock = size, ttl, clock
+    def __init__(self, size: int, ttl: float, clock: Callable[[], float] | None = None) -> None:
+        self._size, self._ttl, self._clock = size, ttl, clock or time.monotonic
         self._entries: OrderedDict[str, tuple[float, str, Kept]] = OrderedDict()
         self._groups: dict[str, dict[str, None]] = {}
         self._lock = threading.Lock()

@@ -22,10 +22,10 @@ class Pass(NamedTuple):
 class Breaker:
     """Opens after `open_after` failures in a row, for `retry_after` seconds. Thread-safe; time is monotonic."""
 
-    def __init__(self, open_after: int, retry_after: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, open_after: int, retry_after: float, clock: Callable[[], float] | None = None) -> None:
         self._open_after = open_after
         self._retry_after = retry_after
-        self._clock = clock
+        self._clock = clock or time.monotonic
         self._lock = threading.Lock()
         self._state: Literal["closed", "open", "half_open"] = "closed"
         self._era = 0

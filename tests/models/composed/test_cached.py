@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -99,7 +98,7 @@ async def test_failures_and_replies_that_were_cut_off_are_not_kept() -> None:
     assert (model.hits, model.misses) == (1, 4)
 
 
-async def test_a_reply_whose_reader_left_early_is_not_kept() -> None:
+async def test_a_reply_whose_reader_left_early_is_not_kept(leaping: None) -> None:
     inner = says({"text": "one two three", "pace": 0.02})
     model = cached(inner)
     async with aclosing(model.stream(ASK)) as chunks:
@@ -108,14 +107,14 @@ async def test_a_reply_whose_reader_left_early_is_not_kept() -> None:
     assert len(inner.requests) == 2
 
 
-async def test_after_its_time_a_reply_is_asked_anew() -> None:
+async def test_after_its_time_a_reply_is_asked_anew(leaping: None) -> None:
     model = cached(says("a", "b"), ttl="50ms")
     assert await told(model) == "a"
     await asyncio.sleep(0.06)
     assert await told(model) == "b"
 
 
-async def test_equal_requests_at_the_same_time_make_one_call_and_all_of_them_stream() -> None:
+async def test_equal_requests_at_the_same_time_make_one_call_and_all_of_them_stream(leaping: None) -> None:
     inner = says({"text": "one two three", "delay": 0.03, "pace": 0.01})
     model = cached(inner)
     replies = await asyncio.gather(*(ask(model) for _ in range(20)))
@@ -125,7 +124,7 @@ async def test_equal_requests_at_the_same_time_make_one_call_and_all_of_them_str
     assert (len(inner.requests), model.misses, model.joined, model.hits) == (1, 1, 19, 0)
 
 
-async def test_the_call_goes_on_while_one_of_its_readers_is_left() -> None:
+async def test_the_call_goes_on_while_one_of_its_readers_is_left(leaping: None) -> None:
     inner = says({"text": "one two three", "delay": 0.05})
     model = cached(inner)
     first = asyncio.create_task(ask(model))
@@ -141,18 +140,15 @@ async def test_when_the_last_reader_leaves_the_call_ends() -> None:
         inner = OpenAI(model="test-model", base_url=server.url, api_key=server.key)
         model = cached(inner)
         tasks = [asyncio.create_task(ask(model)) for _ in range(2)]
-        for _ in range(1000):
-            if server.requests:
-                break
-            await asyncio.sleep(0.01)
+        await server.asked()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert await asyncio.to_thread(server.left.wait, 5)
+        await server.is_left()
         await inner.close()
 
 
-async def test_a_failure_is_that_of_all_who_wait_for_it() -> None:
+async def test_a_failure_is_that_of_all_who_wait_for_it(leaping: None) -> None:
     model = cached(says({**DOWN, "delay": 0.02}))
     replies = await asyncio.gather(*(ask(model) for _ in range(3)), return_exceptions=True)
     assert [str(error) for error in replies] == ["overloaded"] * 3
@@ -279,7 +275,7 @@ inputs: {question: str}
 outputs: [answer]
 models:
   main:  {type: scripted, replies: [{error: down, transient: true}], repeat: true}
-  spare: {type: scripted, replies: [{text: On the left., delay: 100ms}], repeat: true}
+  spare: {type: scripted, replies: [{text: On the left.}], repeat: true}
   chat:  {type: first_of, models: [main, spare], open_after: 1}
   saved: {type: cached, model: chat, share: thread}
 prompts: {plain: {text: "{{ question }}", variables: {question: str}}}
@@ -288,12 +284,10 @@ edges: [start -> answer -> end]
 """
 
 
-def test_in_a_graph_a_second_run_of_the_conversation_is_quick_and_free() -> None:
+def test_in_a_graph_a_second_run_of_the_conversation_asks_no_model() -> None:
     with Graph.parse(GRAPH) as graph:
         first = graph.run(question="Where?", thread_id="1")
-        started = time.monotonic()
         second = graph.run(question="Where?", thread_id="1")
-        assert time.monotonic() - started < 0.09
         third = graph.run(question="Where?", thread_id="2")
     assert str(first["answer"]) == str(second["answer"]) == "On the left."
     assert (first.usage.calls, second.usage.calls, third.usage.calls) == (2, 0, 1)
