@@ -21,11 +21,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ragweave.orchestrator.arguments import faults_of
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Tool, ToolSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import ToolCall
-from ragweave.tools.arguments import faults_of
 from ragweave.tools.executor import ToolExecutor
 from ragweave.tools.function import tool_type
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Tool, ToolSpec
 from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.result import plain
 
 
 class Offer(NamedTuple):
@@ -25,6 +27,14 @@ class Offer(NamedTuple):
     def as_function(self) -> dict[str, Any]:
         """What a model is told of it, as Chat Completions and its like name the parts."""
         return {"name": self.name, "description": self.spec.description, "parameters": dict(self.spec.parameters)}
+
+    def told(self, given: Any) -> str:
+        """What a model reads of a result: a text as it is, else JSON, cut where it is too long."""
+        if given is None:
+            return "done"
+        text = given if isinstance(given, str) else json.dumps(plain(given), ensure_ascii=False, default=str)
+        most = self.tool.max_result
+        return text if len(text) <= most else f"{text[:most]}… (cut: {most:,} of {len(text):,} characters)"
 
 
 class Toolset:

@@ -9,16 +9,15 @@ from typing import Any, TypedDict
 from pydantic import Field, PositiveInt
 
 from ragweave.orchestrator.approvals import Decision, decide
+from ragweave.orchestrator.arguments import faults_of, standard
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ToolName
 from ragweave.orchestrator.errors import CallTimeout, RagweaveError, did_you_mean
 from ragweave.orchestrator.language.policies import MapPolicy
 from ragweave.orchestrator.node import Effects, Node
-from ragweave.orchestrator.result import plain
 from ragweave.orchestrator.running.wrappers import timed
 from ragweave.orchestrator.toolset import Offer, toolset
 from ragweave.orchestrator.values import Ask, ToolCall, ToolResult
-from ragweave.tools.arguments import faults_of, standard
 
 _LONGEST = 2000
 """Characters of an argument that a question shows."""
@@ -102,7 +101,7 @@ class ToolExecutor(Node, type="tool_executor"):
             if lost and offer.has_effects and not offer.spec.idempotent:
                 raise  # likewise
             return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-        return {"tool_results": [ToolResult(id=call.id, name=call.name, content=_text(given, offer))]}
+        return {"tool_results": [ToolResult(id=call.id, name=call.name, content=offer.told(given))]}
 
 
 def _question(call: ToolCall, offer: Offer, faults: Sequence[str]) -> Ask:
@@ -131,12 +130,3 @@ def _shown(value: Any) -> str:
 
 def _wrong(call: ToolCall, said: str) -> Executed:
     return {"tool_results": [ToolResult(id=call.id, name=call.name, error=said)]}
-
-
-def _text(given: Any, offer: Offer) -> str:
-    """What a model reads of a result: a text as it is, else JSON, cut where it is too long."""
-    if given is None:
-        return "done"
-    text = given if isinstance(given, str) else json.dumps(plain(given), ensure_ascii=False, default=str)
-    most = offer.tool.max_result
-    return text if len(text) <= most else f"{text[:most]}… (cut: {most:,} of {len(text):,} characters)"

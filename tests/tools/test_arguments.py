@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.arguments import faults_of, standard
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import PluginError, ToolError
-from ragweave.tools.arguments import faults_of, standard
 from ragweave.tools.docstrings import read_docstring
 from ragweave.tools.function import tool_type
 
