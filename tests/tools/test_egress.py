@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from ragweave.orchestrator.errors import ToolError
-from ragweave.tools.egress import Browser, Egress
+from ragweave.tools.egress import Browser, Egress, Lost
 from ragweave.tools.egress.addresses import refusal
 from ragweave.tools.egress.fetch import decompressed, trusted
 from tests.tools.hostile_urls import HOSTILE, INSIDE
@@ -322,10 +322,22 @@ async def test_a_server_that_drips_is_left_after_the_timeout() -> None:
     port = server.sockets[0].getsockname()[1]
     async with server:
         policy = Egress(hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{port}",), timeout=0.3)
-        with pytest.raises(ToolError, match=r"did not answer within 0\.3 s") as caught:
+        with pytest.raises(Lost, match=r"did not answer within 0\.3 s") as caught:
             await Browser(policy).fetch(f"http://127.0.0.1:{port}/")
         assert caught.value.transient
     await asyncio.sleep(0.1)  # the server sees that its reader is gone
+
+
+async def test_a_call_that_was_never_sent_is_told_from_one_whose_answer_did_not_come() -> None:
+    async with serving() as web:
+        web.pages["/gone"] = b""
+        browser = Browser(Egress(hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{web.port}",)))
+        with pytest.raises(Lost):
+            await browser.fetch(f"http://127.0.0.1:{web.port}/gone")
+    with pytest.raises(ToolError) as caught:
+        await browser.fetch(f"http://127.0.0.1:{web.port}/gone")
+    assert caught.value.transient
+    assert not isinstance(caught.value, Lost)
 
 
 async def test_a_bomb_is_unpacked_in_small_pieces() -> None:

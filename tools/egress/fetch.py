@@ -35,6 +35,10 @@ _CHARSETS = re.compile(
 )
 
 
+class Lost(ToolError, ConnectionError):
+    """The server was reached and its answer did not come: what it was asked for may have been done."""
+
+
 class Fetched(BaseModel):
     """What a server answered; a status of 400 and more is an answer, too."""
 
@@ -63,7 +67,8 @@ class Browser:
     ) -> Fetched:
         """The answer of a server. `headers` and `body` go to the first origin only.
 
-        Raises ToolError for what the policy refuses and what cannot be read; it is transient where the network failed.
+        Raises ToolError for what the policy refuses and what cannot be read; it is transient where the network failed,
+        and Lost where that was after the server could be reached.
         """
         import httpcore
 
@@ -82,10 +87,12 @@ class Browser:
                 httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=network) as pool,
             ):
                 return await self._follow(pool, target, method, given, body)
-        except (TimeoutError, httpcore.TimeoutException):
-            raise ToolError(f"{target.host!r} did not answer within {policy.timeout:g} s", transient=True) from None
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
             raise ToolError(f"{target.host!r} cannot be reached: {_told(error)}", transient=True) from None
+        except (TimeoutError, httpcore.TimeoutException):
+            raise Lost(f"{target.host!r} did not answer within {policy.timeout:g} s", transient=True) from None
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+            raise Lost(f"{target.host!r} cannot be reached: {_told(error)}", transient=True) from None
 
     async def _follow(
         self, pool: httpcore.AsyncConnectionPool, target: Target, method: str, given: dict[str, str], body: bytes | None
