@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -55,7 +55,7 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
 
 
-async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(deaf: Deaf) -> None:
+async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(leaping: None, deaf: Deaf) -> None:
     calls = 0
 
     async def first_deaf(n: int) -> N:
@@ -79,7 +79,7 @@ async def test_a_call_that_ignores_its_cancel_is_abandoned_and_can_do_no_harm(de
     assert await finished(graph) == ["a#1", "b#1"]
 
 
-async def test_an_abandoned_item_that_ends_after_all_is_not_journaled(deaf: Deaf) -> None:
+async def test_an_abandoned_item_that_ends_after_all_is_not_journaled(leaping: None, deaf: Deaf) -> None:
     async def work(item: str) -> R:
         await deaf.wait()
         return {"r": item}
@@ -99,7 +99,7 @@ async def test_an_abandoned_item_that_ends_after_all_is_not_journaled(deaf: Deaf
 
 
 async def test_what_is_abandoned_in_a_graph_does_not_come_back_while_the_run_goes_on(
-    tmp_path: Path, deaf: Deaf
+    leaping: None, tmp_path: Path, deaf: Deaf
 ) -> None:
     (tmp_path / "inner.yaml").write_text(
         "schema: ragweave/v1\ninputs: {n: int}\noutputs: [n]\nnodes: {d: {type: t_deaf}}\nedges: [start -> d -> end]\n"
@@ -159,24 +159,25 @@ async def test_a_branch_that_has_not_begun_when_another_fails_is_not_waited_for(
     assert not calls
 
 
-async def test_a_blocking_call_is_waited_for_and_then_abandoned() -> None:
-    release = threading.Event()
+async def test_a_blocking_call_is_waited_for_and_then_abandoned(skip: Callable[[float], None]) -> None:
+    loop, release = asyncio.get_running_loop(), threading.Event()
 
     def stuck(n: int) -> N:
-        release.wait(5)
+        loop.call_soon_threadsafe(skip, 60.0)
+        release.wait(60)
         return {"n": n}
 
     graph = build({"a": stuck}, "start -> a -> end")
     try:
         with pytest.raises(RunError, match="deadline"):
-            await graph.arun(n=1, deadline=0.02)
+            await graph.arun(n=1, deadline=60)
         assert [event.kind for event in await events(graph)] == ["run_started", "abandoned", "run_failed"]
     finally:
         release.set()
 
 
 async def test_a_blocking_call_that_ends_in_time_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 5.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 60.0)
     started, release = threading.Event(), threading.Event()
     calls = 0
 
@@ -184,12 +185,12 @@ async def test_a_blocking_call_that_ends_in_time_is_kept(monkeypatch: pytest.Mon
         nonlocal calls
         calls += 1
         started.set()
-        release.wait(5)
+        release.wait(60)
         return {"n": n + 1}
 
     graph = build({"a": slow, "b": inc}, "start -> a -> b -> end")
     task = asyncio.ensure_future(graph.arun(n=1))
-    await asyncio.to_thread(started.wait, 5)
+    await asyncio.to_thread(started.wait, 60)
     task.cancel()
     await asyncio.sleep(0)
     release.set()
@@ -203,7 +204,7 @@ async def test_a_blocking_call_that_ends_in_time_is_kept(monkeypatch: pytest.Mon
 async def test_a_blocking_call_that_waits_for_a_thread_is_not_begun_after_a_cancel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 5.0)
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 60.0)
     release = threading.Event()
     begun: list[int] = []
     started = threading.Semaphore(0)
@@ -211,7 +212,7 @@ async def test_a_blocking_call_that_waits_for_a_thread_is_not_begun_after_a_canc
     def blocks(item: int) -> R:
         begun.append(item)
         started.release()
-        release.wait(5)
+        release.wait(60)
         return {"r": ""}
 
     graph = build(
@@ -221,7 +222,7 @@ async def test_a_blocking_call_that_waits_for_a_thread_is_not_begun_after_a_canc
         outputs=["r"],
     )
     task = asyncio.ensure_future(graph.arun(items=list(range(100))))
-    await asyncio.to_thread(started.acquire, timeout=5)
+    await asyncio.to_thread(started.acquire, timeout=60)
     task.cancel()
     for _ in range(10):  # until it has reached every item
         await asyncio.sleep(0)

@@ -181,7 +181,7 @@ async def test_a_decision_to_repeat_holds_once() -> None:
     assert calls == ["pay#1", "pay#1"]
 
 
-async def test_a_timeout_leaves_the_outcome_unknown_so_the_run_asks() -> None:
+async def test_a_timeout_leaves_the_outcome_unknown_so_the_run_asks(leaping: None) -> None:
     slow = True
 
     async def pay(n: int) -> N:
@@ -202,7 +202,9 @@ async def test_a_timeout_leaves_the_outcome_unknown_so_the_run_asks() -> None:
     assert await finished(graph, parked.run_id) == ["pay#1"]
 
 
-async def test_an_idempotent_effect_is_tried_again_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idempotent_effect_is_tried_again_after_a_timeout(
+    leaping: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls = 0
 

@@ -24,6 +24,7 @@ def kinds(journal: list[Event]) -> list[str]:
 
 
 async def test_a_started_effect_is_let_finish_within_its_timeout_when_the_run_is_cancelled(
+    leaping: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
@@ -52,7 +53,7 @@ async def test_a_started_effect_is_let_finish_within_its_timeout_when_the_run_is
     assert paid == 1
 
 
-async def test_an_effect_in_a_map_is_let_finish_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_effect_in_a_map_is_let_finish_too(leaping: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
     started, release = asyncio.Event(), asyncio.Event()
     sent: list[str] = []
@@ -82,7 +83,9 @@ async def test_an_effect_in_a_map_is_let_finish_too(monkeypatch: pytest.MonkeyPa
     assert sorted(sent) == ["a", "b", "c"]
 
 
-async def test_an_effect_that_outlives_its_timeout_after_a_cancel_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_effect_that_outlives_its_timeout_after_a_cancel_is_unknown(
+    leaping: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.02)
     started = asyncio.Event()
 
@@ -108,13 +111,13 @@ async def test_a_blocking_effect_counts_when_it_ends() -> None:
     def pay(n: int) -> N:
         nonlocal paid
         started.set()
-        release.wait(5)
+        release.wait(60)
         paid += 1
         return {"n": n + 1}
 
     graph = build({"pay": effect(pay)}, "start -> pay -> end")
     task = asyncio.ensure_future(graph.arun(n=1))
-    await asyncio.to_thread(started.wait, 5)
+    await asyncio.to_thread(started.wait, 60)
     task.cancel()
     await asyncio.sleep(0)
     release.set()

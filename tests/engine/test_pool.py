@@ -17,18 +17,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 async def test_a_programs_own_threads_do_not_wait_behind_slow_nodes() -> None:
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Semaphore(0)
 
     def slow(n: int) -> N:
         assert threading.current_thread().name.startswith("ragweave-node-")
-        release.wait(10)
+        begun.release()
+        release.wait(60)
         return {"n": n}
 
     graph = build({"a": slow}, "start -> a -> end")
     tasks = [asyncio.ensure_future(graph.arun(n=at)) for at in range(THREADS + 5)]
     try:
-        await asyncio.sleep(0.1)
-        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), 5) == 7
+        for _ in range(THREADS):
+            assert await asyncio.to_thread(begun.acquire, timeout=60)
         assert sum(thread.name.startswith("ragweave-node-") for thread in threading.enumerate()) == THREADS
     finally:
         release.set()
@@ -60,27 +61,27 @@ def test_a_pool_grows_as_it_needs_to_and_shrinks_to_its_size() -> None:
 
     def work() -> None:
         most.append(sum(thread.name.startswith("t_small") for thread in threading.enumerate()))
-        gate.wait(10)
+        gate.wait(60)
         done.release()
 
     def lends() -> None:
         with small.lent():
             small.submit(work)
-            done.acquire(timeout=10)
+            done.acquire(timeout=60)
         done.release()
 
     small.submit(lends)
     gate.set()
-    assert done.acquire(timeout=10)
+    assert done.acquire(timeout=60)
     gate.clear()
     for _ in range(5):
         small.submit(work)
     gate.set()
     for _ in range(5):
-        assert done.acquire(timeout=10)
+        assert done.acquire(timeout=60)
     assert max(most) <= 3
     small.submit(lends)  # one thread waits for another: both are needed
-    assert done.acquire(timeout=10)
+    assert done.acquire(timeout=60)
     with small.lent():  # the main thread is none of the pool's: nothing changes
         pass
 
@@ -90,9 +91,10 @@ def test_one_thread_is_enough_for_one_call_after_another() -> None:
     done = threading.Semaphore(0)
     for _ in range(20):
         alone.submit(done.release)
-        assert done.acquire(timeout=10)
-        time.sleep(0.001)
-    assert sum(thread.name.startswith("t_alone") for thread in threading.enumerate()) <= 2
+        assert done.acquire(timeout=60)
+        while alone._idle < 1:
+            time.sleep(0.001)
+    assert sum(thread.name.startswith("t_alone") for thread in threading.enumerate()) == 1
 
 
 async def test_a_blocking_node_sees_the_callers_context() -> None:
@@ -114,19 +116,17 @@ from ragweave.orchestrator.running import run
 from tests.engine.steps import N, build
 run.GRACE = 0.05
 def forever(n: int) -> N:
-    time.sleep(60)
+    time.sleep(600)
     return {"n": n}
 try:
     build({"a": forever}, "start -> a -> end").run(n=1, deadline="50ms")
 except RunError as error:
     print(error.__cause__)
 """
-    began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=50, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=300, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "the deadline of 0.05 s has passed\n", "")
-    assert time.monotonic() - began < 30
 
 
 def test_there_is_one_pool() -> None:

@@ -248,7 +248,7 @@ def test_a_reload_works_without_an_event_loop(tmp_path: Path) -> None:
 
 
 async def until(told: list[str], count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(told) < count:  # noqa: ASYNC110  # told by a function of the caller, which sets no event
             await asyncio.sleep(0.01)
 

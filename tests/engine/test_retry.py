@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_retry_after_is_kept() -> None:
         assert pause_after(1, NodeError("busy", transient=True, retry_after=seconds)) == seconds
 
 
-async def test_a_run_waits_as_long_as_it_was_asked_to() -> None:
+async def test_a_run_waits_as_long_as_it_was_asked_to(leaping: None) -> None:
     graph = build(
         {"a": {"type": failing(NodeError("busy", transient=True, retry_after=0.05), None), "retry": 1}},
         "start -> a -> end",
@@ -78,7 +79,7 @@ async def test_a_run_waits_as_long_as_it_was_asked_to() -> None:
     clock = asyncio.get_running_loop().time
     since = clock()
     await graph.arun(n=1)
-    assert clock() - since >= 0.049
+    assert clock() - since == pytest.approx(0.05)
 
 
 async def test_a_call_knows_its_attempt_and_keeps_its_key() -> None:
@@ -113,7 +114,7 @@ async def test_the_stream_tells_of_attempts_and_withdraws_their_tokens() -> None
     ]
 
 
-async def test_a_timeout_is_transient_and_counts_for_each_attempt() -> None:
+async def test_a_timeout_is_transient_and_counts_for_each_attempt(leaping: None) -> None:
     attempts = 0
 
     async def work(n: int) -> N:
@@ -128,7 +129,7 @@ async def test_a_timeout_is_transient_and_counts_for_each_attempt() -> None:
     assert attempts == 3
 
 
-async def test_a_timeout_names_the_call() -> None:
+async def test_a_timeout_names_the_call(leaping: None) -> None:
     async def work(n: int) -> N:
         await asyncio.Event().wait()
         return {"n": n}
@@ -138,7 +139,9 @@ async def test_a_timeout_names_the_call() -> None:
         await graph.arun(n=1)
 
 
-async def test_a_call_that_ignores_its_cancel_is_abandoned_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_that_ignores_its_cancel_is_abandoned_and_reported(
+    leaping: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
     release, ended = asyncio.Event(), asyncio.Event()
 
@@ -161,27 +164,37 @@ async def test_a_call_that_ignores_its_cancel_is_abandoned_and_reported(monkeypa
     assert await events(graph) == journal
 
 
-async def test_a_blocking_call_that_ends_within_the_grace_counts() -> None:
-    release = threading.Event()
+async def test_a_blocking_call_that_ends_within_the_grace_counts(
+    monkeypatch: pytest.MonkeyPatch, skip: Callable[[float], None]
+) -> None:
+    monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 60.0)
+    loop, release = asyncio.get_running_loop(), threading.Event()
+
+    def late() -> None:
+        skip(60.0)
+        loop.call_later(0.05, release.set)
 
     def slow(n: int) -> N:
-        release.wait(5)
+        loop.call_soon_threadsafe(late)
+        release.wait(60)
         return {"n": n + 1}
 
-    graph = build({"a": {"type": slow, "timeout": 0.2}}, "start -> a -> end")  # time to begin, on a busy machine
-    asyncio.get_running_loop().call_later(0.3, release.set)
+    graph = build({"a": {"type": slow, "timeout": 60}}, "start -> a -> end")
     assert (await graph.arun(n=1))["n"] == 2
 
 
-async def test_a_blocking_call_that_does_not_end_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_blocking_call_that_does_not_end_is_abandoned(
+    monkeypatch: pytest.MonkeyPatch, skip: Callable[[float], None]
+) -> None:
     monkeypatch.setattr("ragweave.orchestrator.running.run.GRACE", 0.05)
-    release = threading.Event()
+    loop, release = asyncio.get_running_loop(), threading.Event()
 
     def stuck(n: int) -> N:
-        release.wait(5)
+        loop.call_soon_threadsafe(skip, 60.0)
+        release.wait(60)
         return {"n": n}
 
-    graph = build({"a": {"type": stuck, "timeout": 0.02}}, "start -> a -> end")
+    graph = build({"a": {"type": stuck, "timeout": 60}}, "start -> a -> end")
     try:
         with pytest.raises(RunError, match="took longer"):
             await graph.arun(n=1)

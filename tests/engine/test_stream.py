@@ -245,7 +245,7 @@ async def test_leaving_early_without_closing_cancels_the_run_too() -> None:
 
     assert await first() is not None
     gc.collect()
-    await asyncio.wait_for(gate.cancelled.wait(), 5)
+    await asyncio.wait_for(gate.cancelled.wait(), 60)
     others = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
     await asyncio.gather(*others, return_exceptions=True)
     assert await status(graph) == "cancelled"
@@ -261,7 +261,7 @@ async def test_leaving_a_full_stream_early_does_not_hang() -> None:
     await anext(stream)
     for _ in range(10):
         await asyncio.sleep(0)
-    await asyncio.wait_for(stream.aclose(), 5)
+    await asyncio.wait_for(stream.aclose(), 60)
     assert await status(graph) == "cancelled"
 
 
@@ -326,7 +326,7 @@ async def test_writers_that_were_cancelled_do_not_keep_others_waiting() -> None:
     taken = 0
     while sink.pop() is not None:
         taken += 1
-    await asyncio.wait_for(writers[-1], 1)
+    await asyncio.wait_for(writers[-1], 60)
     event = sink.pop()
     assert event is not None
     assert (taken, event.node) == (CAPACITY, str(CAPACITY + 4))
@@ -341,7 +341,7 @@ async def test_a_writer_that_is_woken_and_cancelled_at_once_passes_its_turn_on()
     assert sink.pop() is not None
     two.cancel()
     one.cancel()
-    await asyncio.wait_for(three, 1)
+    await asyncio.wait_for(three, 60)
     with pytest.raises(asyncio.CancelledError):
         await one
 

@@ -50,7 +50,7 @@ def test_from_many_threads_at_once() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert results == {at: at + 100 for at in range(20)}
 
 
@@ -239,7 +239,7 @@ def program(script: str) -> subprocess.Popen[str]:
 
 def ended(script: str) -> tuple[int, str]:
     with program(script) as process:
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=120)
     return process.returncode, out
 
 
@@ -273,7 +273,7 @@ def test_ctrl_c_cancels_the_run_and_waits_until_it_has_ended(call: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "waiting\n"
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "cleaned\n['cancelled']\n")
 
 

@@ -101,7 +101,7 @@ async def test_a_turn_that_comes_just_as_its_run_is_cancelled_goes_to_the_next()
         second, third = asyncio.ensure_future(take("second")), asyncio.ensure_future(take("third"))
         await asyncio.sleep(0)
     second.cancel()  # its turn is on its way
-    await asyncio.wait_for(third, 1)
+    await asyncio.wait_for(third, 60)
     assert entered == ["third"]
     assert queues._waiting == {}
     with pytest.raises(asyncio.CancelledError):
@@ -116,7 +116,7 @@ async def test_a_parked_run_does_not_hold_its_thread() -> None:
 
     graph = build({"a": asks}, "start -> a -> end")
     parked = await graph.arun(n=1, thread_id="t")
-    assert (await asyncio.wait_for(graph.arun(n=2, thread_id="t"), 1))["n"] == 2
+    assert (await asyncio.wait_for(graph.arun(n=2, thread_id="t"), 60))["n"] == 2
     result = await graph.aresume(parked.run_id, answers={"a#1": 1})
     assert (result["n"], result.thread_id) == (1, "t")
     assert [record.status for record in await graph.runs(thread_id="t")] == ["done", "done"]
@@ -166,7 +166,7 @@ def test_turns_pass_between_event_loops() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert (most, turns) == (1, 20)
     assert graph._threads._waiting == {}
 
@@ -179,7 +179,7 @@ def test_a_turn_of_an_event_loop_that_is_gone_goes_to_the_next() -> None:
     async def hold() -> None:
         async with queues.turn("t"):
             holds.set()
-            await asyncio.to_thread(release.wait, 5)
+            await asyncio.to_thread(release.wait, 60)
 
     async def take() -> None:
         async with queues.turn("t"):
@@ -196,16 +196,16 @@ def test_a_turn_of_an_event_loop_that_is_gone_goes_to_the_next() -> None:
 
     threads = [threading.Thread(target=lambda: asyncio.run(hold()))]
     threads[0].start()
-    assert holds.wait(5)
+    assert holds.wait(60)
     threads.append(threading.Thread(target=lost))
     threads[1].start()
-    assert waits.wait(5)
+    assert waits.wait(60)
     threads.append(threading.Thread(target=lambda: asyncio.run(take())))
     threads[2].start()
     release.set()
-    assert entered.wait(5)
+    assert entered.wait(60)
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     for task in LOST:
         task.get_coro().close()
 

@@ -155,18 +155,18 @@ def test_a_run_in_another_event_loop_is_interrupted_too() -> None:
         async with queues.turn("t", "old") as turn:
             turn.begun(cancel)
             holding.set()
-            await asyncio.wait_for(stop.wait(), 5)
+            await asyncio.wait_for(stop.wait(), 60)
         ended.set()
 
     async def take() -> None:
         async with queues.turn("t", "new"):
-            assert ended.wait(5)
+            assert ended.wait(60)
 
     thread = threading.Thread(target=lambda: asyncio.run(hold()))
     thread.start()
-    assert holding.wait(5)
+    assert holding.wait(60)
     asyncio.run(take())
-    thread.join(5)
+    thread.join(60)
     assert reasons == ["run new of the same thread took its place"]
     assert queues._waiting == queues._holding == {}
 

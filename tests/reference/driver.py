@@ -102,7 +102,7 @@ async def _settle(puppets: Puppets, reference: Run, task: asyncio.Future[Any]) -
 async def _compare_ends(puppets: Puppets, reference: Run, task: asyncio.Future[Any]) -> None:
     outcome = reference.outcome
     try:
-        result = await asyncio.wait_for(asyncio.shield(task), 5)
+        result = await asyncio.wait_for(asyncio.shield(task), 60)
     except RunError as error:
         if outcome.failed is None or error.path != outcome.failed:
             raise Mismatch(f"the engine failed at {error.path}: {error}") from error

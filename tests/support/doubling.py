@@ -23,7 +23,7 @@ class Doubling:
     def __call__(self, items: list[int]) -> list[int]:
         self.batches.append(items)
         self.begun.set()
-        assert self.go.wait(5)
+        assert self.go.wait(60)
         if self.bad.intersection(items):
             raise ModelError(f"cannot double {sorted(self.bad.intersection(items))}", hint="leave it out")
         return [2 * item for item in items]
@@ -31,5 +31,5 @@ class Doubling:
 
 async def begun(model: Doubling) -> None:
     """Wait until a batch is being computed."""
-    assert await asyncio.to_thread(model.begun.wait, 5)
+    assert await asyncio.to_thread(model.begun.wait, 60)
     model.begun.clear()
