@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TABLE: dict[str, dict[str, str]] = {
     "nodes": {
+        "agent": "ragweave.orchestrator.nodes.agents:Agent",
         "classifier": "ragweave.orchestrator.nodes.classifier:Classifier",
         "combine": "ragweave.orchestrator.nodes.combine:Combine",
         "compress": "ragweave.orchestrator.nodes.compress:Compress",
@@ -13,8 +14,11 @@ TABLE: dict[str, dict[str, str]] = {
         "graph": "ragweave.orchestrator.nodes.graph:GraphNode",
         "hop": "ragweave.prompts.hop:Hop",
         "judge": "ragweave.prompts.judge:Judge",
+        "multi_hop": "ragweave.orchestrator.nodes.agents:MultiHop",
         "notify": "ragweave.orchestrator.nodes.notify:Notify",
+        "plan_and_execute": "ragweave.orchestrator.nodes.agents:PlanAndExecute",
         "recall": "ragweave.orchestrator.nodes.recall:Recall",
+        "reflection": "ragweave.orchestrator.nodes.agents:Reflection",
         "remember": "ragweave.orchestrator.nodes.remember:Remember",
         "reply": "ragweave.orchestrator.nodes.reply:Reply",
         "reranker": "ragweave.retrievers.nodes:RerankerNode",

@@ -124,7 +124,7 @@ class _History:
         except JournalError as error:
             yield error.message
         for name, key in self.plan.spec.inputs.items():
-            if isinstance(given, Mapping) and name not in given and not key.has_default:
+            if isinstance(given, Mapping) and name not in given and not (key.has_default or key.optional):
                 yield f"input {name!r} is new, and the run has no value for it"
 
     def _entered(

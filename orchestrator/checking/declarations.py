@@ -76,7 +76,8 @@ def key_sets(checked: Checked, nodes: Mapping[str, BoundNode], shape: Shape, tab
             found |= bit.get(key, 0)
         return found
 
-    given = [*spec.inputs, *(key.name for key in spec.state.values() if key.has_default or key.accumulate)]
+    sure = [name for name, key in spec.inputs.items() if not key.optional]
+    given = [*sure, *(key.name for key in spec.state.values() if key.has_default or key.accumulate)]
     conditions = [0] * len(shape.names)
     for (node, _), condition in checked.conditions.items():
         conditions[node] |= together(condition.keys)
@@ -84,8 +85,12 @@ def key_sets(checked: Checked, nodes: Mapping[str, BoundNode], shape: Shape, tab
     for number, name in enumerate(shape.names):
         bound = nodes.get(name)
         if name in (START, END):
-            effects.append(Effect(together(given), together(given)) if name == START else Effect())
-            required.append(together(spec.outputs) if name == END else 0)
+            effects.append(
+                Effect(together(given), together({**spec.inputs, **dict.fromkeys(given)}))
+                if name == START
+                else Effect()
+            )
+            required.append(together(set(spec.outputs) - spec.loose) if name == END else 0)
             optional.append(0)
         elif bound is None:
             effects.append(Effect(EVERYTHING, 0, EVERYTHING))

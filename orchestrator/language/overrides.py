@@ -64,7 +64,7 @@ def _fault(node: Node, target: Target) -> tuple[str, list[str]]:
         if target.setting in secret_fields(type(node)):
             return f"{target.setting!r} is a secret; overrides are journaled, so it cannot be one", []
         if node.nested:
-            return "which graph a node runs cannot be chosen anew for a call", []
+            return f"{target.node!r} runs a graph; which one, and how, cannot be chosen anew for a call", []
         return "", []
     if target.setting in POLICIES:
         return f"{target.setting!r} is a policy; overrides are settings{did_you_mean('', settings)}", []

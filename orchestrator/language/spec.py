@@ -43,6 +43,8 @@ class KeySpec(NamedTuple):
     mark: Mark = NOWHERE
     choices: tuple[str, ...] = ()
     """Of an input: the only texts that it may be, or have if it is a list; empty if any will do."""
+    optional: bool = False
+    """Of an input of a shipped graph: that it may be left out, and is then not there."""
 
     @property
     def shown(self) -> str:
@@ -110,6 +112,8 @@ class Spec:
     version: str = ""
     inputs: dict[str, KeySpec] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    loose: frozenset[str] = frozenset()
+    """Outputs of a shipped graph that may be absent."""
     state: dict[str, KeySpec] = field(default_factory=dict)
     resources: dict[tuple[str, str], ResourceSpec] = field(default_factory=dict)
     nodes: dict[str, NodeSpec] = field(default_factory=dict)

@@ -4,6 +4,7 @@ run."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PrivateAttr
@@ -23,15 +24,13 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.run import Run
 
 
-class GraphNode(Node, type="graph"):
-    """Run another graph file as one step. Its inputs are read from the state, its outputs are written to it."""
+class Subgraph(Node):
+    """A node that runs a graph, which `_load` gives."""
 
-    path: str
-    """The graph file, relative to the folder of the file that names it."""
-
-    example: ClassVar[str] = "research: {type: graph, path: research.yaml}"
     nested: ClassVar[bool] = True
     wants_context: ClassVar[bool] = True
+    home: ClassVar[Path | None] = None
+    """The folder of the graph's files, where they come with the node's type."""
     _graph: Any = PrivateAttr(default=None)
 
     def signature(self, resources: Resources) -> Signature:
@@ -39,9 +38,12 @@ class GraphNode(Node, type="graph"):
         circle."""
         graph = self._load(resources)
         spec, keys = graph.plan.spec, graph.plan.keys
-        reads = {name: Read(key.type or JSON, not key.has_default) for name, key in spec.inputs.items()}
+        reads = {
+            name: Read(key.type or JSON, not (key.has_default or key.optional)) for name, key in spec.inputs.items()
+        }
         values = graph.checked.values
-        return Signature(reads, {name: Write(keys.get(name, JSON), values=values.get(name)) for name in spec.outputs})
+        writes = {name: Write(keys.get(name, JSON), name not in spec.loose, values.get(name)) for name in spec.outputs}
+        return Signature(reads, writes)
 
     @property
     def plan(self) -> Plan:
@@ -95,6 +97,19 @@ class GraphNode(Node, type="graph"):
             ctx.emitted += 1  # whatever was streamed within is withdrawn with this attempt
             raise
         return outcome  # type: ignore[no-any-return]
+
+    def _load(self, resources: Resources) -> Graph:
+        """The graph, with its resources."""
+        raise NotImplementedError
+
+
+class GraphNode(Subgraph, type="graph"):
+    """Run another graph file as one step. Its inputs are read from the state, its outputs are written to it."""
+
+    path: str
+    """The graph file, relative to the folder of the file that names it."""
+
+    example: ClassVar[str] = "research: {type: graph, path: research.yaml}"
 
     def _load(self, resources: Resources) -> Graph:
         if self._graph is None:

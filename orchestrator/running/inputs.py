@@ -35,6 +35,8 @@ def check_inputs(plan: Plan, given: Mapping[str, Any], *, options: Sequence[str]
     values = {}
     for name, key in declared.items():
         if name not in given:
+            if key.optional:
+                continue
             if not key.has_default:
                 taken = f"`{name}=` says something else of a run: give it in a dict, run({{{name!r}: …}})"
                 hint = taken if name in options else ""

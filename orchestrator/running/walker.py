@@ -315,6 +315,8 @@ class Walker:
     def _outputs(self, state: State) -> dict[str, Any]:
         outputs = {}
         for key in self.plan.outputs:
+            if key not in state and key in self.plan.spec.loose:
+                continue
             try:
                 value = read(state, key, self.plan.merges)
             except MergeFailed as error:
