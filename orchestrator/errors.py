@@ -12,10 +12,12 @@ RagweaveError                 anything below; `hint` says the way out
     ├── CallTimeout           a call took longer than its `timeout` (transient)
     ├── ConditionError        a `when` condition failed on this state
     ├── Denied                a person said no
+    ├── BudgetExceeded        the next call does not fit into what a budget has left
     ├── ContractError         a model, an embedder, a retriever or a reranker gave what its kind does not give
     ├── ModelError            a model endpoint refused, failed or broke off
     │   └── EndpointUnusable  it refuses every call: a wrong key, an unknown model, a used-up quota
     ├── ToolError             a tool cannot do what it was asked; the message may be told to a model
+    │   └── Lost              what was asked of another machine may have been done (a ConnectionError too)
     ├── IndexUnusable         a retrieval index is missing, stale, locked or of another model
     ├── ResourceError         a resource cannot be built: a setting, a file or an environment variable
     │   └── CircularResources resources that name one another in a circle
@@ -178,6 +180,24 @@ class Denied(NodeError):
     """A person said no."""
 
 
+class BudgetExceeded(NodeError):
+    """The next call does not fit into what a budget has left; another try would not either.
+
+    `scope` names the graph or the node that has the budget, `limit` its key, such as `max_tokens`.
+    """
+
+    def __init__(
+        self, message: str, *, scope: str = "", limit: str = "", hint: str = "", frame: str = "", partial: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.scope = scope
+        self.limit = limit
+        self.frame = frame
+        """The graph that ends with what it has, if the budget wants that: the path of its frame."""
+        self.partial = partial
+        """True if the budget keeps what there is by then: `on_exceed` names partial_answer."""
+
+
 class ContractError(NodeError):
     """A resource gave something other than its kind promises: a fault of its class."""
 
@@ -193,6 +213,13 @@ class EndpointUnusable(ModelError):
 class ToolError(NodeError):
     """A tool cannot do what it was asked. The message may be told to a model: it says what to change in the call, and
     holds no secret, no path of the machine outside what the tool serves, and nothing of other runs."""
+
+
+class Lost(ToolError, ConnectionError):
+    """Another machine was asked, and its answer did not come: nobody here knows whether it did what it was asked. Of a
+    call with effects a person decides what now; of any other the model is told."""
+
+    transient = True
 
 
 class IndexUnusable(NodeError):

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ragweave import Context, Graph
-from ragweave.orchestrator.errors import NodeError, RagweaveError, ResourceError
+from ragweave.orchestrator.errors import Lost, RagweaveError, ResourceError
 from ragweave.orchestrator.resources import Resources
 from ragweave.tools.types.mcp import Mcp
 
@@ -131,7 +131,7 @@ def test_a_server_that_ends_is_started_again(server: Path) -> None:
     tool.open(Resources(folder=server.parent))
 
     async def used() -> tuple[str, str]:
-        with pytest.raises(NodeError) as caught:
+        with pytest.raises(Lost) as caught:
             await tool.call("die", {}, Context())
         price: str = await tool.call("price", {"item": "tea"}, Context())
         await tool.close()
@@ -148,6 +148,20 @@ def test_where_a_server_ends_in_a_call_that_may_have_been_made_a_person_decides(
         assert (parked.status, list(parked.asks)) == ("parked", ["act#1[0]!"])
     (told,) = read(graph_of(server.parent, by_command(", read_only: [die]"), "name: shop_die"))
     assert "has ended; the next call starts it again" in told
+
+
+def test_a_call_that_takes_too_long_and_may_have_been_made_is_asked_about(server: Path) -> None:
+    with graph_of(server.parent, by_command(", timeout: 1s"), "name: shop_slow") as graph:
+        assert list(graph.run(question="?").asks) == ["act#1[0]!"]
+    tool = Mcp(command=[sys.executable, "server.py"], timeout=1)
+    tool.open(Resources(folder=server.parent))
+
+    async def used() -> None:
+        with pytest.raises(Lost, match="did not answer within 1 s"):
+            await tool.call("slow", {}, Context())
+        await tool.close()
+
+    asyncio.run(used())
 
 
 def test_a_call_that_goes_away_while_the_server_starts_leaves_it_to_the_next(server: Path) -> None:

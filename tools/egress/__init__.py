@@ -6,7 +6,8 @@ address is judged where the connection is made, and the connection goes to the a
 
 from __future__ import annotations
 
-from ragweave.tools.egress.fetch import Browser, Fetched, Lost
+from ragweave.orchestrator.errors import Lost
+from ragweave.tools.egress.fetch import Browser, Fetched
 from ragweave.tools.egress.policy import Egress
 
 __all__ = ["Browser", "Egress", "Fetched", "Lost"]

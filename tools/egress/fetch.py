@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ragweave.orchestrator.errors import ToolError
+from ragweave.orchestrator.errors import Lost, ToolError
 from ragweave.tools.egress.policy import Egress, Target
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from ragweave.tools.egress.guard import Resolve
 
+READING = frozenset({"GET", "HEAD"})
+"""Methods that change nothing."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OURS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect", "keep-alive",
@@ -33,10 +35,6 @@ _MEMBER = b"\x1f"
 _CHARSETS = re.compile(
     r"(utf-?8|utf-?16|us-ascii|iso-8859-\d+|latin-?1|windows-\d+|cp\d+|shift_jis|euc-\w+|gb\w+|big5|koi8-\w)"
 )
-
-
-class Lost(ToolError, ConnectionError):
-    """The server was reached and its answer did not come: what it was asked for may have been done."""
 
 
 class Fetched(BaseModel):
@@ -68,7 +66,7 @@ class Browser:
         """The answer of a server. `headers` and `body` go to the first origin only.
 
         Raises ToolError for what the policy refuses and what cannot be read; it is transient where the network failed,
-        and Lost where that was after the server could be reached.
+        and Lost where a method that may change something had been sent by then.
         """
         import httpcore
 
@@ -81,26 +79,36 @@ class Browser:
         target = policy.target(url)
         network = GuardedNetwork(policy.ports, policy.private, self._resolve or by_system)
         tls = await asyncio.to_thread(trusted)
+        sent: list[str] = []
         try:
             async with (
                 asyncio.timeout(policy.timeout),
                 httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=network) as pool,
             ):
-                return await self._follow(pool, target, method, given, body)
-        except (httpcore.ConnectTimeout, httpcore.ConnectError) as error:
-            raise ToolError(f"{target.host!r} cannot be reached: {_told(error)}", transient=True) from None
+                return await self._follow(pool, target, method, given, body, sent)
         except (TimeoutError, httpcore.TimeoutException):
-            raise Lost(f"{target.host!r} did not answer within {policy.timeout:g} s", transient=True) from None
+            raise _lost(f"{target.host!r} did not answer within {policy.timeout:g} s", sent) from None
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise Lost(f"{target.host!r} cannot be reached: {_told(error)}", transient=True) from None
+            raise _lost(f"{target.host!r} cannot be reached: {_told(error)}", sent) from None
+        except ToolError as error:
+            if not error.transient:
+                raise
+            raise _lost(error.message, sent) from None  # the answer was damaged
 
     async def _follow(
-        self, pool: httpcore.AsyncConnectionPool, target: Target, method: str, given: dict[str, str], body: bytes | None
+        self,
+        pool: httpcore.AsyncConnectionPool,
+        target: Target,
+        method: str,
+        given: dict[str, str],
+        body: bytes | None,
+        sent: list[str],
     ) -> Fetched:
         first, seen = target.origin, 0
         while True:
             same = target.origin == first
-            async with self._asked(pool, target, method, given if same else {}, body if same else None) as response:
+            asking = self._asked(pool, target, method, given if same else {}, body if same else None, sent)
+            async with asking as response:
                 location = _header(response, b"location")
                 if response.status not in REDIRECTS or not location:
                     return await self._read(target, method, response)
@@ -130,9 +138,20 @@ class Browser:
         return following
 
     def _asked(
-        self, pool: httpcore.AsyncConnectionPool, target: Target, method: str, given: dict[str, str], body: bytes | None
+        self,
+        pool: httpcore.AsyncConnectionPool,
+        target: Target,
+        method: str,
+        given: dict[str, str],
+        body: bytes | None,
+        sent: list[str],
     ) -> Any:
+        """The answer, as a context; `sent` gets the method when the first byte leaves."""
         import httpcore
+
+        async def trace(event: str, _about: object) -> None:
+            if event.endswith("send_request_headers.started"):
+                sent.append(method)
 
         policy, url = self.policy, target.url
         headers = {"accept": "*/*", "user-agent": "ragweave", **given}
@@ -148,7 +167,7 @@ class Browser:
             where,
             headers=[(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()],
             content=body,
-            extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}},
+            extensions={"timeout": {"connect": wait, "read": wait, "write": wait, "pool": wait}, "trace": trace},
         )
 
     async def _read(self, target: Target, method: str, response: httpcore.Response) -> Fetched:
@@ -223,6 +242,11 @@ async def _capped(pieces: AsyncIterator[bytes], limit: int) -> tuple[bytes, bool
         if len(content) > limit:
             return bytes(content[:limit]), True
     return bytes(content), False
+
+
+def _lost(said: str, sent: list[str]) -> ToolError:
+    """The error of a network that failed: by whether something may have been done by then."""
+    return ToolError(said, transient=True) if READING.issuperset(sent) else Lost(said)
 
 
 def _checked(headers: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.errors import NodeError, ResourceError
+from pydantic import ValidationError
+
+from ragweave.orchestrator.errors import Lost, NodeError, ResourceError
 from ragweave.orchestrator.running.bridge import elsewhere, wait_for
 
 if TYPE_CHECKING:
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
 
 MOST_TOOLS = 1_000
 """More are not read: a server that lists without end would be listened to without end."""
-
-
-class Lost(NodeError, ConnectionError):
-    """The server ended while it was asked: what it was asked for may have been done."""
 
 
 class Session:
@@ -39,8 +37,8 @@ class Session:
         return wait_for(self._tools())
 
     async def call(self, name: str, arguments: dict[str, Any], seconds: float) -> CallToolResult:
-        """The result of a call. Raises NodeError where the server cannot be asked; it is transient, and Lost where the
-        server ended meanwhile."""
+        """The result of a call. Raises NodeError where the server cannot be asked or refuses, and Lost where it was
+        asked and no result came: it ended, took longer than `seconds`, or answered what nobody can read."""
         return await elsewhere(self._call(name, arguments, seconds))
 
     async def close(self) -> None:
@@ -58,19 +56,25 @@ class Session:
 
     async def _call(self, name: str, arguments: dict[str, Any], seconds: float) -> CallToolResult:
         from mcp import MCPError
-        from mcp_types import CONNECTION_CLOSED
+        from mcp_types import CONNECTION_CLOSED, PARSE_ERROR, REQUEST_TIMEOUT
 
-        client = await self._opened()
+        client = await self._opened()  # what fails here was not asked yet
         try:
             return await client.call_tool(name, arguments, read_timeout_seconds=seconds)
         except MCPError as error:
             if error.code == CONNECTION_CLOSED:
                 await self._close()
-                raise Lost(f"{self._shown} has ended; the next call starts it again", transient=True) from None
+                raise Lost(f"{self._shown} has ended; the next call starts it again") from None
+            if error.code == REQUEST_TIMEOUT:
+                raise Lost(f"{self._shown} did not answer within {seconds:g} s") from None
+            if error.code == PARSE_ERROR:
+                raise Lost(f"{self._shown} answered what cannot be read: {error}") from None
             raise NodeError(f"{self._shown}: {error}") from None
+        except ValidationError:
+            raise Lost(f"{self._shown} answered what is no result of a tool") from None
         except (OSError, RuntimeError) as error:
             await self._close()
-            raise NodeError(f"{self._shown} cannot be asked: {error}", transient=True) from None
+            raise Lost(f"{self._shown} was lost: {_told(error)}") from None
 
     async def _opened(self) -> Client:
         async with self._opening:

@@ -8,11 +8,9 @@ from dataclasses import replace
 from pydantic import ConfigDict
 
 from ragweave.orchestrator.contracts import ToolSpec
-from ragweave.tools.egress.fetch import Browser
+from ragweave.tools.egress.fetch import READING, Browser
 from ragweave.tools.egress.policy import Egress
 from ragweave.tools.function import MethodTool
-
-_READING = frozenset({"GET", "HEAD"})
 
 
 class Http(MethodTool, Egress, type="http"):
@@ -27,7 +25,7 @@ class Http(MethodTool, Egress, type="http"):
         (spec,) = super().specs()
         hosts = ", ".join(self.hosts)
         said = f"{spec.description} Hosts: {hosts}. Methods: {', '.join(self.methods)}."
-        changes = not _READING.issuperset(self.methods)
+        changes = not READING.issuperset(self.methods)
         return (replace(spec, description=said, effects="external" if changes else "read"),)
 
     async def fetch(self, url: str, method: str = "GET", body: str = "", content_type: str = "") -> str:
