@@ -31,7 +31,9 @@ def refund(invoice: int, amount: float, reason: str, ctx: Context) -> str:
 
 def _billed(file: Path, invoice: int) -> tuple[str, Decimal]:
     """Whose invoice it is and what was paid: nothing of that is taken from the model."""
-    query = "SELECT FirstName || ' ' || LastName, Total FROM Invoice JOIN Customer USING (CustomerId) WHERE InvoiceId = ?"
+    query = (
+        "SELECT FirstName || ' ' || LastName, Total FROM Invoice JOIN Customer USING (CustomerId) WHERE InvoiceId = ?"
+    )
     with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as shop:
         row = shop.execute(query, (invoice,)).fetchone()
     if row is None:
