@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeGuard
 
+from ragweave.orchestrator.stores.known import SHORTEST, name_of
 from ragweave.orchestrator.stores.packing import UNREADABLE, squeeze, unsqueeze
 from ragweave.orchestrator.values import Message, TextPart
 
@@ -64,23 +65,28 @@ def pack(messages: Sequence[Message]) -> bytes:
     return _joined([turn], texts)
 
 
-def unpack(body: bytes | str, seen: list[tuple[bytes, str]]) -> list[Plain]:
-    """The turns in one piece; their texts are added to those that were `seen`, with their UTF-8. Raises one of
-    `UNREADABLE` for what is none."""
+def unpack(body: bytes | str, seen: dict[str, str]) -> list[Plain]:
+    """The turns in one piece; its longer texts are added to those that were `seen`, by the hash that journals name them
+    by. Raises one of `UNREADABLE` for what is none."""
     if isinstance(body, str):  # as turns were before, as long as they were short
         return [json.loads(body)]
     if not _is_ours(body):
         return [json.loads(unsqueeze(body).decode())]
-    turns, raw = _parts(body)
-    pairs = [(text, text.decode()) for text in raw]
-    seen += pairs
-    texts = [{"type": "text", "text": text} for _, text in pairs]
+    turns, lengths, data, at = _opened(body)
+    texts = []
+    for length in lengths:
+        raw = data[at : at + length]
+        at += length
+        text = raw.decode()
+        texts.append({"type": "text", "text": text})
+        if length >= SHORTEST:
+            seen[name_of(raw)] = text
     for turn in turns:
         for message in turn:
             parts = message["parts"]
-            for at, part in enumerate(parts):
+            for place, part in enumerate(parts):
                 if part.__class__ is int:
-                    parts[at] = texts[part]
+                    parts[place] = texts[part]
     return turns
 
 
@@ -96,12 +102,19 @@ def _is_ours(body: bytes | str) -> TypeGuard[bytes]:
 
 def _parts(body: bytes) -> tuple[list[Any], list[bytes]]:
     """Messages by turn, in which numbers stand for texts, and those texts."""
-    data = unsqueeze(body[1:]) if body[:1] == _SQUEEZED else body[1:]
-    head, _, raw = data.partition(b"\n")
-    turns, lengths = json.loads(head)
+    turns, lengths, data, at = _opened(body)
     texts = []
-    at = 0
     for length in lengths:
-        texts.append(raw[at : at + length])
+        texts.append(data[at : at + length])
         at += length
     return turns, texts
+
+
+def _opened(body: bytes) -> tuple[list[Any], list[int], bytes, int]:
+    """Messages by turn, in which numbers stand for texts; how long those are; and the bytes in which they lie one
+    behind the other, with the place where the first begins."""
+    data = unsqueeze(body[1:]) if body[:1] == _SQUEEZED else body[1:]
+    end = data.find(b"\n")
+    end = end if end >= 0 else len(data)
+    turns, lengths = json.loads(data[:end])
+    return turns, lengths, data, end + 1

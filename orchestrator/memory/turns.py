@@ -5,8 +5,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from ragweave.orchestrator.contracts import Scope
 from ragweave.orchestrator.errors import ResourceError
@@ -15,6 +17,8 @@ from ragweave.orchestrator.memory import packs
 from ragweave.orchestrator.stores import known
 from ragweave.orchestrator.stores.packing import UNREADABLE
 from ragweave.orchestrator.values import Message
+
+Turn = TypeVar("Turn")
 
 SPARE = 100
 """Turns that are kept beyond those that are shown: a run that is resumed that late still finds that it has written."""
@@ -85,20 +89,24 @@ class Turns:
                     self._sweep(connection)
         return True
 
-    def last(self, scope: Scope, count: int) -> list[packs.Plain]:
-        """The newest turns, the oldest of them first. Raises ResourceError for damaged ones."""
+    def last(self, scope: Scope, count: int, read: Callable[[list[packs.Plain]], list[Turn]]) -> list[Turn]:
+        """The newest turns, the oldest of them first, as `read` makes them of plain ones. Raises ResourceError for
+        damaged ones."""
+        turns = read([])
+        seen: dict[str, str] = {}
         with self._lock:
             connection = self._open(write=False)
             if connection is None:
-                return []
-            with self._explained():
-                here = (self._collection, *scope)
-                rows = connection.execute(f"{_NEWEST} ORDER BY number", (*here, *here, count)).fetchall()
-        seen: list[tuple[bytes, str]] = []
-        try:
-            turns = [turn for (piece,) in rows for turn in packs.unpack(piece, seen)]
-        except UNREADABLE as error:
-            raise self.damaged(error) from None
+                return turns
+            here = (self._collection, *scope)
+            with self._explained(), closing(connection.cursor()) as found:
+                found.execute(f"{_NEWEST} ORDER BY number", (*here, *here, count))
+                # One piece after the other, so that what is only on the way takes the room of one.
+                for (piece,) in found:
+                    try:
+                        turns += read(packs.unpack(piece, seen))
+                    except UNREADABLE as error:
+                        raise self.damaged(error) from None
         known.learn(scope.tenant, seen)
         return turns[-count:]
 

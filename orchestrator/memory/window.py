@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, TypeAdapter
 
 from ragweave.orchestrator.contracts import Memory, Scope
 from ragweave.orchestrator.errors import ResourceError
@@ -98,11 +98,7 @@ class Window(Memory, type="window"):
             seen = turns.seen()
             known = self._recent.pop(scope, None)
             if known is None or known.seen != seen or seen < 0:
-                found = turns.last(scope, self.max_turns)
-                try:
-                    known = _Known(seen, _TURNS.validate_python(found))
-                except ValidationError as error:
-                    raise turns.damaged(error) from None
+                known = _Known(seen, turns.last(scope, self.max_turns, _TURNS.validate_python))
             self._recent[scope] = known
             while len(self._recent) > KNOWN_SCOPES:
                 self._recent.pop(next(iter(self._recent)))

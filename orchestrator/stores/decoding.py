@@ -8,6 +8,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any
 
@@ -16,21 +17,30 @@ from ragweave.orchestrator.running.events import JOURNALED, Event
 from ragweave.orchestrator.stores.encoding import HASH, HEIGHT, Digest
 from ragweave.orchestrator.stores.packing import LARGEST
 
-_NAME = re.compile(r'"([A-Za-z0-9+/]{21}[AQgw])"')
+_HASH = "[A-Za-z0-9+/]{21}[AQgw]"
+_MESSAGE = re.compile(
+    r'\{"d":\{"role":\["([a-z]+)"\],"parts":\{"l":\[\{"d":\{"type":\["text"\],"text":"(' + _HASH + r')"\}\}\]\},'
+    r'"tool_calls":\[\[\]\],"tool_call_id":\[""\]\}\}'
+)
+"""A message of one text, as it is encoded. Long conversations are made of them, and each run names them all."""
+_LIST = '{"l":['
+_NAME = re.compile(f'"({_HASH})"')
 
 Fetch = Callable[[list[bytes]], Mapping[bytes, bytes]]
 """The bodies of stored values, by hash; those that are not there are left out. May wait for a disk or a network."""
+
+_scan = json.JSONDecoder().raw_decode
 
 
 class Decoder:
     """Reads events; values that several of them name are read once."""
 
     def __init__(
-        self, fetch: Fetch, digest: Digest, shown: str = "", known: Mapping[bytes, str] = MappingProxyType({})
+        self, fetch: Fetch, digest: Digest, shown: str = "", known: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self._fetch = fetch
         self._known = known
-        """Texts by hash that need not be fetched."""
+        """Texts that need not be fetched, by the hash as it is written."""
         self._digest = digest
         self._shown = shown
         """What is read, for messages."""
@@ -90,11 +100,11 @@ class Decoder:
         for _ in range(HEIGHT + 2):
             wanted -= self._bodies.keys()
             wanted -= self._values.keys()
+            if self._known:
+                wanted -= self._recognise(wanted)
             if not wanted:
                 return
             names = {named(text): text for text in wanted}
-            if self._known:
-                self._recognise(names)
             inner: set[str] = set()
             for name, body in self._fetch(list(names)).items():
                 if self._digest(body) != name:
@@ -109,14 +119,12 @@ class Decoder:
             wanted = inner
         raise self._damaged("its values are nested too deep")
 
-    def _recognise(self, names: dict[bytes, str]) -> None:
-        """Take out of the names of values those of texts that are known."""
-        known = self._known
-        found = [(name, text) for name in names if (text := known.get(name)) is not None]
-        for name, text in found:
-            written = names.pop(name)
-            self._values[written] = text
-            self._sizes[written] = len(text)
+    def _recognise(self, wanted: set[str]) -> AbstractSet[str]:
+        """Those of the wanted values that are texts which are known; they are read now."""
+        found: dict[str, str] = {name: text for name in wanted if (text := self._known.get(name)) is not None}
+        self._values.update(found)
+        self._sizes.update(zip(found, map(len, found.values()), strict=True))
+        return found.keys()
 
     def _read(self, slot: Any, depth: int) -> Any:
         if depth > HEIGHT:
@@ -160,7 +168,32 @@ class Decoder:
         text = body[1:].decode()
         if body[:1] == b"T":
             return text
-        return json.loads(text) if body[:1] == b"J" else self._read(json.loads(text), depth + 1)
+        if body[:1] == b"J":
+            return json.loads(text)
+        found = self._messages(text, depth) if _MESSAGE.search(text) is not None else None
+        return self._read(json.loads(text), depth + 1) if found is None else found
+
+    def _messages(self, text: str, depth: int) -> list[Any] | None:
+        """What `_read` gives for a list with messages in it, in a third of the time; None for what is no such list, or
+        is written in another way than by us."""
+        if not text.startswith(_LIST):
+            return None
+        found: list[Any] = []
+        at = len(_LIST) - 1
+        while text[at : at + 1] in ("[", ","):
+            match = _MESSAGE.match(text, at + 1)
+            if match is None:
+                try:
+                    slot, at = _scan(text, at + 1)
+                except ValueError:
+                    return None
+                found.append(self._read(slot, depth + 2))
+            else:
+                role, name = match.groups()
+                part = {"type": "text", "text": self._read(name, depth + 5)}
+                found.append({"role": role, "parts": [part], "tool_calls": [], "tool_call_id": ""})
+                at = match.end()
+        return found if text[at:] == "]}" else None
 
     def _items(self, slot: Any, depth: int) -> list[Any]:
         items = self._read(slot, depth)

@@ -8,37 +8,41 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+
+from ragweave.orchestrator.stores.encoding import HASH, written
 
 MOST = 4 << 20
-"""Bytes of text that are kept."""
+"""Characters of text that are kept."""
 SHORTEST = 512
 """Bytes of a text below which it is no work to read it."""
 
 _lock = threading.Lock()
-_texts: dict[str, dict[bytes, str]] = {}
+_texts: dict[str, dict[str, str]] = {}
 """By tenant: what was read for one is never found for another."""
 _size = 0
 
 
-def learn(tenant: str, texts: Iterable[tuple[bytes, str]]) -> None:
-    """Keep texts, each given with its UTF-8. If they are too many with those that are there, only they stay."""
+def name_of(raw: bytes) -> str:
+    """The hash of a text, given as UTF-8, as it is written in a slot."""
+    return written(hashlib.sha256(b"T" + raw).digest()[:HASH])
+
+
+def learn(tenant: str, texts: Mapping[str, str]) -> None:
+    """Keep texts, by hash. If they are too many with those that are there, only they stay."""
     global _size
-    long = [(raw, text) for raw, text in texts if len(raw) >= SHORTEST]
-    size = sum([len(raw) for raw, _ in long])
+    size = sum(map(len, texts.values()))
     if size > MOST:
         return
-    sha256 = hashlib.sha256
-    named = {sha256(b"T" + raw).digest()[:16]: text for raw, text in long}
     with _lock:
         if _size + size > MOST:
             _texts.clear()
             _size = 0
-        _texts.setdefault(tenant, {}).update(named)
+        _texts.setdefault(tenant, {}).update(texts)
         _size += size
 
 
-def known(tenant: str) -> Mapping[bytes, str]:
+def known(tenant: str) -> Mapping[str, str]:
     """A tenant's texts by hash. A store whose names are secret finds nothing in it."""
     return _texts.get(tenant, {})
 

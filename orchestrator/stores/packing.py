@@ -12,8 +12,12 @@ SQUEEZE_FROM = 512
 """Bytes below which compressing costs more time than the room is worth."""
 SHORT = 8192
 """Bytes up to which a small window does: getting a large one ready takes six times as long as a text of 1 KB."""
+_UNFOLDED = 4
+"""Times the bytes of a row that it unfolds to, for most: room is taken for so many at once."""
 LARGEST = 1 << 27
 """Bytes that a row, and a value with all that it names, may unfold to: a forged one must not fill the memory."""
+_SURELY = LARGEST // 1032
+"""Bytes that cannot unfold to more than the largest, for deflate makes each no more than 1032."""
 SAMPLE = 16384
 """Bytes of a large row by which it is told whether compressing helps: with images it does not."""
 
@@ -90,6 +94,8 @@ def unsqueeze(data: bytes) -> bytes:
     """What was compressed. Raises JournalError for what was not, or unfolds to more than anybody stores."""
     unfolding = zlib.decompressobj(-15)
     try:
+        if len(data) <= _SURELY:  # in one step, which needs no window beside what it gives
+            return zlib.decompress(data, -15, _UNFOLDED * len(data) + 1)
         unfolded = unfolding.decompress(data, LARGEST)
     except zlib.error as error:
         raise JournalError(f"the journal is damaged: {error}") from None

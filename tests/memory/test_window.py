@@ -287,11 +287,11 @@ async def test_a_run_names_texts_that_its_memory_has_read_and_a_deletion_forgets
     reader = opened(tmp_path)
     known.forget()
     text = (await reader.history(HERE))[0].text[1:]
-    name = hashlib.sha256(b"T" + text.encode()).digest()[: encoding.HASH]
+    name = encoding.written(hashlib.sha256(b"T" + text.encode()).digest()[: encoding.HASH])
     assert known.known("acme") == {name: text}
     assert not known.known("another")
     decoder = Decoder(lambda names: {}, encoding.digest_with(None), "", known.known("acme"))
-    assert decoder.value(f'{{"l":["{encoding.written(name)}",["x"]]}}') == [text, "x"]
+    assert decoder.value(f'{{"l":["{name}",["x"]]}}') == [text, "x"]
     await reader.delete(HERE)
     assert not known.known("acme")
     await reader.close()

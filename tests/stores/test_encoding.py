@@ -4,16 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragweave.orchestrator.errors import JournalError
 from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.stores import decoding
 from ragweave.orchestrator.stores.decoding import Decoder
-from ragweave.orchestrator.stores.encoding import CHUNK, FAN, Encoder, digest_with
-from ragweave.orchestrator.values import Message
+from ragweave.orchestrator.stores.encoding import CHUNK, FAN, Encoder, digest_with, written
+from ragweave.orchestrator.values import BlobPart, Message, TextPart, ToolCall
 
 DIGEST = digest_with(None)
 MESSAGES = [Message.of("user", f"{number} is said at some length, {'over and over, ' * 20}") for number in range(700)]
+
+_TEXTS = st.sampled_from(["", "short", "long \U0001f600 " * 40, '"]}' * 120, "\ud83d" * 300])
+_PARTS = st.one_of(_TEXTS.map(lambda text: TextPart(text=text)), st.just(BlobPart(type="image", blob="a" * 64)))
+_CALLS = st.just(ToolCall(id="1", name="look", arguments={"d": {"l": ["x" * 300]}}))
+ANY_MESSAGE = st.builds(
+    Message,
+    role=st.sampled_from(["user", "assistant", "tool"]),
+    parts=st.lists(_PARTS, max_size=2).map(tuple),
+    tool_calls=st.lists(_CALLS, max_size=1).map(tuple),
+    tool_call_id=st.sampled_from(["", "1"]),
+)
 
 
 class Shelf:
@@ -74,3 +88,36 @@ def test_a_long_text_is_stored_as_it_is_and_half_a_surrogate_pair_as_json() -> N
         assert stored.startswith(body)
         assert shelf.get(line) == text
         assert shelf.encoder.piece(text).body == stored
+
+
+@given(st.lists(st.one_of(ANY_MESSAGE, st.sampled_from(MESSAGES)), max_size=CHUNK + 3))
+@settings(max_examples=60, deadline=None)
+def test_messages_of_all_kinds_come_back_side_by_side(messages: list[Message]) -> None:
+    shelf = Shelf()
+    for value in (messages, [*messages, ["x" * 300], "y" * 300]):
+        expected = [one.model_dump(mode="json") if isinstance(one, Message) else one for one in value]
+        assert shelf.get(shelf.put(value)[0]) == expected
+
+
+def test_a_list_of_messages_of_one_text_is_read_as_such() -> None:
+    """Else a field that messages get would make long conversations slow to load, and nobody would see why."""
+    shelf = Shelf()
+    shelf.put(MESSAGES[: 2 * CHUNK])
+    (chunk, _) = [body[1:].decode() for body in shelf.bodies.values() if body.startswith(b'S{"l"')]
+    assert len(decoding._MESSAGE.findall(chunk)) == CHUNK
+
+
+def test_what_only_begins_like_a_list_of_messages_is_read_as_it_is_written() -> None:
+    shelf = Shelf()
+    shelf.put(MESSAGES[: CHUNK + 1])
+    body = max((body for body in shelf.bodies.values() if body.startswith(b'S{"l"')), key=len)
+    for changed in (body.replace(b",{", b", {"), body.replace(b"]}}]}", b"]}} ]}")):
+        name = DIGEST(changed)
+        shelf.bodies[name] = changed
+        decoder = Decoder(shelf._fetch, DIGEST)
+        assert decoder.value(f'"{written(name)}"') == [one.model_dump(mode="json") for one in MESSAGES[:CHUNK]]
+    for cut in (body[:-2], body[:-1], body + b"]", body.replace(b'"]}},{', b'"]}}{', 1)):
+        name = DIGEST(cut)
+        shelf.bodies[name] = cut
+        with pytest.raises(JournalError, match="is damaged"):
+            Decoder(shelf._fetch, DIGEST).value(f'"{written(name)}"')
