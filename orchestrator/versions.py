@@ -4,7 +4,8 @@ The *hash* names a version: equal hashes mean equal files and equal code. The *b
 
     entry     the name of the graph file
     files     the texts of every file that decides what the graph is, by path from the graph's folder: the graph file,
-              graph files inside it, prompts, files with labels or examples, price files
+              graph files inside it, prompts, files with labels or examples, price files; those that come with a node
+              type as `type:path`
     code      by type, the class that a plugin gives for it and a print of its code
     outline   the nodes and resources by name, each with a print of its settings, and where the ways on from them lead
 
@@ -75,10 +76,19 @@ def _texts(edition: Edition) -> dict[str, str]:
     if edition.source is None:
         return {}
     folder = edition.source[0].resolve().parent
-    return {_path(file, folder): data.decode("utf-8", "surrogateescape") for file, data in edition.files.items()}
+    homes = {
+        member.node.home: member.node.type_name  # wherever it is installed
+        for one in editions(edition)
+        for member in _members(one)
+        if member.node.nested and getattr(member.node, "home", None) is not None
+    }
+    return {_path(file, folder, homes): data.decode("utf-8", "surrogateescape") for file, data in edition.files.items()}
 
 
-def _path(file: Path, folder: Path) -> str:
+def _path(file: Path, folder: Path, homes: Mapping[Path, str]) -> str:
+    for home, kind in homes.items():
+        if file.is_relative_to(home) and not file.is_relative_to(folder):
+            return f"{kind}:{file.relative_to(home).as_posix()}"
     try:
         return Path(os.path.relpath(file, folder)).as_posix()
     except ValueError:  # it lies on another drive
@@ -241,7 +251,14 @@ def opened(bundle: str) -> dict[str, Any]:
 def files_of(bundle: str, folder: Path) -> sources.Files:
     """The files of a bundle, as they stand in for those of a folder."""
     texts = _table(opened(bundle), "files")
-    return {(folder / name).resolve(): str(text).encode("utf-8", "surrogateescape") for name, text in texts.items()}
+    return {_place(name, folder): str(text).encode("utf-8", "surrogateescape") for name, text in texts.items()}
+
+
+def _place(name: str, folder: Path) -> Path:
+    """Where a file of a bundle would be here."""
+    kind, colon, path = name.partition(":")
+    home = getattr(registry.find("nodes", kind), "home", None) if colon and kind in registry.names("nodes") else None
+    return (folder / name if home is None else home / path).resolve()
 
 
 def edition_of(bundle: str, folder: Path, plugins: Plugins = (), *, exact: bool = True) -> Edition:

@@ -1,4 +1,4 @@
-"""Codes RW123 to RW134 and RW3xx: policies, prompts, resources and the environment."""
+"""Codes RW123 to RW135 and RW3xx: policies, prompts, resources and the environment."""
 
 from __future__ import annotations
 
@@ -115,9 +115,10 @@ prompts:
     ),
     Code(
         "RW131",
-        "an override that leads to no setting",
+        "an override, or a setting of a graph, that leads nowhere",
         'overrides names what a call may set anew, as NODE.SETTING: graph.run(…, overrides={"text": "Hi."}). Policies, '
-        "secrets and the file of an inner graph cannot be overridden.",
+        "secrets and the file of an inner graph cannot be overridden. settings says in the same way where the settings of "
+        "a node type go that is made of this graph; A -> B there is the max_iterations of that way.",
         """\
 overrides: {text: greet.txet}
 """,
@@ -180,6 +181,18 @@ approval:
 approval:
   - {allow: calculator}
   - {ask: "*", when: arguments.amount > 20}
+""",
+    ),
+    Code(
+        "RW135",
+        "a budget that cannot be kept, or does nothing",
+        "The message says which: a limit of what is never used in its scope, a way of on_exceed that could never "
+        "help there, or a node that asks models by itself, so that nothing can be held for its calls.",
+        """\
+budget: {max_seconds: 60, on_exceed: [fewer_documents, stop]}
+""",
+        """\
+budget: {max_seconds: 60, on_exceed: [partial_answer, stop]}
 """,
     ),
     Code(
@@ -314,6 +327,30 @@ prices: nowhere.yaml
         """\
 models:
   chat: {type: extractive}
+""",
+    ),
+    Code(
+        "RW312",
+        "a budget of money, and a model of which nobody knows what it costs",
+        "max_cost_usd is kept by holding what a call may cost before it is made. So each model that is asked in the "
+        "scope of the budget needs a price, in dollars, in the graph's price file; a price may be 0.",
+        """\
+models:
+  chat: {type: scripted, replies: [Hello.]}
+prompts:
+  greet: {text: "{{ question }}", variables: {question: str}}
+budget: {max_cost_usd: 0.10}
+nodes:
+  greet: {type: generator, model: chat, prompt: greet}
+""",
+        """\
+models:
+  chat: {type: scripted, replies: [Hello.]}
+prompts:
+  greet: {text: "{{ question }}", variables: {question: str}}
+budget: {max_tokens: 20_000}
+nodes:
+  greet: {type: generator, model: chat, prompt: greet}
 """,
     ),
 )

@@ -26,7 +26,7 @@ SCHEMA = "ragweave/v1"
 SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
 GRAPH_KEYS = (
     "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
-    "prices", "overrides", "approval", "budget", "limits", "store", "durability", "nodes", "edges",
+    "prices", "overrides", "settings", "approval", "budget", "limits", "store", "durability", "nodes", "edges",
 )  # fmt: skip
 STORE = "store"
 """The name of the one resource that the key `store` declares."""
@@ -89,6 +89,10 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
         from ragweave.orchestrator.language.overrides import read_overrides  # for graphs that allow any
 
         read_overrides(report, data["overrides"])
+    if "settings" in data:
+        from ragweave.orchestrator.language.recipes import read_settings  # for graphs that are node types
+
+        read_settings(report, data["settings"])
     if "edges" not in data:
         report.value((), "RW113", "'edges' is missing: the way from start to end, such as '- start -> answer -> end'")
     elif known:

@@ -30,6 +30,7 @@ _TEXTS = {
 
 Json = dict[str, Any]
 _TARGET: Json = {"type": "string", "pattern": r"^\s*[a-z][a-z0-9_]*\s*\.\s*[A-Za-z_][A-Za-z0-9_]*\s*$"}
+_PLACE: Json = {"type": "string", "pattern": r"^\s*[a-z][a-z0-9_]*\s*(\.|->)\s*[A-Za-z_][A-Za-z0-9_]*\s*$"}
 
 
 def graph_schema() -> Json:
@@ -125,6 +126,10 @@ def _properties() -> Json:
         "overrides": _names(
             {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},
             "The settings that a call may give anew, by name: NODE.SETTING.",
+        ),
+        "settings": _names(
+            {"anyOf": [_PLACE, {"type": "array", "items": _PLACE, "minItems": 1}]},
+            "Of a graph that is a node type: where its settings go, NODE.SETTING or NODE -> NODE.",
         ),
         "approval": _approval(),
         "store": {"$ref": "#/$defs/stores", "description": "Where runs are kept; beside the graph if it does not say."},

@@ -60,6 +60,14 @@ def bind(spec: Spec, resources: Resources) -> tuple[dict[str, BoundNode], list[P
         from ragweave.orchestrator.language.overrides import check_overrides  # for graphs that allow any
 
         check_overrides(report)
+    if spec.settings:
+        from ragweave.orchestrator.language.recipes import check_settings  # for graphs that are node types
+
+        check_settings(report)
+    if spec.budget is not None or any(one.policies.budget is not None for one in bound.values()):
+        from ragweave.orchestrator.language.budgets import check_budgets  # few graphs have one
+
+        check_budgets(report, bound, resources)
     return bound, report.sorted()
 
 

@@ -123,9 +123,11 @@ class Spec:
     deadline: float | None = 600.0
     durability: Literal["sync", "async", "exit"] = "async"
     overrides: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    """The settings that a call may give anew, by the name under which it gives them."""
     approval: tuple[Rule, ...] | None = None
     """What becomes of calls of tools; None if the graph does not say, and what a node lists may be called."""
-    """The settings that a call may give anew, by the name under which it gives them."""
+    settings: dict[str, tuple[Target, ...]] = field(default_factory=dict)
+    """Of a graph that is a node type: where its settings go, by name."""
     prices: str = ""
     """The file that says what models cost; empty if there is none."""
     marks: dict[Place, Mark] = field(default_factory=dict)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -12,8 +11,6 @@ from ragweave.orchestrator.node import Write
 from ragweave.orchestrator.nodes.recipe import Recipe
 from ragweave.orchestrator.nodes.shaped import Shaped
 from ragweave.orchestrator.recipes import FOLDER
-
-Places = Mapping[str, Sequence[str]]
 
 
 class Answering(Recipe, Shaped):
@@ -24,7 +21,9 @@ class Answering(Recipe, Shaped):
     @model_validator(mode="after")
     def _check_fields(self) -> Answering:
         if self.fields.keys() & {"steps", "tool_calls", "tool_results"}:
-            raise ValueError("steps, tool_calls and tool_results are keys that agents use; call the field something else")
+            raise ValueError(
+                "steps, tool_calls and tool_results are keys that agents use; call the field something else"
+            )
         told = self.fields.get("answer")
         if told is not None and (str(told.type) != "str" or not told.required):
             raise ValueError("the field 'answer' is the text of the answer; it is a str")
@@ -45,16 +44,6 @@ class Agent(Answering, type="agent"):
 
     example = "clerk: {type: agent, tools: [calculator, clock], max_steps: 8}"
     file = FOLDER / "agent.yaml"
-    into: ClassVar[Places] = {
-        "model": ["think.model", "conclude.model"],
-        "prompt": ["think.prompt", "conclude.prompt"],
-        "tools": ["think.tools", "act.tools"],
-        "max_steps": ["act -> think"],
-        "temperature": ["think.temperature", "conclude.temperature"],
-        "max_tokens": ["think.max_tokens", "conclude.max_tokens"],
-        "fields": ["think.fields", "conclude.fields"],
-        "json_schema": ["think.json_schema", "conclude.json_schema"],
-    }
 
     prompt: PromptName | None = Field(None, description="What it is told; by default, to use tools and to be brief.")
     tools: list[ToolName] = Field(min_length=1, description="The tools that it may call.")
@@ -72,18 +61,6 @@ class PlanAndExecute(Answering, type="plan_and_execute"):
 
     example = "research: {type: plan_and_execute, tools: [calculator, clock], max_plans: 8}"
     file = FOLDER / "plan_and_execute.yaml"
-    into: ClassVar[Places] = {
-        "model": ["plan.model", "work.model", "answer.model"],
-        "planner": ["plan.model"],
-        "prompt": ["answer.prompt"],
-        "plan_prompt": ["plan.prompt"],
-        "step_prompt": ["work.prompt"],
-        "tools": ["work.tools"],
-        "max_plans": ["note -> plan"],
-        "max_steps": ["work.max_steps"],
-        "fields": ["answer.fields"],
-        "json_schema": ["answer.json_schema"],
-    }
 
     planner: ModelName | None = Field(None, description="The model that plans, if it is another one.")
     prompt: PromptName | None = Field(None, description="What the one who answers is told; it may read `notes`.")
@@ -103,16 +80,6 @@ class Reflection(Answering, type="reflection"):
 
     example = 'explain: {type: reflection, rubric: ["A child of ten understands it."], max_rounds: 2}'
     file = FOLDER / "reflection.yaml"
-    into: ClassVar[Places] = {
-        "model": ["draft.model", "critique.model", "revise.model"],
-        "critic": ["critique.model"],
-        "prompt": ["draft.prompt"],
-        "revise_prompt": ["revise.prompt"],
-        "rubric": ["critique.rubric"],
-        "max_rounds": ["revise -> critique"],
-        "fields": ["draft.fields", "revise.fields"],
-        "json_schema": ["draft.json_schema", "revise.json_schema"],
-    }
 
     critic: ModelName | None = Field(None, description="The model that criticises, if it is another one.")
     prompt: PromptName | None = Field(None, description="What the one who drafts is told.")
@@ -133,16 +100,6 @@ class MultiHop(Answering, type="multi_hop"):
 
     example = "research: {type: multi_hop, retriever: recipes, max_hops: 3}"
     file = FOLDER / "multi_hop.yaml"
-    into: ClassVar[Places] = {
-        "model": ["decompose.model", "hop.model", "answer.model"],
-        "retriever": ["search.retriever"],
-        "prompt": ["answer.prompt"],
-        "max_hops": ["hop -> search"],
-        "max_queries": ["hop.max_queries"],
-        "top_k": ["hop.top_k"],
-        "fields": ["answer.fields"],
-        "json_schema": ["answer.json_schema"],
-    }
 
     retriever: RetrieverName = Field(description="Where it searches.")
     prompt: PromptName | None = Field(None, description="What the one who answers is told; it reads `documents`.")

@@ -1,16 +1,18 @@
 """Node types that are graphs: a shipped file, run with the models, tools and prompts of the graph that names it.
 
-A type of this kind is a graph file and a class. The class says what may be set, and where in the graph each setting
-goes:
+A type of this kind is a graph file and a class. The class says what may be set:
 
     class Clerk(Recipe, type="clerk"):
         '''Look a question up, and answer.'''
 
         file = Path(__file__).with_name("clerk.yaml")
-        into = {"model": ["answer.model"], "rounds": ["check -> search"]}
 
         model: ModelName = Field("auto", description="The model that answers.")
         rounds: PositiveInt = Field(3, description="How often it may search again.")
+
+The file says where in the graph each setting goes, so that a run which keeps its file keeps that too:
+
+    settings: {model: answer.model, rounds: check -> search}
 
 `answer.model` is a setting of a node; `check -> search` the `max_iterations` of a way back.
 """
@@ -18,11 +20,11 @@ goes:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ragweave.orchestrator.errors import GraphError, PluginError, Problem, ResourceError, did_you_mean
+from ragweave.orchestrator.errors import GraphError, PluginError, Problem, ResourceError
 from ragweave.orchestrator.lending import GRAPHS, Lent
 from ragweave.orchestrator.node import Remark, Signature, Write
 from ragweave.orchestrator.nodes.graph import Subgraph
@@ -31,11 +33,10 @@ from ragweave.orchestrator.resources import Resources
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.bound import BoundNode
     from ragweave.orchestrator.graph import Graph
-    from ragweave.orchestrator.language.spec import KeySpec, Spec
+    from ragweave.orchestrator.language.spec import KeySpec, Spec, Target
 
 Name = tuple[str, str]
 """A resource by kind and name."""
-_ARROW = "->"
 
 
 class Recipe(Subgraph):
@@ -48,17 +49,11 @@ class Recipe(Subgraph):
 
     file: ClassVar[Path]
     """The graph file. Files that it names lie in its folder."""
-    into: ClassVar[Mapping[str, Sequence[str]]] = {}
-    """By setting, the settings of nodes (`node.setting`) and the ways back (`node -> node`) that it is put into."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         if "file" in vars(cls):
             cls.home = cls.file.resolve().parent
-            for name in {**cls.model_fields, **dict.fromkeys(cls.into)}:
-                if (name in cls.into) != (name in cls.model_fields):
-                    said = "goes nowhere" if name in cls.model_fields else "is no field"
-                    raise PluginError(f"node type {cls.type_name or cls.__name__!r}: the setting {name!r} {said}")
         super().__pydantic_init_subclass__(**kwargs)
 
     def more_outputs(self) -> Mapping[str, Write]:
@@ -74,7 +69,7 @@ class Recipe(Subgraph):
 
     def given(self) -> dict[str, Any]:
         """The settings that are put into the graph."""
-        values = {name: getattr(self, name) for name in self.into}
+        values = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: value for name, value in values.items() if value is not None and value not in ({}, [], "")}
 
     def _load(self, resources: Resources) -> Graph:
@@ -97,17 +92,17 @@ class Recipe(Subgraph):
 
         with opening(self.file):
             spec, problems = self._read()
-            given = self.given()
+            given = {name: value for name, value in self.given().items() if self._goes(spec, name)}
             mine = _names(type(self), given)
-            needed = _needed(spec, {where for name in given for where in self.into[name]})
+            needed = _needed(spec, [target for name in given for target in spec.settings[name]])
             for kind, name in mine & needed:
                 raise ResourceError(
                     f"{kind}.{name}: the graph of {self.type_name!r} has one of this name too",
                     hint="give yours another name",
                 )
             for name, value in given.items():
-                for where in self.into[name]:
-                    self._put(spec, where, value)
+                for target in spec.settings[name]:
+                    _put(spec, target, value)
             own = [one for key, one in spec.resources.items() if key in needed]
             spec.resources = {(one.kind, one.name): one for one in own} | {one: _lent(*one) for one in mine}
             lent = Lent(own, folder=spec.folder, lender=resources)
@@ -131,35 +126,20 @@ class Recipe(Subgraph):
             raise ResourceError(f"the graph of {self.type_name!r} cannot be read: {error}") from None
         return load_text(data, file=self.file.name, folder=self.file.resolve().parent)
 
-    def _put(self, spec: Spec, where: str, value: Any) -> None:
-        """Put a value into its place. Raises PluginError if there is no such place."""
-        source, arrow, target = (part.strip() for part in where.partition(_ARROW))
-        if arrow:
-            exits = spec.exits.get(source)
-            routes = exits.routes if exits is not None else ()
-            back = next((at for at, one in enumerate(routes) if one.max_iterations and one.targets == (target,)), None)
-            if exits is None or back is None:
-                raise self._no_place(where, [])
-            changed = [*routes[:back], routes[back]._replace(max_iterations=value), *routes[back + 1 :]]
-            spec.exits[source] = exits._replace(routes=tuple(changed))
-            return
-        node, _, setting = where.partition(".")
-        if node not in spec.nodes or not setting:
-            raise self._no_place(where, list(spec.nodes))
-        entry = spec.nodes[node]
-        spec.nodes[node] = entry._replace(settings={**entry.settings, setting: value})
-
-    def _no_place(self, where: str, nodes: Sequence[str]) -> PluginError:
-        candidates = did_you_mean(where.partition(".")[0], nodes)
-        return PluginError(f"node type {self.type_name!r}: {self.file.name} has no {where!r}{candidates}")
+    def _goes(self, spec: Spec, name: str) -> bool:
+        """True if the file has a place for a setting. Raises PluginError if it has none for one that was given."""
+        if name not in spec.settings and name in self.model_fields_set:
+            where = f"`settings` of {self.file.name} does not say where it goes"
+            raise PluginError(f"node type {self.type_name!r}: the setting {name!r}: {where}")
+        return name in spec.settings  # an older file has no place for what is new
 
     def _faults(self, problems: Iterable[Problem]) -> tuple[Remark, ...]:
         """What is wrong inside, each at the setting that was put there."""
         spec, _ = self._read()
         marks: dict[tuple[int, int], str] = {}
         for name in self.given():
-            for node, _, setting in (where.partition(".") for where in self.into[name] if _ARROW not in where):
-                place = ("nodes", node, setting)
+            for target in spec.settings.get(name, ()):
+                place = ("nodes", target.node, target.setting)
                 for mark in (known[place] for known in (spec.marks, spec.value_marks) if place in known):
                     marks[mark.line, mark.column] = name
         return tuple(
@@ -195,18 +175,35 @@ def _names(kind: Any, settings: Mapping[str, Any]) -> set[Name]:
     return {(one.kind, one.name) for one in names_in(kind, settings)}
 
 
-def _needed(spec: Spec, without: Iterable[str]) -> set[Name]:
+def _put(spec: Spec, target: Target, value: Any) -> None:
+    """Put a value into its place, if there is one: that there is none is a problem of the file."""
+    from ragweave.orchestrator.language.recipes import ARROW, way_back
+
+    if not target.setting.startswith(ARROW):
+        entry = spec.nodes.get(target.node)
+        if entry is not None:
+            spec.nodes[target.node] = entry._replace(settings={**entry.settings, target.setting: value})
+        return
+    exits = spec.exits.get(target.node)
+    at = way_back(exits, target)
+    if exits is not None and at is not None:
+        routes = list(exits.routes)
+        routes[at] = routes[at]._replace(max_iterations=value)
+        spec.exits[target.node] = exits._replace(routes=tuple(routes))
+
+
+def _needed(spec: Spec, without: Iterable[Target]) -> set[Name]:
     """The resources of a file that its nodes name, apart from those settings; and those that these name."""
     from ragweave.orchestrator import registry
 
-    left_out = set(without)
+    left_out = {(one.node, one.setting) for one in without}
     found: set[Name] = set()
     for name, entry in spec.nodes.items():
         kind = registry.find("nodes", entry.type)
         others = [one for part in (entry.policies.fallback, entry.policies.race) for one in part]
         for settings in (entry.settings, *others):
             made = registry.find("nodes", settings["type"]) if settings.get("type") else kind
-            kept = {key: value for key, value in settings.items() if f"{name}.{key}" not in left_out}
+            kept = {key: value for key, value in settings.items() if (name, key) not in left_out}
             if isinstance(made, type):
                 found |= _names(made, kept)
     waiting = list(found & set(spec.resources))
