@@ -65,6 +65,7 @@ TABLE: dict[str, dict[str, str]] = {
         "files": "ragweave.tools.types.files:FileTools",
         "http": "ragweave.tools.types.http:Http",
         "mcp": "ragweave.tools.types.mcp:Mcp",
+        "openapi": "ragweave.tools.types.openapi:OpenApi",
         "python": "ragweave.tools.types.python:Python",
         "search": "ragweave.tools.search:Search",
         "sql": "ragweave.tools.types.sql:Sql",
