@@ -19,14 +19,18 @@ _WRITE_JSON = (
 
 def told(messages: Sequence[Message], schema: Mapping[str, Any], *, tools: bool = False) -> tuple[Message, ...]:
     """The messages with the schema said at their end, where models heed it most; with `tools`, for the reply that
-    calls none."""
-    first = "When you call no tool, r" if tools else "R"
-    order = _WRITE_JSON.format(first, json.dumps(dict(schema), ensure_ascii=False))
-    *before, last = messages or (Message.of("user", ""),)
-    if last.role != "user":
-        return (*before, last, Message.of("user", order))
-    gap = "\n\n" if last.text else ""
-    return (*before, last.model_copy(update={"parts": (*last.parts, *Message.of("user", gap + order).parts)}))
+    calls none, in the last words of the user: what calls gave comes after them."""
+    order = _WRITE_JSON.format(
+        "When you call no tool, r" if tools else "R", json.dumps(dict(schema), ensure_ascii=False)
+    )
+    at = len(messages) - 1
+    while tools and at >= 0 and messages[at].role != "user":
+        at -= 1
+    if at < 0 or messages[at].role != "user":
+        return (*messages, Message.of("user", order))
+    gap = "\n\n" if messages[at].text else ""
+    last = messages[at].model_copy(update={"parts": (*messages[at].parts, *Message.of("user", gap + order).parts)})
+    return (*messages[:at], last, *messages[at + 1 :])
 
 
 def read_json(text: str, schema: Mapping[str, Any]) -> tuple[Any, str]:

@@ -103,8 +103,12 @@ def test_tools_are_called_first_and_the_answer_has_its_values() -> None:
     model = Scripted(replies=[CALL, PRICE])
     result = graph(model).run(question="Three records of 19.90?")
     assert (result["total"], result["records"]) == (59.7, 3)
-    assert [message.role for message in model.requests[1].messages] == ["user", "assistant", "tool", "user"]
-    assert model.requests[1].messages[-1].text.startswith("When you call no tool, reply with one JSON value")
+    assert [message.role for message in model.requests[1].messages] == ["user", "assistant", "tool"]
+    assert (
+        model.requests[1]
+        .messages[0]
+        .text.startswith("Three records of 19.90?\n\nWhen you call no tool, reply with one")
+    )
     assert model.requests[0].tools
 
 
