@@ -120,6 +120,28 @@ def _calling(shown: str, method: Method) -> Method:
     return call
 
 
+def _finding(shown: str, method: Method) -> Method:
+    _refuse_unless_async(shown, method)
+
+    async def find(self: Any, text: str, *args: Any, **keywords: Any) -> list[Any]:
+        found = await _awaited(self, shown, method(self, text, *args, **keywords))
+        if not isinstance(found, (list, tuple)):
+            raise _broken(self, shown, _a(found), "a list of Finding")
+        from ragweave.orchestrator.guardrails.check import Finding  # a module that imports this one
+
+        reached = 0
+        for place, one in enumerate(found):
+            if not isinstance(one, Finding):
+                raise _broken(self, shown, f"{_a(one)} as item {place}", "a list of Finding")
+            if not reached <= one.begin <= one.end <= len(text):
+                wanted = f"places in the order of the text, within its {len(text)} characters and apart from each other"
+                raise _broken(self, shown, f"{one.begin} to {one.end} as item {place}", wanted)
+            reached = one.end
+        return list(found)
+
+    return find
+
+
 class _Chunks:
     """The pieces of a reply, each of which is one."""
 
@@ -186,5 +208,6 @@ PROMISES: Mapping[str, Mapping[str, Callable[[str, Method], Method]]] = {
     "retrievers": {"search": _searching},
     "rerankers": {"score": _scoring},
     "tools": {"call": _calling},
+    "checks": {"find": _finding},
 }
 """By kind, the methods that promise something, and what makes each of them keep it."""
