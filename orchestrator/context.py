@@ -119,10 +119,13 @@ class Context:
                 self.run.withdraw(self.path)
             await self.tell("reset", reason=reason)
 
-    def use(self, usage: Usage, model: ChatModel | None = None, *, answered: bool = True) -> None:
+    def use(
+        self, usage: Usage, model: ChatModel | None = None, *, answered: bool = True, settled: bool = False
+    ) -> None:
         """Count tokens and calls toward this call, its node and the run; with the model that used them, their cost.
 
-        A call that was not `answered`, because it failed before the model said anything, cost nothing.
+        A call that was not `answered`, because it failed before the model said anything, cost nothing. Where there are
+        budgets it counts toward them too, unless that was `settled`.
         """
         if model is not None and self.resources is not None:
             usage = self.resources.priced(usage, model, answered=answered)
@@ -132,6 +135,8 @@ class Context:
             context = context.parent
         if self.run is not None:
             self.run.usage = self.run.usage + usage
+            if self.run.budgets is not None and not settled:
+                self.run.budgets.use(self, usage)
 
     def inner(
         self, *, item: int | None = None, value: tuple[str, Any] | None = None, member: int | None = None

@@ -105,6 +105,12 @@ class Node(BaseModel):
     """True for the node that runs another graph."""
     withdraws: ClassVar[bool] = False
     """True if a call may take back by itself what it has streamed."""
+    asks_models: ClassVar[bool] = True
+    """False if the models that its settings name are never asked for a reply."""
+    reserves: ClassVar[bool] = True
+    """False if it asks models by itself, and not by `complete`: then no budget of tokens or money can hold its calls."""
+    calls_tools: ClassVar[bool] = False
+    """True if it calls tools, which budgets count."""
     declared: ClassVar[Signature] = Signature()
     example: ClassVar[str] = ""
     """YAML of one node of this type, for `ragweave nodes TYPE`."""

@@ -7,12 +7,30 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel
 
 from ragweave.orchestrator.errors import OutputError, did_you_mean
 from ragweave.orchestrator.values import Answer, Ask, Citation, Usage
+
+
+class Exceeded(NamedTuple):
+    """What a budget has changed in a run."""
+
+    scope: str
+    """Whose budget: graph 'cookbook', node 'answer'."""
+    limit: str
+    """Its key, such as `max_tokens`."""
+    did: str
+    """`fewer_documents`, `cheaper_model`, `partial_answer`, or `stop` where a call was not made."""
+    path: str
+    """The path of the call."""
+    said: str
+    """What that means, in words."""
+
+    def __str__(self) -> str:
+        return f"{self.path or 'the run'}: {self.said} ({self.limit} of {self.scope})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +44,8 @@ class Result:
     asks: Mapping[str, Ask] = field(default_factory=dict)
     """By call path, what people are asked; `graph.resume(run_id, answers={path: answer})` goes on."""
     usage: Usage = field(default_factory=Usage)
+    exceeded: tuple[Exceeded, ...] = ()
+    """What budgets have changed, in order; empty if they held, or if there are none."""
 
     @property
     def text(self) -> str:

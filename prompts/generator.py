@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
@@ -99,24 +99,33 @@ class Generator(Shaped, type="generator"):
 
     async def __call__(self, ctx: Context, **state: Any) -> Answered:
         prompt: Prompt = await ctx.prompt(self.prompt)
-        documents = _documents(prompt, state)
+        source = _documents(prompt)
+        documents: Sequence[Document] = tuple(state.get(source) or ()) if source else ()
         # Without documents a number in brackets is no citation, so nothing is taken for one; nor is one in JSON.
-        marked = documents is not None and (not self.shaped or "answer" in self.fields)
-        reader = MarkReader(len(documents or ())) if marked else None
+        marked = bool(source) and (not self.shaped or "answer" in self.fields)
+        reader = MarkReader(len(documents)) if marked else None
         steps = self.tools or self.conclude
         so_far = answered(state.get("steps") or (), state.get("tool_results") or ()) if steps else []
         shown = {name: value for name, value in state.items() if name in prompt.variables} if steps else state
-        request = ChatRequest(
-            messages=(*prompt.render(**shown), *(concluded(so_far) if self.conclude else so_far)),
-            question=_text(state.get("question")),
-            documents=documents or (),
-            temperature=self.temperature,
-            max_tokens=self.max_tokens,
-            stop=self.stop,
-            seed=self.seed,
-            thread=ctx.thread_id,
-        )
-        reply, text, value = await self._reply(ctx, request, reader)
+        before = concluded(so_far) if self.conclude else so_far
+
+        def asked_with(count: int) -> ChatRequest:
+            """The request with so many of the documents."""
+            given = {**shown, source: documents[:count]} if count < len(documents) else shown
+            if reader is not None:
+                reader.limit(count)
+            return ChatRequest(
+                messages=(*prompt.render(**given), *before),
+                question=_text(state.get("question")),
+                documents=documents[:count],
+                temperature=self.temperature,
+                max_tokens=self.max_tokens,
+                stop=self.stop,
+                seed=self.seed,
+                thread=ctx.thread_id,
+            )
+
+        reply, text, value = await self._reply(ctx, asked_with, len(documents), reader)
         calls, finish, confidence = reply.tool_calls, reply.finish, reply.confidence
         if not text.strip() and not calls:
             raise ModelError(f"model {self.model!r} gave an empty reply", transient=True)
@@ -128,7 +137,7 @@ class Generator(Shaped, type="generator"):
         if reader is not None and reader.marks:
             from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
 
-            cited = await asyncio.to_thread(citations, text, reader.marks, documents or ())
+            cited = await asyncio.to_thread(citations, text, reader.marks, documents)
         given = self.values_of(value) if self.shaped and not calls else {}
         written: Any = {**given, "answer": Answer(text=text, citations=cited, confidence=confidence)}
         if self.tools:
@@ -136,20 +145,25 @@ class Generator(Shaped, type="generator"):
             written |= {"steps": [*so_far, step], "tool_calls": asked}
         return cast("Answered", written)
 
-    async def _reply(self, ctx: Context, request: ChatRequest, reader: MarkReader | None) -> _Said:
+    async def _reply(
+        self, ctx: Context, asked_with: Callable[[int], ChatRequest], count: int, reader: MarkReader | None
+    ) -> _Said:
         model = await ctx.model(self.model)
         offered = await toolset(ctx, self.tools) if self.tools else None
-        if offered is not None and model.calls_tools():
-            request = replace(request, tools=[offer.as_function() for offer in offered])
-            offered = None
-        value = None
-        if offered is not None:
+        functions = [offer.as_function() for offer in offered] if offered is not None and model.calls_tools() else []
+
+        def fewer(count: int) -> ChatRequest:
+            request = asked_with(count)
+            return replace(request, tools=functions) if functions else request
+
+        value, request = None, fewer(count)
+        if offered is not None and not functions:
             wanted = self.wanted if self.shaped else None
-            reply, value = await in_words(ctx, model, request, offered, self.model, wanted)
+            reply, value = await in_words(ctx, model, request, offered, self.model, wanted, fewer)
         elif self.shaped:
-            reply, value = await structured_reply(ctx, model, request, self.wanted, name=self.model)
+            reply, value = await structured_reply(ctx, model, request, self.wanted, name=self.model, fewer=fewer)
         else:
-            reply = await complete(ctx, model, request, emit=True, reader=reader)
+            reply = await complete(ctx, model, request, emit=True, reader=reader, fewer=fewer)
             return _Said(reply, reply.text)
         text = reply.text
         if self.shaped and not reply.tool_calls:
@@ -172,12 +186,9 @@ def _bare(text: str) -> str:
     return " ".join(re.sub(r"\[[\d ,;–-]*\]|[^\w\s]", " ", text.casefold()).split())
 
 
-def _documents(prompt: Prompt, state: dict[str, Any]) -> Sequence[Document] | None:
-    """The passages that marks point to: the prompt's first variable of type list[Document]; None if it has none."""
-    for name, variable in prompt.variables.items():
-        if variable.type == DOCUMENTS:
-            return tuple(state.get(name) or ())
-    return None
+def _documents(prompt: Prompt) -> str:
+    """The variable with the passages that marks point to: the first of type list[Document]; empty if there is none."""
+    return next((name for name, variable in prompt.variables.items() if variable.type == DOCUMENTS), "")
 
 
 def _text(value: Any) -> str:

@@ -126,12 +126,16 @@ class Judge(Node, type="judge"):
             "criteria": criteria,
             "answer": text,
             "question": question or None,
-            "documents": list(documents),
             "fence": fence(shown),
         }
-        messages = prompt.render(**{name: value for name, value in values.items() if name in prompt.variables})
-        request = ChatRequest(messages=messages, question=question, documents=documents, temperature=0.0)
-        said = await structured(ctx, model, request, reply_schema(len(criteria)), name=self.model or "")
+
+        def asked_with(count: int) -> ChatRequest:
+            given = {**values, "documents": list(documents[:count])}
+            messages = prompt.render(**{name: value for name, value in given.items() if name in prompt.variables})
+            return ChatRequest(messages=messages, question=question, documents=documents[:count], temperature=0.0)
+
+        request, schema = asked_with(len(documents)), reply_schema(len(criteria))
+        said = await structured(ctx, model, request, schema, name=self.model or "", fewer=asked_with)
         return read_reply(said, criteria)
 
 

@@ -43,6 +43,10 @@ class MarkReader:
         self._fence = 0
         self._code = 0
 
+    def limit(self, count: int) -> None:
+        """There are only so many passages after all; to be said before the first piece."""
+        self._count = count
+
     def feed(self, piece: str) -> str:
         """The text that is certain by now."""
         self._held += piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +64,7 @@ async def in_words(
     offered: Toolset,
     name: str,
     wanted: Mapping[str, Any] | None = None,
+    fewer: Callable[[int], ChatRequest] | None = None,
 ) -> tuple[Reply, Any]:
     """The reply of a model that has no form of its own for calls of tools: it is told them, and replies with JSON.
 
@@ -72,8 +73,12 @@ async def in_words(
     """
     functions = json.dumps([offer.as_function() for offer in offered], ensure_ascii=False)
     head = Message.of("system", _TOLD.format(functions))
-    told = replace(request, messages=(head, *in_text(request.messages)))
-    value = await structured(ctx, model, told, _schema(offered, wanted), name=name)
+
+    def told(request: ChatRequest) -> ChatRequest:
+        return replace(request, messages=(head, *in_text(request.messages)))
+
+    less = None if fewer is None else lambda count: told(fewer(count))
+    value = await structured(ctx, model, told(request), _schema(offered, wanted), name=name, fewer=less)
     calls = tuple(
         ToolCall(id="", name=call["name"], arguments=call["arguments"]) for call in value.get("tool_calls") or ()
     )

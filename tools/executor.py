@@ -12,7 +12,7 @@ from ragweave.orchestrator.approvals import Decision, decide
 from ragweave.orchestrator.arguments import faults_of, standard
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ToolName
-from ragweave.orchestrator.errors import CallTimeout, RagweaveError, did_you_mean
+from ragweave.orchestrator.errors import BudgetExceeded, CallTimeout, RagweaveError, did_you_mean
 from ragweave.orchestrator.language.policies import MapPolicy
 from ragweave.orchestrator.node import Effects, Node
 from ragweave.orchestrator.running.wrappers import timed
@@ -39,6 +39,7 @@ class ToolExecutor(Node, type="tool_executor"):
 
     effects = "external"
     origin = "tool"
+    calls_tools = True
     example = "act: {type: tool_executor, tools: [calculator]}"
 
     tools: list[ToolName] = Field(min_length=1, description="The tools that may be called.")
@@ -82,6 +83,13 @@ class ToolExecutor(Node, type="tool_executor"):
         return await self._called(call, offer, ctx)
 
     async def _called(self, call: ToolCall, offer: Offer, ctx: Context) -> Executed:
+        if ctx.run is not None and ctx.run.budgets is not None:
+            try:
+                ctx.run.budgets.call_tool(ctx)
+            except BudgetExceeded as exceeded:
+                if not exceeded.partial:
+                    raise
+                return _wrong(call, f"it was not called: {exceeded.message}")
 
         async def called(values: Any, ctx: Context) -> Any:
             return await offer.tool.call(offer.spec.name, values, ctx)

@@ -188,12 +188,14 @@ nodes:
         "RW112",
         "not available in this version",
         "The key is a word of the language, but this version does not act on it. It is refused rather than "
-        "ignored: a budget that is not kept would be worse than none.",
+        "ignored: a limit that is not kept would be worse than none.",
         """\
-budget: {usd: 0.50}
+nodes:
+  greet: {type: reply, text: Hello., limit: 3}
 """,
         """\
-limits: {deadline: 2m}
+nodes:
+  greet: {type: reply, text: Hello.}
 """,
     ),
 )

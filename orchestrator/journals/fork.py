@@ -16,6 +16,7 @@ from ragweave.orchestrator.running.plan import Plan
 from ragweave.orchestrator.types import JSON, Type, converter
 
 START = "start"
+_COUNTED = ("used", "reserved", "spent", "budget")
 
 
 @reading
@@ -142,7 +143,7 @@ def _kept(plan: Plan, events: Iterable[Event], at: str) -> tuple[list[Event], Sn
             snapshot = fold(snapshot, event)
     ended = {event.path for event in kept if event.kind in ("finished", "item", "item_failed")}
     # What a call has used that is made again will be counted again.
-    return [event for event in kept if event.kind != "used" or _ended(event, ended)], snapshot
+    return [event for event in kept if event.kind not in _COUNTED or _ended(event, ended)], snapshot
 
 
 def _ended(event: Event, ended: set[str]) -> bool:
@@ -161,6 +162,8 @@ def _stays(snapshot: Snapshot, event: Event, at: str) -> bool:
         return event.data["path"] in snapshot.asks
     if kind == "forked" and not event.node:
         return True
+    if not event.node:  # of a graph: the clock of its budget, which begins anew, or its early end
+        return kind == "ended" and bool(path) and not within(path, at) and not belongs(at, path.rstrip("/"))
     if not is_due(snapshot, event):
         return False
     if kind == "asked":

@@ -72,9 +72,9 @@ class Export:
     def _datum(self, kind: str, name: str, value: Any) -> Any:
         if name in _PLACES and isinstance(value, str) and kind in ("asked", "answered", "forked", "run_failed"):
             return self._hidden(value)
-        if kind == "used":
+        if kind in ("used", "reserved", "spent", "budget"):
             return value
-        if kind in ("run_started", "entered", "run_done", "forked") and isinstance(value, Mapping):
+        if kind in ("run_started", "entered", "run_done", "ended", "forked") and isinstance(value, Mapping):
             return {key: self.value(item) for key, item in value.items()}  # its keys are the graph's
         return self.value(value)
 

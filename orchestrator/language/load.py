@@ -13,25 +13,23 @@ from ragweave.orchestrator.language.edges import edges_are_sound, read_edges, sh
 from ragweave.orchestrator.language.given import implementation, type_name
 from ragweave.orchestrator.language.keys import is_id, read_inputs, read_outputs, read_state
 from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies, seconds
-from ragweave.orchestrator.language.policytext import read_policies
+from ragweave.orchestrator.language.policytext import read_budget, read_policies
 from ragweave.orchestrator.language.report import Report, path, shown, surely
 from ragweave.orchestrator.language.spec import NodeSpec, Place, Spec
 from ragweave.orchestrator.language.yamltext import read
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.node import RESERVED
 
-__all__ = ["GRAPH_KEYS", "LATER", "SCHEMA", "SECTIONS", "edges_are_sound", "load_data", "load_text", "shape_of"]
+__all__ = ["GRAPH_KEYS", "SCHEMA", "SECTIONS", "edges_are_sound", "load_data", "load_text", "shape_of"]
 
 SCHEMA = "ragweave/v1"
-SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "prompts")
+SECTIONS = ("models", "embedders", "retrievers", "rerankers", "tools", "memories", "checks", "prompts")
 GRAPH_KEYS = (
     "schema", "name", "version", "description", "inputs", "outputs", "state", "defaults", *SECTIONS,
     "prices", "overrides", "settings", "approval", "budget", "limits", "store", "durability", "nodes", "edges",
 )  # fmt: skip
 STORE = "store"
 """The name of the one resource that the key `store` declares."""
-LATER = ("budget",)
-"""Keys of a graph that have a meaning, but not in this version."""
 DURABILITY = ("async", "sync", "exit")
 
 
@@ -74,6 +72,8 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
     read_outputs(report, data.get("outputs"))
     read_state(report, data.get("state"))
     _limits(report, data)
+    if "budget" in data:
+        report.spec.budget = read_budget(report, data["budget"])
     if "defaults" in data:
         report.spec.defaults = _defaults(report, data["defaults"])
     for section in SECTIONS:
@@ -101,11 +101,7 @@ def _graph(report: Report, data: Any, *, from_file: bool) -> None:
 
 def _known_keys(report: Report, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data without unknown keys; those that were surely misspelt count as what was meant."""
-    for key in LATER:
-        if key in data:
-            report.key((key,), "RW112", f"{key!r} is not available in this version; delete it")
-    allowed = [key for key in GRAPH_KEYS if key not in LATER]
-    return report.known_keys((), {key: value for key, value in data.items() if key not in LATER}, allowed)
+    return report.known_keys((), data, GRAPH_KEYS)
 
 
 def _schema(report: Report, data: Mapping[str, Any], *, required: bool) -> None:
@@ -190,13 +186,9 @@ def _defaults(report: Report, data: Any) -> NodePolicies:
         if key in allowed:
             taken[key] = value
         elif key in RESERVED:
-            later = key == "budget"
-            reason = (
-                "is not available in this version"
-                if later
-                else "belongs on a node; defaults are retry, timeout and cache"
-            )
-            report.key((*place, key), "RW112" if later else "RW125", f"defaults: {key!r} {reason}")
+            where = "on a node or the graph" if key == "budget" else "on a node"
+            reason = f"belongs {where}; defaults are retry, timeout and cache"
+            report.key((*place, key), "RW125", f"defaults: {key!r} {reason}")
         else:
             message = f"defaults: unknown setting {key!r}"
             report.unknown_key((*place, key), "RW103", message, allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     PositiveInt,
     StringConstraints,
     field_validator,
+    model_validator,
 )
 
 from ragweave.orchestrator.texts.placeholders import placeholders
@@ -101,6 +102,65 @@ class InterruptPolicy(Policy):
         return "choice" if self.choices else "approved"
 
 
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+_Digits = Annotated[str, StringConstraints(pattern=r"^[0-9]+(_[0-9]+)*$")]
+Count = Annotated[PositiveInt, BeforeValidator(_no_bool, json_schema_input_type=PositiveInt | _Digits)]
+"""A whole number above 0, which may be written 50_000."""
+Way = Literal["fewer_documents", "cheaper_model", "partial_answer", "stop"]
+WAYS: tuple[Way, ...] = get_args(Way)
+LIMITS = ("max_tokens", "max_cost_usd", "max_seconds", "max_tool_calls")
+
+
+class BudgetPolicy(Policy):
+    """What may be used: reserved before each call, settled after it."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [limit]} for limit in LIMITS]})
+
+    max_tokens: Count | None = Field(
+        None, description="Tokens that models may read and write, together."
+    )
+    max_cost_usd: Annotated[PositiveFloat, BeforeValidator(_no_bool)] | None = Field(
+        None, description="Dollars that calls of models may cost, by the graph's price file."
+    )
+    max_seconds: Annotated[Duration, BeforeValidator(_no_bool)] | None = Field(
+        None, description="How long it may take, such as 60 or 1m30s; time in which people are waited for is left out."
+    )
+    max_tool_calls: Count | None = Field(
+        None, description="Calls of tools that a tool_executor may make."
+    )
+    on_exceed: tuple[Way, ...] = Field(("stop",), description="What is tried in turn where the next call does not fit.")
+
+    @field_validator("on_exceed")
+    @classmethod
+    def _check_order(cls, ways: tuple[Way, ...]) -> tuple[Way, ...]:
+        if not ways:
+            raise ValueError("name one way at least, such as [stop]")
+        for at, way in enumerate(ways):
+            if way in ways[:at]:
+                raise ValueError(f"{way!r} stands twice")
+            if at and ways[at - 1] == "stop":
+                raise ValueError(f"nothing is tried after 'stop', and {way!r} stands behind it")
+            if at and ways[at - 1] == "partial_answer" and way != "stop":
+                raise ValueError(f"after 'partial_answer' there is only 'stop'; put {way!r} before it")
+        return ways
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> BudgetPolicy:
+        if all(getattr(self, limit) is None for limit in LIMITS):
+            raise ValueError(f"a budget has one of {', '.join(LIMITS)} at least")
+        return self
+
+    @property
+    def keeps_parts(self) -> bool:
+        """True if what there is by then is better than nothing."""
+        return "partial_answer" in self.on_exceed
+
+
 class NodePolicies(Policy):
     """What every node takes beside its settings."""
 
@@ -121,6 +181,7 @@ class NodePolicies(Policy):
     )
     on_error: str | None = Field(None, description="The node to go to if this one finally fails; it may read `error`.")
     cache: CachePolicy | None = Field(None, description="Reuse the result of an equal call.")
+    budget: BudgetPolicy | None = Field(None, description="What all calls of the node in a run may use together.")
     interrupt: InterruptPolicy | None = Field(None, description="Ask a person before the call.")
 
 

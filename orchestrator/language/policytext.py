@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ragweave.orchestrator.language.given import implementation
-from ragweave.orchestrator.language.policies import NodePolicies
+from ragweave.orchestrator.language.policies import BudgetPolicy, NodePolicies
 from ragweave.orchestrator.language.report import Report, path
 from ragweave.orchestrator.language.spec import Place
 from ragweave.orchestrator.language.validating import report_errors
@@ -44,6 +44,15 @@ def read_policies(report: Report, data: Mapping[str, Any], place: Place) -> Node
             report_errors(report, error, place, NodePolicies)
             for item in error.errors():
                 given.pop(str(item["loc"][0]), None)
+
+
+def read_budget(report: Report, data: Any) -> BudgetPolicy | None:
+    """The budget of the graph; None if it is wrong."""
+    try:
+        return BudgetPolicy.model_validate(data)
+    except ValidationError as error:
+        report_errors(report, error, ("budget",), BudgetPolicy)
+        return None
 
 
 def _member(thing: Any) -> Any:

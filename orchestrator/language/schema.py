@@ -25,6 +25,7 @@ _TEXTS = {
     "rerankers": "What scores passages, by name.",
     "tools": "What an agent may do, by name.",
     "memories": "What outlives a run, by name.",
+    "checks": "What guardrails look for in texts, by name.",
     "prompts": "What is said to language models, by name: a file, or a template's settings.",
 }
 
@@ -122,6 +123,7 @@ def _properties() -> Json:
         "limits": _object(
             {"deadline": {**deadline, "description": "The longest that a run may take."}}, "Limits of a run."
         ),
+        "budget": {"$ref": "#/$defs/policy.budget", "description": "What a run of this graph may use."},
         "prices": {"type": "string", "minLength": 1, "description": "A file that says what models cost."},
         "overrides": _names(
             {"anyOf": [_TARGET, {"type": "array", "items": _TARGET, "minItems": 1}]},

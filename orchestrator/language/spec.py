@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ragweave.orchestrator.approvals import Rule
-from ragweave.orchestrator.language.policies import NO_POLICIES, NodePolicies
+from ragweave.orchestrator.language.policies import NO_POLICIES, BudgetPolicy, NodePolicies
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.types import Type
@@ -121,6 +121,8 @@ class Spec:
     defaults: NodePolicies = NO_POLICIES
     """Policies of every node that says nothing else and can take them."""
     deadline: float | None = 600.0
+    budget: BudgetPolicy | None = None
+    """What a run of this graph may use."""
     durability: Literal["sync", "async", "exit"] = "async"
     overrides: dict[str, tuple[Target, ...]] = field(default_factory=dict)
     """The settings that a call may give anew, by the name under which it gives them."""

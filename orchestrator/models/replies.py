@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
@@ -14,6 +17,11 @@ from ragweave.orchestrator.models.reading import cut_off, one_line
 from ragweave.orchestrator.models.schemas import read_json, told
 from ragweave.orchestrator.values import Message, ToolCall, Usage
 
+if TYPE_CHECKING:
+    from ragweave.orchestrator.running.budgets.calls import Settle
+
+BROKEN_OFF = "budget"
+"""Why a reply ends of which a budget wanted no more; what was said until then is kept."""
 _CORRECT = "That reply cannot be used: {}. Reply again with the corrected JSON value and nothing else."
 
 
@@ -38,24 +46,67 @@ class TextReader(Protocol):
 
 
 async def complete(
-    ctx: Context, model: ChatModel, request: ChatRequest, *, emit: bool = False, reader: TextReader | None = None
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    *,
+    emit: bool = False,
+    reader: TextReader | None = None,
+    fewer: Callable[[int], ChatRequest] | None = None,
 ) -> Reply:
     """The model's whole reply; its usage counts toward the call `ctx`. `emit` streams the text to the run's caller.
 
-    With a `reader` the text of the reply, and what is streamed, is what it makes of the model's. Raises ModelError as
-    `model.stream` does.
+    With a `reader` the text of the reply, and what is streamed, is what it makes of the model's. Where the run has
+    budgets, the call is made within them: another model may be asked, `fewer` makes the request with only so many of
+    its documents, and of a text that is streamed a part may be kept. Raises ModelError as `model.stream` does, and
+    BudgetExceeded.
     """
-    pieces: list[str] = []
-    calls: tuple[ToolCall, ...] = ()
-    usage, finish, confidence, failed = None, "", None, False
-    request = replace(
+    request = _whose(ctx, request)
+    if ctx.run is None or ctx.run.budgets is None:
+        return await _streamed(ctx, model, request, emit, reader)
+    from ragweave.orchestrator.running.budgets.calls import within  # for graphs with a budget
+
+    less = None if fewer is None else lambda count: _whose(ctx, fewer(count))
+    return await within(ctx, model, request, less, functools.partial(_within, ctx, emit, reader), keeps=emit)
+
+
+def _whose(ctx: Context, request: ChatRequest) -> ChatRequest:
+    return replace(
         request,
         tenant=request.tenant or ctx.tenant,
         user=request.user or ctx.user,
         thread=request.thread or ctx.thread_id,
     )
+
+
+async def _within(
+    ctx: Context,
+    emit: bool,
+    reader: TextReader | None,
+    model: ChatModel,
+    request: ChatRequest,
+    until: float | None,
+    settle: Settle | None,
+) -> Reply:
+    return await _streamed(ctx, model, request, emit, reader, until, settle)
+
+
+async def _streamed(
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    emit: bool,
+    reader: TextReader | None,
+    until: float | None = None,
+    settle: Settle | None = None,
+) -> Reply:
+    """The reply as it comes; one that goes on at `until`, by the clock of the event loop, is broken off there."""
+    pieces: list[str] = []
+    calls: tuple[ToolCall, ...] = ()
+    usage, finish, confidence, failed = None, "", None, False
+    limit = asyncio.timeout_at(until) if until is not None else contextlib.nullcontext()
     try:
-        async with closing(model.stream(request)) as chunks:
+        async with limit, closing(model.stream(request)) as chunks:
             async for chunk in chunks:
                 # Before the text is streamed, which is where a run may be cancelled: what was used counts then too.
                 calls = (*calls, *chunk.tool_calls)
@@ -67,11 +118,19 @@ async def complete(
                     pieces.append(piece)
                     if emit:
                         await ctx.emit(piece)
+    except TimeoutError:
+        if not (isinstance(limit, asyncio.Timeout) and limit.expired()):
+            failed = True
+            raise
+        finish = BROKEN_OFF
     except Exception:
         failed = True
         raise
     finally:
-        ctx.use(usage or Usage(calls=1), model, answered=bool(pieces) or usage is not None or not failed)
+        answered = bool(pieces) or usage is not None or not failed
+        ctx.use(usage or Usage(calls=1), model, answered=answered, settled=settle is not None)
+        if settle is not None:
+            settle(usage, answered)
     rest = reader.end() if reader is not None else ""
     if rest:
         pieces.append(rest)
@@ -81,19 +140,32 @@ async def complete(
 
 
 async def structured(
-    ctx: Context, model: ChatModel, request: ChatRequest, schema: Mapping[str, Any], *, name: str = ""
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    schema: Mapping[str, Any],
+    *,
+    name: str = "",
+    fewer: Callable[[int], ChatRequest] | None = None,
 ) -> Any:
     """A JSON value that satisfies `schema`, from any model that follows instructions.
 
     A model that keeps to schemas by itself is given the schema, any other is told it in words. A reply that does not
-    satisfy it is sent back once with what is wrong. `name` is the model's, for errors. Raises ModelError (transient:
-    another try may help) if the second reply is no better.
+    satisfy it is sent back once with what is wrong. `name` is the model's, for errors; `fewer` makes the request with
+    only so many of its documents, where a budget does not hold them all. Raises ModelError (transient: another try may
+    help) if the second reply is no better, and BudgetExceeded.
     """
-    return (await structured_reply(ctx, model, request, schema, name=name))[1]
+    return (await structured_reply(ctx, model, request, schema, name=name, fewer=fewer))[1]
 
 
 async def structured_reply(
-    ctx: Context, model: ChatModel, request: ChatRequest, schema: Mapping[str, Any], *, name: str = ""
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    schema: Mapping[str, Any],
+    *,
+    name: str = "",
+    fewer: Callable[[int], ChatRequest] | None = None,
 ) -> tuple[Reply, Any]:
     """The same, with the reply that holds the value. A reply that calls tools of the request has none, and is not
     held against the schema."""
@@ -102,11 +174,14 @@ async def structured_reply(
         raise ModelError(
             f"model {name!r} quotes its sources and cannot write JSON", hint="name a model that follows instructions"
         )
-    if model.structures():
-        request = replace(request, response_schema=schema)
-    else:
-        request = replace(request, messages=told(request.messages, schema, tools=bool(request.tools)))
-    reply = await complete(ctx, model, request)
+
+    def asked(request: ChatRequest) -> ChatRequest:
+        if model.structures():
+            return replace(request, response_schema=schema)
+        return replace(request, messages=told(request.messages, schema, tools=bool(request.tools)))
+
+    request = asked(request)
+    reply = await complete(ctx, model, request, fewer=None if fewer is None else lambda count: asked(fewer(count)))
     if reply.tool_calls and request.tools:
         return reply, None
     value, fault = read_json(reply.text, schema)

@@ -34,6 +34,7 @@ class Combine(Node, type="combine"):
     fit, and `too_long` is left for what cannot be shortened.
     """
 
+    asks_models = False
     example = 'join: {type: combine, heading: "## Part {number}", max_tokens: 1000, reads: {texts: pieces}}'
 
     separator: str = Field("\n\n", description="What stands between two texts.")

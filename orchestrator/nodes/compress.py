@@ -44,6 +44,7 @@ class Compress(Node, type="compress"):
     and Goldstein 1998).
     """
 
+    asks_models = False
     example = "compress: {type: compress, max_tokens: 1000}"
 
     max_tokens: PositiveInt = Field(1000, description="What all documents may have together, with their titles.")

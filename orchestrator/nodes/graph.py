@@ -51,6 +51,12 @@ class Subgraph(Node):
         plan: Plan = self._graph.plan
         return plan
 
+    @property
+    def inner_resources(self) -> Resources:
+        """The resources of the inner graph."""
+        resources: Resources = self._graph.resources
+        return resources
+
     async def __call__(self, *, ctx: Context, **inputs: Any) -> Mapping[str, Any]:
         """The outputs of the inner graph."""
         return await self.enter(inputs, ctx, {})

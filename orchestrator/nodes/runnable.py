@@ -123,6 +123,7 @@ def runnable_node(
     made.effects, made.idempotent = effects, idempotent
     made.origin = {"retrievers": "retrieved", "prompts": ""}.get(kind, "model")
     made.wants_context = True
+    made.reserves = made.origin != "model" or kind == "tools"
     made.withdraws = is_compiled(runnable)  # what an agent says before it calls a tool is not its answer
     made.digest = digest_of(runnable)
     return cast("type[RunnableNode]", made)

@@ -28,6 +28,7 @@ class Split(Node, type="split"):
     sign. A single word that is longer than `max_tokens` is a piece of its own; a blank text has no pieces.
     """
 
+    asks_models = False
     example = "cut: {type: split, max_tokens: 1000, overlap: 50}"
 
     max_tokens: PositiveInt = Field(1000, description="The largest piece, in tokens.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ragweave.orchestrator.checking.bound import Member
 from ragweave.orchestrator.errors import NodeError, closest
 from ragweave.orchestrator.running.run import Parked
 from ragweave.orchestrator.types import Type, instance_check
 from ragweave.orchestrator.values import Ask
+
+if TYPE_CHECKING:
+    from ragweave.orchestrator.running.plan import Step
 
 
 class Slot(NamedTuple):
@@ -80,3 +83,13 @@ def _a(value: Any) -> str:
         return "None"
     text = repr(value)
     return f"{text} ({type(value).__name__})" if len(text) <= 40 and not text.startswith("<") else type(value).__name__
+
+
+def accept_directly(step: Step, result: Any) -> Any:
+    """`accept` for a direct call, with a short way for the usual one key of the right type."""
+    if result.__class__ is dict and step.single is not None and len(result) == 1:
+        name, key, classes = step.single
+        value = result.get(name)
+        if value is not None and (classes is None or isinstance(value, classes)):
+            return {key: value}
+    return accept(step.name, result, step.written, step.always)

@@ -1,7 +1,7 @@
 """Events: what happens in a run, in order. The journal is a list of them; a stream shows them as they come.
 
 in the journal        run_started, entered, item, item_failed, finished, asked, answered, cached, used, abandoned,
-                      effect_started, effect_finished, effect_ended,
+                      reserved, spent, budget, ended, effect_started, effect_finished, effect_ended,
                       run_done, run_failed, run_cancelled, run_parked, run_resumed, forked
 in the stream only    started, token, reset, retry, fallback, skipped
 """
@@ -18,6 +18,7 @@ JOURNALED = frozenset(
     (
         "run_started", "entered", "item", "item_failed", "finished", "asked", "answered", "cached", "used", "abandoned",
         "effect_started", "effect_finished", "effect_ended",
+        "reserved", "spent", "budget", "ended",
         "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
         "forked",
     )
@@ -39,7 +40,9 @@ class Event:
     `frame` is the path of the graph node in which this one's graph runs, with a slash, or empty. The data of
     `finished`, `item` and `effect_finished` are the writes by state key; `finished` also has the index of the `route`
     taken and the `origin` mask of what was written. An effect that `effect_ended` did not happen; `used` counts tokens;
-    `forked` has the `path` of the call from which a fork goes on, and what it `set` there.
+    `reserved` and `spent` are about the accounts of budgets, `budget` says what one has changed in a call, and with
+    `ended` a graph has come to its end early, with these outputs; `forked` has the `path` of the call from which a fork
+    goes on, and what it `set` there.
     `at` is when it was journaled, in seconds since 1970; events are equal whatever the time.
     """
 

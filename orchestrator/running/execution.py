@@ -155,10 +155,11 @@ class Execution:
                 self._refuse(before, answers)
             answers = check_answers(snapshot.asks, answers, snapshot.answers.keys() | snapshot.approvals)
             left, self.whole = self._left(snapshot)
+            run = self._run()
+            await self._restore(run)
         except BaseException:
             await uninterrupted(store.end(self.run_id, before or "failed"))
             raise
-        run = self._run()
         given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
         told = {} if self.deadline is None else {"deadline": self.deadline}
         self.deadline = left
@@ -200,7 +201,18 @@ class Execution:
         held = None if store.live else self.edition.resources.held
         run = Run(self.run_id, self.thread_id, store, self.sink, self.user, self.tenant, held)
         run.unhurried = self.plan.spec.durability == "sync"
+        if self.plan.budgeted:
+            from ragweave.orchestrator.running.budgets.book import Budgets  # few graphs have a budget
+
+            run.budgets = Budgets(self.plan, run)
         return run
+
+    async def _restore(self, run: Run) -> None:
+        """Charge to its budgets what the run has used before."""
+        if run.budgets is not None:
+            from ragweave.orchestrator.running.budgets.past import restore
+
+            restore(run.budgets, await self.graph.store.events(self.run_id))
 
     def _left(self, snapshot: Snapshot) -> tuple[float | None, float | None]:
         """The seconds that a resumed run has, and of how many in all: what it was given now, else what is left."""
@@ -302,10 +314,10 @@ class Execution:
             if showing is not None:
                 showing.cancel()
         if isinstance(outcome, Parked):
-            result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage)
+            result = Result({}, "parked", self.run_id, self.thread_id, dict(outcome.asks), run.usage, run.exceeded)
             await self._end(run, Event("run_parked", data={"seconds": loop.time() - began}), "parked", result)
         else:
-            result = Result(outcome, "done", self.run_id, self.thread_id, {}, run.usage)
+            result = Result(outcome, "done", self.run_id, self.thread_id, {}, run.usage, run.exceeded)
             await self._end(run, Event("run_done", data={"outputs": outcome}), "done", result)
         return result
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from ragweave.orchestrator.errors import NodeError, RagweaveError, is_transient
 from ragweave.orchestrator.running.state import MergeFailed
+from ragweave.orchestrator.values import Failure
 
 
 class CallFailed(NodeError):
@@ -32,3 +35,10 @@ def words_of(error: BaseException) -> str:
 
         return f"{error.title}: {reason_of(error)}"
     return str(error) if isinstance(error, RagweaveError) else " ".join(str(error).split())
+
+
+def failure_of_call(path: str, error: Exception) -> dict[str, Any]:
+    """What the node of `on_error` reads of the failure of the call at this path."""
+    cause = error.__cause__ if isinstance(error, CallFailed) and error.__cause__ is not None else error
+    path = error.path if isinstance(error, CallFailed) else path
+    return {"error": Failure(node=path, type=type(cause).__name__, message=words_of(cause))}

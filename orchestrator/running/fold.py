@@ -13,7 +13,7 @@ from ragweave.orchestrator.running.events import Event, asking, belongs, call_pa
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.shapes import UNFIT, check_shape
-from ragweave.orchestrator.running.state import Log, State, changed
+from ragweave.orchestrator.running.state import Log, State, Write, changed
 from ragweave.orchestrator.running.typed import typed_inputs, typed_outputs, typed_values, typed_writes
 from ragweave.orchestrator.running.walker import USER, first_state, written
 from ragweave.orchestrator.stores.waiting import typed_ask
@@ -100,6 +100,8 @@ def _restored(snapshot: Snapshot, event: Event) -> Mapping[str, Any]:
             inputs = typed_inputs(_nested_plan(snapshot, event), data["inputs"], event.path)
             origins = {str(key): int(mask) for key, mask in data["origins"].items()}
             return {**data, "inputs": inputs, "origins": origins}
+        if kind == "ended":
+            return {**data, "outputs": typed_outputs(_frame(snapshot, event).plan, data["outputs"])}
         if kind in ("finished", "item", "effect_finished"):
             plan = _frame(snapshot, event).plan
             return typed_writes(plan, step_of(plan, event.node), event)
@@ -145,6 +147,8 @@ def fold(snapshot: Snapshot, event: Event) -> Snapshot:
         )
     if kind.startswith("effect_"):
         return _effect(snapshot, event)
+    if kind == "ended":
+        return _ended(snapshot, event)
     if kind == "forked":
         return _forked(snapshot, event) if event.node else snapshot
     if kind == "run_resumed":
@@ -185,6 +189,20 @@ def _nested(snapshot: Snapshot, event: Event) -> Snapshot:
         asks=outside(snapshot.asks, name),
         answers=outside(snapshot.answers, name),
         approvals=outside(snapshot.approvals, name),
+    )
+
+
+def _ended(snapshot: Snapshot, event: Event) -> Snapshot:
+    """A graph has come to its end before what was due in it was done: none of that is made any more."""
+    name, frame = event.frame, _frame(snapshot, event)
+    final: State = {key: Write(value, 0) for key, value in event.data["outputs"].items()}
+    frames = outside(snapshot.frames, name) if name else {}
+    return replace(
+        snapshot,
+        frames={**frames, name: Frame(frame.plan, frame.ledger, {}, final)},
+        items=outside(snapshot.items, name),
+        asks=outside(snapshot.asks, name),
+        effects=outside(snapshot.effects, name),
     )
 
 

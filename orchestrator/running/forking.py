@@ -52,6 +52,10 @@ class Fork(Execution):
             for event in self.journal:
                 run.append(event.record())
             snapshot = fold_all(self.plan, self.journal)
+            if run.budgets is not None:
+                from ragweave.orchestrator.running.budgets.past import restore  # few graphs have a budget
+
+                restore(run.budgets, self.journal)
         except BaseException:
             await uninterrupted(self.graph.store.end(self.run_id, "failed"))
             raise

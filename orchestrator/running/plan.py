@@ -102,8 +102,8 @@ class Plan:
     """A graph, ready to run any number of times at once."""
 
     __slots__ = (
-        "bound_count", "edge_count", "edge_targets", "exits", "keys", "logs", "loops", "merges", "need", "outputs",
-        "reach_cache", "shape", "spec", "steps",
+        "bound_count", "budgeted", "edge_count", "edge_targets", "exits", "keys", "logs", "loops", "merges", "need",
+        "outputs", "reach_cache", "shape", "spec", "steps",
     )  # fmt: skip
 
     def __init__(self, spec: Spec, shape: Shape, structure: Structure, keys: Mapping[str, Type]) -> None:
@@ -122,6 +122,8 @@ class Plan:
         self.exits = _exits(shape, structure)
         self.steps = [Step(index, name) for index, name in enumerate(shape.names)]
         self.bound_count = 0
+        self.budgeted = spec.budget is not None
+        """True if it, a node of it, or a graph inside it has a budget."""
         self.loops: dict[int, Loop] = {}
         self.reach_cache: list[int] | None = None
 
@@ -149,6 +151,7 @@ def make_plan(checked: Checked) -> Plan:
         _shortcut(plan, step, structure)
         if step.name in checked.nodes:
             _bind(plan, step, checked.nodes[step.name])
+            plan.budgeted = plan.budgeted or _budgeted(checked.nodes[step.name])
     return plan
 
 
@@ -162,6 +165,11 @@ def with_nodes(plan: Plan, nodes: Mapping[str, BoundNode]) -> Plan:
             changed.direct = changed.single = None
             _bind(other, changed, nodes[step.name])
     return other
+
+
+def _budgeted(bound: BoundNode) -> bool:
+    inner = (member.node.plan for member in bound.members if member.node.nested)  # type: ignore[attr-defined]
+    return bound.policies.budget is not None or any(plan.budgeted for plan in inner)
 
 
 def _exits(shape: Shape, structure: Structure) -> dict[int, tuple[int, ...]]:
@@ -280,6 +288,7 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
         and plain.map is None
         and not plain.retry
         and plain.timeout is None
+        and plain.budget is None
         and plain.cache is None
         and plain.interrupt is None
     ):

@@ -11,6 +11,8 @@ from ragweave.orchestrator.context import NO_USAGE, Context
 from ragweave.orchestrator.running.events import Event, Record, outside
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.result import Exceeded
+    from ragweave.orchestrator.running.budgets.book import Budgets
     from ragweave.orchestrator.running.fold import Snapshot
     from ragweave.orchestrator.running.ledger import Ledger, Ready
     from ragweave.orchestrator.running.stream import Sink
@@ -48,8 +50,8 @@ class Run:
     """Identity, journal, stream and usage of a run, and what it already knows when it is resumed."""
 
     __slots__ = (
-        "answers", "append", "approvals", "asked", "children", "effects", "finished_items", "grace", "lost", "origins",
-        "pending", "run_id", "sink", "store", "tenant", "texts", "thread_id", "unhurried", "usage", "user",
+        "answers", "append", "approvals", "asked", "budgets", "children", "effects", "finished_items", "grace", "lost",
+        "origins", "pending", "run_id", "sink", "store", "tenant", "texts", "thread_id", "unhurried", "usage", "user",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +74,8 @@ class Run:
         self.append: Callable[[Record], None] = store.writer(run_id) if blobs is None else store.writer(run_id, blobs)
         self.sink = sink
         self.usage = NO_USAGE
+        self.budgets: Budgets | None = None
+        """The accounts of its budgets; None where no graph and no node has one."""
         self.texts: dict[str, list[str]] = {}
         """By call path, what was streamed and not withdrawn."""
         self.lost: dict[str, list[str]] = {}
@@ -101,6 +105,11 @@ class Run:
         self.answers, self.approvals, self.pending = snapshot.answers, snapshot.approvals, snapshot.asks
         self.finished_items = {path: dict(done) for path, done in snapshot.items.items()}
         self.effects, self.children = snapshot.effects, children
+
+    @property
+    def exceeded(self) -> tuple[Exceeded, ...]:
+        """What budgets have changed in it so far."""
+        return tuple(self.budgets.told) if self.budgets is not None else ()
 
     @property
     def stood(self) -> bool:

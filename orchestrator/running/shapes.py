@@ -20,6 +20,14 @@ _NUMBER: tuple[type, ...] = (int, float)
 _MAP: tuple[type, ...] = (Mapping,)
 _ENDED: dict[str, tuple[type, ...]] = {"seconds": _NUMBER, "partial": _MAP}
 
+_AMOUNT: dict[str, tuple[type, ...]] = {
+    "number": (int,),
+    "tokens": (int,),
+    "usd": _TEXT,
+    "tool_calls": (int,),
+    "scope": _TEXT,
+}
+
 _NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
     "run_started": {"inputs": _MAP},
     "entered": {"inputs": _MAP, "origins": _MAP},
@@ -27,6 +35,8 @@ _NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
     "answered": {"path": _TEXT, "answer": _ANY},
     "forked": {"path": _TEXT, "set": _MAP},
     "run_done": {"outputs": _MAP},
+    "ended": {"outputs": _MAP},
+    "budget": {"scope": _TEXT, "limit": _TEXT, "did": _TEXT, "said": _TEXT},
     "run_failed": {"path": _TEXT, "error": _TEXT},
 }
 _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
@@ -36,6 +46,8 @@ _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
     "run_failed": {**_ENDED, "type": _TEXT},
     "run_cancelled": _ENDED,
     "run_parked": _ENDED,
+    "reserved": _AMOUNT,
+    "spent": {**_AMOUNT, "seconds": _NUMBER},
     "item_failed": {"error": _TEXT},
     "effect_ended": {"error": _TEXT},
 }

@@ -49,6 +49,8 @@ async def stop(tasks: Sequence[asyncio.Future[Any]], ctx: Context) -> None:
     if pending and ctx.run is not None:
         data = {"calls": len(pending)}
         ctx.run.journal(Event("abandoned", ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member))
+        if ctx.run.budgets is not None:
+            ctx.run.budgets.abandoned(ctx.path)
     if cancelled is not None:
         raise cancelled
 

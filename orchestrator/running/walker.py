@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, ConditionError, NodeError, RagweaveError
 from ragweave.orchestrator.resources import Resources
-from ragweave.orchestrator.running.accepting import accept
+from ragweave.orchestrator.running.accepting import accept_directly
+from ragweave.orchestrator.running.budgets.ending import limit, what_is_left
 from ragweave.orchestrator.running.events import Event, Record, call_path, clock
-from ragweave.orchestrator.running.failures import CallFailed, words_of
+from ragweave.orchestrator.running.failures import CallFailed, failure_of_call
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.run import Parked, Run
 from ragweave.orchestrator.running.state import Log, MergeFailed, State, Write, origin_bit, origin_of, read
 from ragweave.orchestrator.running.waiting import failure_of
-from ragweave.orchestrator.values import Ask, Failure
+from ragweave.orchestrator.values import Ask
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.checking.condition import Condition
@@ -66,7 +67,7 @@ class Walker:
 
     __slots__ = (
         "_abandoned", "_asks", "_create", "_failure", "_final", "_future", "_live", "_stopping", "_tasks", "_timers",
-        "frame", "ledger", "plan", "resources", "run",
+        "early", "frame", "ledger", "plan", "resources", "run", "standing",
     )  # fmt: skip
 
     def __init__(
@@ -89,6 +90,10 @@ class Walker:
         """True once it no longer waits for calls that ignore their cancel."""
         self._timers: tuple[asyncio.TimerHandle, ...] = ()
         self._future: asyncio.Future[None] | None = None
+        self.standing: dict[int, State] | None = None
+        """Where there are budgets, what the calls see that go on or are about to."""
+        self.early: dict[str, Any] | None = None
+        """The outputs with which the graph ends, since its budget lets nothing more be done."""
 
     async def execute(
         self, ready: Ready, deadline: float | None = None, whole: float | None = None
@@ -107,8 +112,9 @@ class Walker:
         if deadline is not None:
             self._timers += (loop.call_later(deadline, self._expire, whole or deadline),)
         self._live = 1  # for the time that it takes to start what is ready
+        limits = None if self.run.budgets is None else limit(self, ready)
         for node, state in ready:
-            if not self._still_asks(node):
+            if not self._stopping and not self._still_asks(node):
                 self._spawn(node, state)
         self._ended(None)
         try:
@@ -119,6 +125,11 @@ class Walker:
         finally:
             for timer in self._timers:
                 timer.cancel()
+            if limits is not None:
+                limits.stop()
+        if self.early is not None:
+            self.run.journal(Event("ended", self.frame, data={"outputs": self.early}))
+            return self.early
         if self._failure is not None:
             raise self._failure
         if self._final is not None:
@@ -131,6 +142,10 @@ class Walker:
     def cancel(self, reason: str = "") -> None:
         """End the run from outside: nothing starts any more, `execute` raises RunCancelled, which says the reason."""
         self._fail(RunCancelled(f"run {self.run.run_id} was cancelled" + (f": {reason}" if reason else "")))
+
+    def add_timer(self, timer: asyncio.TimerHandle) -> None:
+        """One that is of no use once the graph has ended."""
+        self._timers += (timer,)
 
     @property
     def _name(self) -> str:
@@ -183,6 +198,7 @@ class Walker:
         others."""
         steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
         sink, frame, unhurried, breath = self.run.sink, self.frame, self.run.unhurried, 0
+        standing = self.standing
         while node != 1:
             step = steps[node]
             visits[node] += 1
@@ -203,7 +219,7 @@ class Walker:
                         else:
                             arguments[parameter] = entry.value  # type: ignore[union-attr]
                             origin |= entry.origin  # type: ignore[union-attr]
-                    writes = _accepted(step, await step.direct(**arguments))
+                    writes = accept_directly(step, await step.direct(**arguments))
                 else:
                     writes, origin = await self._call(step, visit, state)
                 if writes.__class__ is not dict:
@@ -229,9 +245,14 @@ class Walker:
             if sink is not None:
                 await sink.put(Event(*record))
             if step.next >= 0 and way is step.only:
+                if standing is not None:
+                    standing[step.next] = standing.pop(node, state)
                 node = step.next
                 continue
             ready = ledger.finish(step, way, state)
+            if standing is not None:
+                standing.pop(node, None)
+                standing.update(ready)
             if ledger.on_skip:
                 await self._tell_skipped()
             for other, carried in ready[1:]:
@@ -285,7 +306,7 @@ class Walker:
             raise asyncio.CancelledError  # what a call makes of its cancel is no failure
         if step.error_way is None:
             raise error if isinstance(error, CallFailed) else CallFailed(call_path(self.frame, step.name, visit), error)
-        writes, origin = _failure(step, visit, self.frame, error), step.origin
+        writes, origin = failure_of_call(call_path(self.frame, step.name, visit), error), step.origin
         for key, _ in step.reads:
             origin |= origin_of(state[key]) if key in state else 0
         written(state, step, writes, origin)
@@ -321,6 +342,10 @@ class Walker:
                 value = read(state, key, self.plan.merges)
             except MergeFailed as error:
                 raise CallFailed(f"{self.frame}{self.plan.steps[1].name}", error) from error
+            except KeyError:
+                if self.run.budgets is None:
+                    raise
+                continue  # the graph came to its end early, before the run was resumed
             outputs[key] = value.items() if isinstance(value, Log) else value
         return outputs
 
@@ -330,7 +355,13 @@ class Walker:
     def _fail(self, failure: CallFailed | RunCancelled) -> None:
         if not self._stopping and self._live:
             self._failure = failure
+            if self.standing is not None:
+                self.early = what_is_left(self, failure)
             self._cancel_all()
+
+    def stop(self, error: Exception) -> None:
+        """End the run of this graph for an error of its own."""
+        self._fail(CallFailed(self._name, error))
 
     async def _wind_up(self) -> None:
         """Cancel every branch and wait for them, however often the waiting is cancelled too."""
@@ -366,19 +397,3 @@ class Walker:
             self.run.journal(Event("abandoned", self.frame, data={"calls": self._live}))
             self._abandoned = True
             self._future.set_result(None)
-
-
-def _accepted(step: Step, result: Any) -> Any:
-    """`accept` for a direct call, with a short way for the usual one key of the right type."""
-    if result.__class__ is dict and step.single is not None and len(result) == 1:
-        name, key, classes = step.single
-        value = result.get(name)
-        if value is not None and (classes is None or isinstance(value, classes)):
-            return {key: value}
-    return accept(step.name, result, step.written, step.always)
-
-
-def _failure(step: Step, visit: int, frame: str, error: Exception) -> dict[str, Any]:
-    cause = error.__cause__ if isinstance(error, CallFailed) and error.__cause__ is not None else error
-    path = error.path if isinstance(error, CallFailed) else call_path(frame, step.name, visit)
-    return {"error": Failure(node=path, type=type(cause).__name__, message=words_of(cause))}

@@ -10,7 +10,7 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.checking.bound import BoundNode, Member
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import CallTimeout, NodeError, is_transient
-from ragweave.orchestrator.language.policies import CachePolicy, MapPolicy
+from ragweave.orchestrator.language.policies import BudgetPolicy, CachePolicy, MapPolicy
 from ragweave.orchestrator.running.effects import effectful
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.failures import CallFailed, describe
@@ -26,8 +26,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 
 def wrapped(bound: BoundNode, callers: Sequence[Runner], keys: Mapping[str, Type]) -> Runner:
     """A node's call with all its policies, outermost first:
-    interrupt(map(race|fallback(effect(cache(retry(timeout(call))))))). `keys` are the types of the state."""
-    variants = [_attempts(member, caller) for member, caller in zip(bound.members, callers, strict=True)]
+    interrupt(map(race|fallback(effect(cache(retry(timeout(budget(call)))))))). `keys` are the types of the state."""
+    budget = bound.policies.budget
+    variants = [_attempts(member, caller, budget) for member, caller in zip(bound.members, callers, strict=True)]
     runner = variants[0]
     if len(variants) > 1:
         runner = raced(variants) if bound.racing else with_fallback(variants)
@@ -41,8 +42,12 @@ def wrapped(bound: BoundNode, callers: Sequence[Runner], keys: Mapping[str, Type
     return interrupted(runner, bound, asked, keys)
 
 
-def _attempts(member: Member, call: Runner) -> Runner:
+def _attempts(member: Member, call: Runner, budget: BudgetPolicy | None) -> Runner:
     policies = member.policies
+    if budget is not None and budget.max_seconds is not None and not member.node.nested:
+        from ragweave.orchestrator.running.budgets.clocks import clocked  # few graphs have a budget
+
+        call = clocked(call)
     if policies.timeout is not None:
         call = timed(call, policies.timeout)
     if policies.retry:
@@ -58,21 +63,30 @@ def timed(call: Runner, seconds: float) -> Runner:
     """Raises CallTimeout, which is transient, if the call takes longer."""
 
     async def run(values: Mapping[str, Any], ctx: Context) -> Any:
-        task = asyncio.ensure_future(call(values, ctx))
-        try:
-            done, _ = await asyncio.wait({task}, timeout=seconds)
-        except asyncio.CancelledError:
-            await stop([task], ctx)
-            if _succeeded(task):
-                return task.result()
-            raise
-        if not done:
-            await stop([task], ctx)
-            if not _succeeded(task):
-                raise CallTimeout(f"{ctx.path} took longer than {seconds:g} s")
-        return task.result()
+        return await limited(
+            call, values, ctx, seconds, lambda: CallTimeout(f"{ctx.path} took longer than {seconds:g} s")
+        )
 
     return run
+
+
+async def limited(
+    call: Runner, values: Mapping[str, Any], ctx: Context, seconds: float, late: Callable[[], Exception]
+) -> Any:
+    """The result of a call; if it takes longer than that, it is stopped, and `late` says what is raised."""
+    task = asyncio.ensure_future(call(values, ctx))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        await stop([task], ctx)
+        if _succeeded(task):
+            return task.result()
+        raise
+    if not done:
+        await stop([task], ctx)
+        if not _succeeded(task):
+            raise late()
+    return task.result()
 
 
 def _succeeded(task: asyncio.Future[Any]) -> bool:
@@ -130,7 +144,8 @@ def cached(call: Runner, policy: CachePolicy, member: Member) -> Runner:
             ctx.run.journal(Event("cached", ctx.frame, ctx.node, ctx.visit, {}, ctx.item, ctx.member))
             return hit
         result = await call(values, ctx)
-        if isinstance(result, Mapping):
+        made_do = ctx.run.budgets is not None and ctx.path in ctx.run.budgets.changed
+        if isinstance(result, Mapping) and not made_do:
             await store.cache(key, result, policy.ttl, run_id=ctx.run.run_id, tenant=tenant)
         return result
 
@@ -249,7 +264,7 @@ def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
                     results[at] = await call(values, inner)
                 except Exception as error:
                     failures[at] = error if isinstance(error, CallFailed) else CallFailed(inner.path, error)
-                    if not policy.skip_failed or cancelled_from_outside():
+                    if not (policy.skip_failed or _left_out(inner, error)) or cancelled_from_outside():
                         raise failures[at] from error
                     await inner.withdraw(str(error))
                     await _journal(ctx, Event("item_failed", ctx.frame, ctx.node, ctx.visit, _told(error), at))
@@ -271,6 +286,16 @@ def mapped(call: Runner, policy: MapPolicy, keys: Sequence[str]) -> Runner:
         return Parked(asks) if asks else collected(results, keys, merge)
 
     return run
+
+
+def _left_out(ctx: Context, error: Exception) -> bool:
+    """True of an item for which there was no budget, where that keeps those that are finished."""
+    if ctx.run is None or ctx.run.budgets is None:
+        return False
+    from ragweave.orchestrator.running.budgets.ending import exceeded_in  # for graphs with a budget
+
+    exceeded = exceeded_in(error)
+    return exceeded is not None and exceeded.partial
 
 
 def _told(error: Exception) -> dict[str, Any]:
