@@ -47,7 +47,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def ragweave(
-    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 60
+    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
     """The finished command. Nothing that it prints may be a traceback or a control character."""
     done = subprocess.run(
@@ -103,7 +103,7 @@ def on_terminal(
     env: Mapping[str, str] | None = None,
     columns: int = 80,
     typed: Sequence[tuple[str, str]] = (),
-    timeout: float = 60,
+    timeout: float = 240,
 ) -> Seen:
     """Run the command on a terminal; when the first text of a pair of `typed` appears, its second is typed. Each pair
     is looked for behind what the one before it was typed at."""
@@ -138,7 +138,7 @@ def on_terminal(
     return Seen(raw.decode("utf-8", "replace").replace("\r\n", "\n"), os.waitstatus_to_exitcode(status))
 
 
-def wait_until(is_so: Callable[[], bool], timeout: float = 20) -> None:
+def wait_until(is_so: Callable[[], bool], timeout: float = 120) -> None:
     """Wait until a condition holds. Raises AssertionError if it never does."""
     deadline = time.monotonic() + timeout
     while not is_so():

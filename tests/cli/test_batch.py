@@ -154,7 +154,7 @@ def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
     with started(*arguments, cwd=folder, env={"PAUSE": "0.05"}) as process:
         wait_until(lambda: len(output_lines(folder)) >= 16)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "the same command goes on from there" in errors
     assert "Traceback" not in errors

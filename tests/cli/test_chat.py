@@ -58,7 +58,7 @@ def piped(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProce
     """The finished chat, with these lines piped in."""
     command = [*COMMAND, "chat", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment(), input=text, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=folder, env=environment(), input=text, capture_output=True, text=True, check=False, timeout=240
     )
 
 

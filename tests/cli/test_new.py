@@ -11,7 +11,10 @@ import pytest
 from tests.cli.running import ragweave
 
 
-@pytest.mark.parametrize("start", ["notes", "function"])
+RECIPES = ["agent", "plan_and_execute", "reflection", "router", "multi_hop"]
+
+
+@pytest.mark.parametrize("start", ["notes", "function", *RECIPES])
 def test_what_is_made_runs_as_it_says(tmp_path: Path, start: str) -> None:
     done = ragweave("new", "mine", "--from", start, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -60,3 +63,4 @@ def test_an_unknown_start_is_named_with_those_there_are(tmp_path: Path) -> None:
     listed = ragweave("new", "--list").stdout
     assert re.search(r"^notes +Questions to documents$", listed, re.MULTILINE)
     assert re.search(r"^cookbook +", listed, re.MULTILINE)
+    assert [name for name in RECIPES if not re.search(rf"^{name} +\w", listed, re.MULTILINE)] == []

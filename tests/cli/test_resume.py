@@ -179,9 +179,9 @@ def test_of_two_processes_that_resume_a_run_one_gets_it(folder: Path) -> None:
         for _ in range(2)
     ]  # fmt: skip
     try:
-        wait_until(lambda: any(process.poll() is not None for process in processes), timeout=60)
+        wait_until(lambda: any(process.poll() is not None for process in processes), timeout=240)
         (folder / "hold").unlink()
-        ended = [(*process.communicate(timeout=60), process.returncode) for process in processes]
+        ended = [(*process.communicate(timeout=240), process.returncode) for process in processes]
     finally:
         for process in processes:
             process.kill()
@@ -294,7 +294,14 @@ def test_chat_gives_the_answer_that_it_still_owes(folder: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     (folder / "hold").unlink()
     done = subprocess.run(
-        command, cwd=folder, env=environment(), input="Milk?\n", capture_output=True, text=True, timeout=60, check=False
+        command,
+        cwd=folder,
+        env=environment(),
+        input="Milk?\n",
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.stderr == "going on with what was broken off: Tea?\n"
     assert done.stdout == "Re: Tea?\n\nRe: Milk?\n\n"

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 from ragweave.orchestrator.stores.durable import DurableStore
@@ -40,7 +39,7 @@ def test_the_cookbooks_chat_goes_on_when_it_was_killed_in_mid_answer(tmp_path: P
         shutil.copy(COOKBOOK / "recipes" / f"{recipe}.md", tmp_path / "recipes")
     assert ragweave("index", "cookbook.yaml", cwd=tmp_path).returncode == 0
     command = [*COMMAND, "chat", "cookbook.yaml", "--thread", "t"]
-    slow = Reply(text="They infuse for a very long time indeed.", pace=0.6)
+    slow = Reply(text="They infuse for a very long time indeed.", hang_after=3)
     quick = Reply(text="They infuse for 20 days [1].")
     with OpenAIServer([slow, quick]) as server:
         model = environment({"CHAT_MODEL": "test-model", "CHAT_BASE_URL": server.url, "CHAT_API_KEY": server.key})
@@ -53,12 +52,12 @@ def test_the_cookbooks_chat_goes_on_when_it_was_killed_in_mid_answer(tmp_path: P
             process.stdin.write(f"{QUESTION}\n")
             process.stdin.flush()
             wait_until(lambda: len(server.requests) == 1)
-            time.sleep(1.5)  # two words have come
+            wait_until(lambda: any(path.startswith("rerank#1") for path in finished(tmp_path)))
             os.kill(process.pid, signal.SIGKILL)
         before = finished(tmp_path)
         assert before[-1].startswith("rerank#1")
         done = subprocess.run(
-            command, cwd=tmp_path, env=model, input="", capture_output=True, text=True, timeout=60, check=False
+            command, cwd=tmp_path, env=model, input="", capture_output=True, text=True, timeout=240, check=False
         )
         assert len(server.requests) == 2
     assert f"going on with what was broken off: {QUESTION}" in done.stderr

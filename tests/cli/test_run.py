@@ -60,7 +60,7 @@ def piped(folder: Path, text: str, *arguments: str) -> subprocess.CompletedProce
     """The finished command, with this text piped in."""
     command = [*COMMAND, "run", "graph.yaml", *arguments]
     return subprocess.run(
-        command, cwd=folder, env=environment(), input=text, capture_output=True, text=True, check=False, timeout=60
+        command, cwd=folder, env=environment(), input=text, capture_output=True, text=True, check=False, timeout=240
     )
 
 

@@ -58,7 +58,7 @@ def started(
             pytest.fail(f"the server did not start: {said}")
     finally:
         process.terminate()
-        rest = process.communicate(timeout=20)[0]
+        rest = process.communicate(timeout=60)[0]
     assert "Traceback" not in rest, rest
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ragweave import Graph, Result, RunError
+from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.tools.sandbox import PythonSandbox
@@ -25,13 +26,14 @@ WRONG = "def nothing() -> None:\n    return None"
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = copied("codegen", tmp_path_factory.mktemp("examples"))
     text = (folder / "codegen.yaml").read_text("utf-8").replace("chunks: whole", "chunks: whole, weight: 0")
     (folder / "codegen.yaml").write_text(text, "utf-8")  # by words alone: what is found plays no part in these tests
     done = ragweave("index", "codegen.yaml", cwd=folder)
     assert done.returncode == 0, done.stderr
-    return folder
+    with registry.scope():  # of this module only
+        yield folder
 
 
 @pytest.fixture(scope="module")

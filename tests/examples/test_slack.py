@@ -64,7 +64,7 @@ async def test_slack_events_are_verified_answered_in_their_thread_and_answered_o
     async with slack() as (api, posted):
         keys = {"SLACK_SIGNING_SECRET": secret, "SLACK_BOT_TOKEN": "xoxb-1", "SLACK_API": f"{api}/"}
         with served(folder, "local", python=python, **keys) as address:
-            async with httpx.AsyncClient(base_url=address, timeout=20) as client:
+            async with httpx.AsyncClient(base_url=address, timeout=120) as client:
 
                 async def send(call: Any, *, stamp: float | None = None, key: str = secret) -> httpx.Response:
                     body = json.dumps(call).encode()
@@ -82,12 +82,12 @@ async def test_slack_events_are_verified_answered_in_their_thread_and_answered_o
                 assert [(await send(call)).status_code for _ in range(3)] == [200] * 3  # the same event, sent again
                 own = {**mention, "type": "message", "bot_id": "B1"}
                 assert (await send({**call, "event_id": "Ev2", "event": own})).status_code == 200
-                reply = await asyncio.wait_for(posted.get(), 15)
+                reply = await asyncio.wait_for(posted.get(), 120)
                 assert (reply["channel"], reply["thread_ts"]) == ("C1", "17.01")
                 assert FOUR in reply["text"]
                 assert "authorization: bearer xoxb-1" in reply["head"].lower()
                 later = {**mention, "ts": "17.05", "thread_ts": "17.01", "text": "<@U1> What does delivery cost?"}
                 await send({**call, "event_id": "Ev3", "event": later})
-                reply = await asyncio.wait_for(posted.get(), 15)
+                reply = await asyncio.wait_for(posted.get(), 120)
                 assert (reply["thread_ts"], "4.90" in reply["text"]) == ("17.01", True)
                 assert posted.empty()

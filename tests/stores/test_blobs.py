@@ -75,16 +75,28 @@ graph.run(question="What is this?", pictures=[graph.attach(PNG)])
 """
 
 
+def is_journaled(file: Path) -> bool:
+    """True once the beginning of the only run of a file is in it."""
+
+    async def found() -> bool:
+        store = store_of(file)
+        try:
+            return any([await store.events(record.run_id) for record in await store.runs()])
+        finally:
+            await store.close()
+
+    return asyncio.run(found())
+
+
 def test_a_killed_run_goes_on_with_its_picture(tmp_path: Path) -> None:
     file = tmp_path / "runs.sqlite"
     with OpenAIServer([Reply(hang=True), Reply("A cat.")]) as server:
         # A process of its own, so that nothing of it is left but the file.
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(file), server.url, server.key])
         try:
-            until = time.monotonic() + 60
-            while not server.requests and process.poll() is None and time.monotonic() < until:
+            until = time.monotonic() + 120
+            while not (server.requests and is_journaled(file)) and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.02)
-            time.sleep(0.2)  # what was journaled before the call is on its way to the file
         finally:
             process.kill()
             process.wait()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -28,14 +28,16 @@ def make_store(tmp_path: Path) -> MakeStore:
 
 
 async def test_old_runs_go_without_being_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
     monkeypatch.setattr(durable, "SWEEP_EVERY", 5)
-    store = DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"), keep_days=0.2 / 86400)
+    monkeypatch.setattr(time, "time", lambda: now)
+    store = DurableStore(SqliteDatabase(tmp_path / "runs.sqlite"), keep_days=1)
     for number in range(7):
         await store.begin(RunRecord(f"r{number}", "t"))
         store.writer(f"r{number}")(("run_started", "", "", 0, {"inputs": {}}, None, 0, -1, 0, 1.0))
         await store.end(f"r{number}", "parked" if number == 1 else "done")
         if number in (3, 4):
-            await asyncio.sleep(0.3)
+            now += 2 * 86400
     left = [record.run_id for record in await store.runs()]
     await store.close()
     assert left == ["r1", "r5", "r6"]  # after the sixth run, those that ended before the pause were gone; r1 waits

@@ -145,7 +145,7 @@ def as_written(events: Iterable[Event], records: Iterable[Record]) -> bool:
     )
 
 
-async def eventually(true: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> bool:
+async def eventually(true: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> bool:
     """True as soon as something holds; False if it does not within this time."""
     until = time.monotonic() + seconds
     while not await true():
