@@ -46,7 +46,7 @@ QUICK = {
     "kill": ["5"],
 }
 #: These put their tables into the docs.
-WRITE = ("cookbook", "multihop", "retrieval/quality", "retrieval/cost", "retrieval/scale")
+WRITE = ("tools", "cookbook", "multihop", "retrieval/quality", "retrieval/cost", "retrieval/scale")
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 

@@ -1,0 +1,1 @@
+"""What `benchmarks/tools.py` measures, a module for each kind of tool."""
