@@ -1,4 +1,5 @@
-"""Just enough of PostgreSQL's lexical rules to see which functions a query calls, and to refuse what is hard to read.
+"""Just enough of PostgreSQL's lexical rules to see which functions a query calls and which tables it may name, and to
+refuse what is hard to read.
 
 Whatever is not understood is refused. Strings with escapes by Unicode (`U&`), dollar quotes and parameters are: no
 question needs them, and each is a way to hide a name.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ragweave.orchestrator.errors import ToolError
@@ -55,6 +57,24 @@ fetch
 """
 FUNCTIONS = frozenset(_FUNCTIONS.split())
 """What a query may call: functions that compute, none that read files, run text as SQL, or wait."""
+_FROM = frozenset({"from", "join", "table"})
+_AFTER_FROM = frozenset(
+    {
+        "select",
+        "where",
+        "group by",
+        "having",
+        "window",
+        "order by",
+        "limit",
+        "offset",
+        "fetch",
+        "union",
+        "intersect",
+        "except",
+    }
+)
+"""What ends the list of tables: reserved words, which name no table where they stand alone."""
 GRAMMAR = frozenset(_GRAMMAR.split())
 """Words of the language that may stand before a bracket."""
 
@@ -68,7 +88,17 @@ class Word(NamedTuple):
 
 def words_of(sql: str) -> list[Word]:
     """The tokens of a query, without spaces and comments. Raises ToolError for what is not understood."""
-    found: list[Word] = []
+    return [word for word, _ in _tokens(sql)]
+
+
+def without_end(sql: str) -> str:
+    """A query without the semicolons at its end, and what comments stand there. Raises ToolError."""
+    ends = [end for word, end in _tokens(sql) if word != Word("sign", ";")]
+    return sql[: ends[-1]] if ends else ""
+
+
+def _tokens(sql: str) -> Iterator[tuple[Word, int]]:
+    """Each token, and where it ends."""
     at = 0
     while at < len(sql):
         if sql.startswith("/*", at):
@@ -83,12 +113,11 @@ def words_of(sql: str) -> list[Word]:
         at = match.end()
         text = match[0]
         if kind == "quoted":
-            found.append(Word("name", text[1:-1].replace('""', '"')))
+            yield Word("name", text[1:-1].replace('""', '"')), at
         elif kind == "word":
-            found.append(Word("word", text.lower()))
+            yield Word("word", text.lower()), at
         elif kind != "space":
-            found.append(Word("string" if kind == "escaped" else kind, text))
-    return found
+            yield Word("string" if kind == "escaped" else kind, text), at
 
 
 def _after_comment(sql: str, at: int) -> int:
@@ -115,3 +144,30 @@ def called(words: list[Word]) -> list[str]:
         and following == Word("sign", "(")
         and last not in (Word("word", "as"), Word("word", "with"), Word("word", "recursive"))
     ]
+
+
+def named(words: list[Word]) -> set[tuple[str, str]]:
+    """The tables and views that a query may name, as schema (or "") and name: every name that stands where one could,
+    behind FROM, JOIN or TABLE. More than there are: aliases, and columns of conditions that join."""
+    found = set[tuple[str, str]]()
+    in_tables = [False]
+    chain: list[str] = []
+    end = Word("end", "")
+    for last, word, following in zip([end, *words], words, [*words[1:], end], strict=False):
+        if word.kind not in ("word", "name"):
+            if word.text == "(":
+                in_tables.append(in_tables[-1])
+            elif word.text == ")" and len(in_tables) > 1:
+                in_tables.pop()
+            continue
+        is_part = last == Word("sign", ".")
+        if word.kind == "word":
+            pair = f"{word.text} {following.text}"
+            if word.text in _FROM:
+                in_tables[-1] = True
+            elif not is_part and last != Word("word", "as") and {word.text, pair} & _AFTER_FROM:
+                in_tables[-1] = False
+        chain = [*chain, word.text] if is_part else [word.text]
+        if in_tables[-1] and following != Word("sign", "."):  # of a.b.c, what is the schema cannot be told
+            found.update(itertools.pairwise(chain) if len(chain) > 1 else [("", chain[0])])
+    return found

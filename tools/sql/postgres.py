@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from ragweave.orchestrator.errors import MissingExtra, ResourceError, ToolError, did_you_mean
+from ragweave.tools.sql.pgbounds import MOST, Bounded, Meter
 from ragweave.tools.sql.pglex import FUNCTIONS, GRAMMAR, called, words_of
+from ragweave.tools.sql.pgplan import Reading, Table
 from ragweave.tools.sql.rows import QuerySettings, Rows, missing_tables
 
 CONNECT = 10.0
@@ -31,16 +32,6 @@ _TABLES = (
     "SELECT n.nspname, c.relname, c.relkind IN ('v', 'm') FROM pg_class c JOIN pg_namespace n "
     "ON n.oid = c.relnamespace WHERE n.nspname = ANY($1::text[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') "
     "AND has_table_privilege(c.oid, 'SELECT') ORDER BY n.nspname, c.relname"
-)
-_PARENTS = (
-    "WITH RECURSIVE up AS (SELECT inhrelid, inhparent FROM pg_inherits WHERE inhrelid = $1::text::regclass "
-    "UNION SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN up ON i.inhrelid = up.inhparent) "
-    "SELECT n.nspname, c.relname FROM up JOIN pg_class c ON c.oid = up.inhparent "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace"
-)
-_SYSTEM = (
-    "SELECT relname FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relname = ANY($1::text[]) "
-    "ORDER BY relname"
 )
 _COLUMNS = (
     "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, "
@@ -72,9 +63,11 @@ class PostgresQueries(QuerySettings):
                 raise self.slow() from None
 
     async def describe(self) -> str:
-        """The tables with their columns, keys and types, for a model that is to write queries."""
+        """The tables with their columns, keys and types, for a model that is to write queries. Raises ResourceError for
+        a view of `tables` that does not keep to itself what it leaves out."""
         async with self._connected() as connection:
             tables = await self._tables(connection)
+            await self._check_views(connection, tables)
             return "\n\n".join(
                 [await self._described(connection, *table) for table in tables if self._is_open(table[:2])]
             )
@@ -118,6 +111,7 @@ class PostgresQueries(QuerySettings):
             raise ResourceError(
                 f"the database cannot be reached ({type(error).__name__})", hint="check `url`"
             ) from None
+        meter = Meter(connection, MOST + 8 * self.max_bytes)
         try:
             if await connection.fetchval(_POWERS):
                 raise ResourceError(
@@ -127,57 +121,42 @@ class PostgresQueries(QuerySettings):
             yield connection
         except BaseException:
             connection.terminate()  # waits for nothing
+            if meter.exceeded:
+                raise ToolError(f"the query gives more than {MOST // 1_000_000} MB", hint="ask for less") from None
             raise
         await connection.close(timeout=CONNECT)
 
     async def _ask(self, connection: Any, sql: str) -> Rows:
         with self._telling():
             async with connection.transaction(isolation="repeatable_read", readonly=True):
+                tables = await self._tables(connection)
+                missing_tables(self.tables, [name for _, name, _ in tables], "the database")
                 # Prepared alone: the server takes one statement here, and none that cannot be explained.
-                await self._check_plan(connection, sql)
+                await self._reading(connection).check(sql, [(schema, name) for schema, name, _ in tables])
                 statement = await connection.prepare(sql)
-                columns = [attribute.name for attribute in statement.get_attributes()]
-                if not columns:
+                attributes = statement.get_attributes()
+                if not attributes:
                     raise ToolError("only SELECT is allowed")
-                rows = await (await statement.cursor()).fetch(self.max_rows + 1)
-        return self.cut(columns, (tuple(row.values()) for row in rows))
+                bounded = Bounded(sql, attributes, min(self.max_cell, self.max_bytes))
+                if bounded.sql != sql:
+                    statement = await connection.prepare(bounded.sql)
+                rows = await bounded.read(await statement.cursor(), self.max_rows + 1, self.max_bytes)
+        return self.cut([attribute.name for attribute in attributes], rows)
 
-    async def _check_plan(self, connection: Any, sql: str) -> None:
-        tables = await self._tables(connection)
-        await self._check_system(connection, sql, tables)
-        explained = await connection.prepare(f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) {sql}")
-        plan = json.loads(await explained.fetchval())
-        missing_tables(self.tables, [name for _, name, _ in tables], "the database")
-        for node in _nodes(plan[0]["Plan"]):
-            if node["Node Type"] in ("ModifyTable", "LockRows"):
-                raise ToolError("only SELECT is allowed")
-            if "Relation Name" not in node:
-                continue
-            table = (node["Schema"], node["Relation Name"])
-            if not self._is_open(table) and not await self._is_part(connection, table):
-                raise ToolError(f"the table {table[1]!r} is not open{did_you_mean(table[1], self._open(tables))}")
+    def _reading(self, connection: Any) -> Reading:
+        return Reading(connection, self.schemas, self._is_open)
 
-    async def _check_system(self, connection: Any, sql: str, tables: list[tuple[str, str, bool]]) -> None:
-        """Refuse the server's own views: many are made of functions alone, so that no plan names a table of theirs."""
-        names = {word.text for word in words_of(sql) if word.kind in ("word", "name")}
-        own = [] if "pg_catalog" in self.schemas else [name for name in names if name.startswith("pg_")]
-        found = [name for (name,) in await connection.fetch(_SYSTEM, own)] if own else []
-        if "information_schema" in names and "information_schema" not in self.schemas:
-            found.append("information_schema")
-        for name in found:
-            raise ToolError(f"the table {name!r} is not open{did_you_mean(name, self._open(tables))}")
-
-    def _is_open(self, table: tuple[str, ...]) -> bool:
+    def _is_open(self, table: Table) -> bool:
         schema, name = table
         return schema in self.schemas and (not self.tables or name.lower() in {one.lower() for one in self.tables})
 
-    def _open(self, tables: list[tuple[str, str, bool]]) -> list[str]:
-        return [name for schema, name, _ in tables if self._is_open((schema, name))]
-
-    async def _is_part(self, connection: Any, table: tuple[str, str]) -> bool:
-        """True for a partition of a table that is open."""
-        quoted = ".".join('"' + part.replace('"', '""') + '"' for part in table)
-        return any(self._is_open(tuple(parent)) for parent in await connection.fetch(_PARENTS, quoted))
+    async def _check_views(self, connection: Any, tables: list[tuple[str, str, bool]]) -> None:
+        listed = [(schema, name) for schema, name, is_view in tables if is_view and self._is_open((schema, name))]
+        for name in await self._reading(connection).closed_views(listed) if self.tables else ():
+            raise ResourceError(
+                f"the view {name!r} shows tables that are not open, and a query could learn of what it leaves out",
+                hint=f"let its owner say: ALTER VIEW {name} SET (security_barrier = true)",
+            )
 
     async def _tables(self, connection: Any) -> list[tuple[str, str, bool]]:
         return [tuple(row) for row in await connection.fetch(_TABLES, list(self.schemas))]
@@ -206,9 +185,3 @@ class PostgresQueries(QuerySettings):
             raise ToolError(f"the query cannot be run: {error.args[0] if error.args else error}", hint=hint) from None
         except (asyncpg.InterfaceError, OSError) as error:
             raise ToolError(f"the connection was lost: {type(error).__name__}", transient=True) from None
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for inner in plan.get("Plans", ()):
-        yield from _nodes(inner)
