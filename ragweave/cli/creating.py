@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ def create(target: Path, start: str) -> int:
     if target.exists() and not target.is_dir():
         raise InputError(f"{str(target)!r} is a file, not a folder")
     source = known[start]
-    files = {path.relative_to(source): path.read_bytes() for path in _files(source)}
+    files = {path.relative_to(source): path.read_bytes() for path in _files(source)} | _recipe(start)
     files.setdefault(Path(".gitignore"), _IGNORED.encode())
     if any(b"CHAT_MODEL" in content for name, content in files.items() if name.suffix == ".yaml"):
         files.setdefault(Path(".env.example"), _ENVIRONMENT.encode())
@@ -56,8 +57,10 @@ def create(target: Path, start: str) -> int:
 
 def list_starts() -> int:
     """Say what `--from` takes."""
-    for name, folder in starts().items():
-        say(f"{name:<10} {_title(folder)}")
+    known = starts()
+    width = max(map(len, known))
+    for name, folder in known.items():
+        say(f"{name:<{width}} {_title(folder)}")
     if not _EXAMPLES.is_dir():
         note("the larger examples are in the repository, in examples/")
     return 0
@@ -65,10 +68,30 @@ def list_starts() -> int:
 
 def starts() -> Mapping[str, Path]:
     """What a folder can be made from: the scaffolds of the package, and in a checkout the examples."""
-    folders = [path for path in sorted(_SHIPPED.iterdir(), reverse=True) if path.is_dir() and path.name[0] != "_"]
+    folders = [path for path in sorted(_SHIPPED.iterdir(), key=_rank) if path.is_dir() and path.name[0] != "_"]
     if _EXAMPLES.is_dir():
         folders += [path for path in sorted(_EXAMPLES.iterdir()) if list(path.glob("*.yaml"))]
     return {path.name: path for path in folders}
+
+
+def _rank(folder: Path) -> tuple[bool, bool, str]:
+    """The first one first: questions to documents, then nodes of one's own, then agents by name."""
+    return folder.name != "notes", folder.name not in _FIRST, folder.name
+
+
+def _recipe(start: str) -> dict[Path, bytes]:
+    """The shipped graph of this name, as a graph of one's own, with the prompts that it names; empty if there is none.
+
+    What it says of its settings is for those who use it as a node.
+    """
+    from ragweave.orchestrator.recipes import FOLDER
+
+    file = FOLDER / f"{start}.yaml"
+    if not file.is_file():
+        return {}
+    text = re.sub(r"\n(?:#[^\n]*\n)?settings:\n(?:  [^\n]*\n)+", "\n", file.read_text(encoding="utf-8")).rstrip() + "\n"
+    prompts = {Path(name): (FOLDER / name).read_bytes() for name in re.findall(r"prompts/\w+\.md", text)}
+    return {Path("graph.yaml"): text.encode(), **prompts}
 
 
 def _files(source: Path) -> Iterator[Path]:
@@ -95,6 +118,9 @@ def _write(target: Path, files: Mapping[Path, bytes]) -> None:
 def _first(start: str, files: Mapping[Path, bytes]) -> tuple[str, ...]:
     if start in _FIRST:
         return _FIRST[start]
+    told = re.findall(r"^#   ragweave (.+)$", files.get(Path("graph.yaml"), b"").decode(), re.MULTILINE)
+    if told:
+        return tuple(told)
     graphs = [str(name) for name in files if name.suffix == ".yaml" and b"schema: ragweave/v1" in files[name]]
     return tuple(f"check {name}" for name in graphs[:1])
 

@@ -10,7 +10,6 @@ import pytest
 
 from tests.cli.running import ragweave
 
-
 RECIPES = ["agent", "plan_and_execute", "reflection", "router", "multi_hop"]
 
 
