@@ -76,6 +76,8 @@ TABLE: dict[str, dict[str, str]] = {
         "window": "ragweave.orchestrator.memory.window:Window",
     },
     "checks": {
+        "code": "ragweave.orchestrator.guardrails.code:Code",
+        "grounded": "ragweave.prompts.grounded:Grounded",
         "invisible": "ragweave.orchestrator.guardrails.markup:Invisible",
         "json": "ragweave.orchestrator.guardrails.structure:Json",
         "leak": "ragweave.orchestrator.guardrails.wording:Leak",

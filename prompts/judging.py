@@ -40,6 +40,8 @@ class Finding:
     reason: str
     missing: tuple[str, ...] = ()
     spans: list[tuple[int, int]] = field(default_factory=list)
+    score: float = 1.0
+    """How sure the rule is."""
 
 
 def unfounded(text: str, documents: Sequence[Document]) -> list[Finding]:
@@ -53,9 +55,9 @@ def unfounded(text: str, documents: Sequence[Document]) -> list[Finding]:
         said = _MARK.sub("", text[start:end])
         if len(spans) > 1:
             said = _ITEM.sub("", said)
-        reason = _fault(said, places, everything, known)
+        reason, score = _fault(said, places, everything, known)
         if reason:
-            found.append(Finding(f"{reason}: {_short(said)!r}", spans=[(start, end)]))
+            found.append(Finding(f"{reason}: {_short(said)!r}", spans=[(start, end)], score=score))
     return found
 
 
@@ -132,19 +134,20 @@ def _places(document: Document) -> list[_Place]:
     return found
 
 
-def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], known: frozenset[str]) -> str:
-    """Why a sentence is unfounded; empty if it is not."""
+def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], known: frozenset[str]) -> tuple[str, float]:
+    """Why a sentence is unfounded, and how sure that is; an empty reason if it is not."""
     figures = numbers(said)
     for value, written in figures.items():
         if value not in known:
-            return f"the number {written} is in no document"
+            return f"the number {written} is in no document", 0.95 if written[0].isdigit() else 0.6
     terms = {term: weight(term) for term in _stems(said)}
     if not terms:
-        return ""
+        return "", 0.0
     for name in _NAME.findall(said):
         # A title in a sentence, as in `"When to salt"`, has capitals at words that name nothing.
-        if weight(stem(name)) and not any(related(stem(name), term) for term in everything):
-            return f"the name {name} is in no document"
+        parts = [stem(part) for part in re.split(r"-|['’]s\b", name) if len(part) > 1]
+        if not all(any(related(part, term) for term in everything) for part in parts if weight(part)):
+            return f"the name {name} is in no document", 0.9
     total = sum(terms.values())
     best, share = None, 0.0
     for place in places:
@@ -155,16 +158,17 @@ def _fault(said: str, places: Sequence[_Place], everything: frozenset[str], know
         if (held + 0.01 * own) / total > share:
             best, share = place, (held + 0.01 * own) / total
     if best is None or share < HELD:
-        return "no document says most of it"
+        return "no document says most of it", 0.4
     for value, written in figures.items():
         if value not in best.numbers:
-            return f"the number {written} stands elsewhere in the documents"
+            return f"the number {written} stands elsewhere in the documents", 0.5
     counted = _miscounted(said, figures, best, places)
     if counted:
-        return counted
+        return counted, 0.8
     if _negated(said) != best.negated and len(terms.keys() & best.own) / len(terms) >= HELD:
-        return "the documents say it with a negation" if best.negated else "the documents say it without the negation"
-    return ""
+        how = "with a" if best.negated else "without the"
+        return f"the documents say it {how} negation", 0.7
+    return "", 0.0
 
 
 def _miscounted(said: str, figures: Mapping[str, str], best: _Place, places: Sequence[_Place]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from ragweave.evals.kit.check import *  # noqa: F403
 from ragweave.orchestrator.guardrails.check import Check
+from ragweave.orchestrator.guardrails.code import Code
 from ragweave.orchestrator.guardrails.links import Links
 from ragweave.orchestrator.guardrails.markup import Invisible, Markup
 from ragweave.orchestrator.guardrails.pii.check import Pii
@@ -16,6 +17,7 @@ from ragweave.orchestrator.guardrails.pii.rules import KINDS
 from ragweave.orchestrator.guardrails.secrets import Secrets
 from ragweave.orchestrator.guardrails.structure import Json
 from ragweave.orchestrator.guardrails.wording import Leak, Length, Words
+from ragweave.prompts.grounded import Grounded
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\nabc\n-----END RSA PRIVATE KEY-----"
 CASES: dict[str, tuple[Check, Sequence[str]]] = {
@@ -65,6 +67,9 @@ CASES: dict[str, tuple[Check, Sequence[str]]] = {
     "leak": (Leak(texts=["canary-8f3a"]), ["It says canary-8f3a there", "CANARY-8F3A"]),
     "length": (Length(max_chars=40, max_words=6), ["one two three four five six seven", "x" * 41]),
     "short": (Length(min_chars=3), ["no", " a "]),
+    "code": (Code(), ["```python\nimport os\n```", "a\n```py\nx = (\n```\n", "```\neval(a)\n```"]),
+    "program": (Code(of="text"), ["().__class__.__bases__", "from subprocess import run\nrun(['ls'])"]),
+    "grounded": (Grounded(), ["The ferry takes 50 minutes.", "Not one word of this is said. Nor of this."]),
     "json": (Json(json_schema={"type": "object"}), ["no", "[1, 2]"]),
 }
 
