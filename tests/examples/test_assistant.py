@@ -245,6 +245,17 @@ def test_a_model_on_a_server_drives_the_same_graph(folder: Path, endpoint: OpenA
     ]
 
 
+def test_a_sum_is_not_split_to_get_by_the_rules(folder: Path, endpoint: OpenAIServer) -> None:
+    parts = [("refund", {"invoice": 3, "amount": amount, "reason": "a part"}) for amount in (2, 1.98, 1.96, -2)]
+    endpoint.replies = [calls(*parts), Reply("I paid what I could.")]
+    with opened(folder) as graph:
+        graph.run(question="Pay invoice 3 back, in small parts.")
+    told = [one["content"] for one in endpoint.requests[1].json["messages"] if one["role"] == "tool"]
+    assert sum(one.startswith("error: invoice 3 has been paid back before") for one in told) == 2
+    assert told[3].startswith("error: invoice 3 is 5.94 dollars, so -2.00 cannot be paid back")
+    assert len(paid(folder)) == 1
+
+
 def test_hostile_sql_of_a_model_is_refused(folder: Path, endpoint: OpenAIServer) -> None:
     text = (folder / "assistant.yaml").read_text(encoding="utf-8")
     quick = text.replace("type: sql, path: chinook.sqlite", "type: sql, timeout: 1s, path: chinook.sqlite")
