@@ -131,3 +131,40 @@ def test_a_reload_takes_new_settings_and_keeps_the_model(tmp_path: Path) -> None
 def test_what_an_agent_costs_counts_toward_the_run(tmp_path: Path) -> None:
     with load(write(tmp_path)) as graph:
         assert graph.run(question="What did it cost?").usage.calls == 2
+
+
+def test_questions_of_an_agent_within_a_plan_have_their_whole_path(tmp_path: Path) -> None:
+    text = SHOP.replace("type: agent, model: chat, prompt: clerk", "type: plan_and_execute, model: chat")
+    text = text.replace("max_steps: 3", "max_plans: 2, max_steps: 3, fields: {amount: float}").replace(
+        "outputs: [answer]", "outputs: [answer, amount]"
+    )
+    script = """\
+      - {when: '/(?s)- Pay order 7. Paid back..*"plan"/', text: '{"plan": []}'}
+      - {when: '/"plan"/', text: '{"plan": ["Pay order 7."]}'}
+      - {when: '/"amount"/', text: '{"amount": 19.9}'}
+      - {after: refund, text: "Paid back."}
+      - {when: "The step: Pay", tool_calls: [{id: b, name: refund, arguments: {order: 7}}]}
+"""
+    begin, end = text.index("    replies:\n") + len("    replies:\n"), text.index("prompts:")
+    with load(write(tmp_path, text[:begin] + script + text[end:])) as graph:
+        parked = graph.run(question=QUESTION)
+        path = "clerk#1/work#1/act#1[0]"
+        assert list(parked.asks) == [path]
+    with load(tmp_path / "shop.yaml") as graph:
+        result = graph.resume(parked.run_id, answers={path: True})
+        assert (result["amount"], CALLED) == (19.9, [f"refund 7 {path}"])
+        assert graph.replay(parked.run_id).differences == ()
+
+
+async def test_two_agents_side_by_side_ask_side_by_side(tmp_path: Path) -> None:
+    text = SHOP.replace("outputs: [answer]", "outputs: [answer, second]").replace(
+        "edges: [start -> clerk -> end]",
+        "  other: {type: agent, model: chat, prompt: clerk, tools: [refund, price], writes: {answer: second}}\n"
+        "edges: [start -> clerk -> end, start -> other -> end]",
+    )
+    async with load(write(tmp_path, text)) as graph:
+        parked = await graph.arun(question=QUESTION)
+        assert sorted(parked.asks) == [PATH, "other#1/act#1[1]"]
+        result = await graph.aresume(parked.run_id, answers=dict.fromkeys(parked.asks, True))
+        assert (str(result["answer"]), str(result["second"])) == ("Paid back.", "Paid back.")
+        assert len(CALLED) == 4
