@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from langchain_core.tools import StructuredTool
 
     from ragweave.orchestrator.context import Context
     from ragweave.orchestrator.interop.offered import EmbedderEmbeddings, PassageRetriever
@@ -380,6 +381,12 @@ class Tool(Resource):
 
     timeout: Duration = Field(default=30.0, description="The longest that a call may take, such as 30s.")
     max_result: PositiveInt = Field(default=20_000, description="Characters of a result that a model is shown.")
+
+    def as_langchain(self, name: str = "") -> list[StructuredTool]:
+        """Its tools, once it is open, as those of LangChain. Raises MissingExtra if LangChain is not installed."""
+        from ragweave.orchestrator.interop.offering import as_tools  # loads LangChain
+
+        return as_tools(self, name)
 
     @abstractmethod
     def specs(self) -> Sequence[ToolSpec]:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.errors import PluginError, a
+from ragweave.orchestrator.errors import PluginError, a, did_you_mean
 
 _CLASSES = {
     "models": ("langchain_core.language_models.chat_models", "BaseChatModel"),
     "retrievers": ("langchain_core.retrievers", "BaseRetriever"),
     "prompts": ("langchain_core.prompts.base", "BasePromptTemplate"),
     "embedders": ("langchain_core.embeddings.embeddings", "Embeddings"),
+    "tools": ("langchain_core.tools.base", "BaseTool"),
     "nodes": ("langchain_core.runnables.base", "Runnable"),
 }
 _STORE = ("langchain_core.vectorstores.base", "VectorStore")
@@ -46,7 +47,10 @@ def is_compiled(thing: Any) -> bool:
 
 
 def adopted(kind: str, thing: Any) -> Any:
-    """An object of LangChain as a resource of this kind; anything else as it is."""
+    """An object of LangChain, or a function with `@tool`, as a resource of this kind; anything else as it is."""
+    made = getattr(thing, "__ragweave_tool__", None)
+    if made is not None and kind == "tools":
+        return made()
     if isinstance(thing, (str, Mapping)) or kind_of(thing) != kind:
         return thing
     if kind == "models":
@@ -65,6 +69,10 @@ def adopted(kind: str, thing: Any) -> Any:
         from ragweave.orchestrator.interop.embedder import LangChainEmbedder
 
         return LangChainEmbedder.of(thing)
+    if kind == "tools":
+        from ragweave.orchestrator.interop.langchain_tool import LangChainTool
+
+        return LangChainTool.of(thing)
     from ragweave.orchestrator.interop.prompt import LangChainPrompt
 
     return LangChainPrompt.of(thing)
@@ -83,9 +91,10 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
     """Make an object of LangChain a type that graph files can name.
 
     A retriever becomes a type of `retrievers`, a prompt one of `prompts`, a chat model one of `models`, embeddings one
-    of `embedders`, anything else a node type; `kind="nodes"` makes any but embeddings a node. `settings` are those of
-    `runnable_node` (inputs, outputs, effects, idempotent) and of `LangChainPrompt` (variables). Raises PluginError for
-    what is not of LangChain, and for a name that is taken.
+    of `embedders`, a tool one of `tools`, anything else a node type; `kind="nodes"` makes any but embeddings a node.
+    `settings` are those of `runnable_node` (inputs, outputs, effects, idempotent), of `LangChainPrompt` (variables) and
+    of `LangChainTool` (effects, idempotent, timeout, max_result). Raises PluginError for what is not of LangChain, and
+    for a name that is taken.
     """
     own = kind_of(thing)
     kind = kind or own
@@ -93,8 +102,8 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
     if not own or kind not in others:
         raise PluginError(
             f"{name!r} cannot be registered{f' under {kind}' if kind else ''}: it is {a(type(thing).__name__)}",
-            hint="give a Runnable, a retriever, a vector store, a prompt, embeddings or a chat model of LangChain; "
-            "register functions with @node",
+            hint="give a Runnable, a retriever, a vector store, a prompt, embeddings, a chat model or a tool of "
+            "LangChain; register functions with @node",
         )
     made: Any
     if kind == "nodes":
@@ -116,6 +125,9 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
 
         made = type(name, (LangChainRetriever,), {})
         made.given = thing
+    elif kind == "tools":
+        made = _tool_type(name, thing, settings)
+        settings = {}
     elif kind == "embedders":
         from ragweave.orchestrator.interop.embedder import LangChainEmbedder
 
@@ -131,3 +143,23 @@ def register(name: str, thing: Any, *, kind: str = "", **settings: Any) -> None:
     made.type_name = made.__qualname__ = name
     made.__module__ = sys._getframe(1).f_globals.get("__name__", __name__)  # a plugin may be loaded again
     registry.add(kind, name, made)
+
+
+def _tool_type(name: str, thing: Any, settings: Mapping[str, Any]) -> Any:
+    """The type that calls a tool of LangChain; these settings are those that a graph starts from."""
+    from typing import Annotated
+
+    from pydantic import Field, create_model
+
+    from ragweave.orchestrator.interop.langchain_tool import LangChainTool
+
+    fields: dict[str, Any] = {}
+    for key, value in settings.items():
+        known = LangChainTool.model_fields.get(key)
+        if known is None:
+            raise PluginError(f"{name!r}: a tool takes no {key!r}{did_you_mean(key, LangChainTool.model_fields)}")
+        kind = Annotated[(known.annotation, *known.metadata)] if known.metadata else known.annotation
+        fields[key] = (kind, Field(default=value, description=known.description, validate_default=True))
+    made: Any = create_model(name, __base__=LangChainTool, __doc__=thing.description, **fields)
+    made.given = thing
+    return made

@@ -1,4 +1,4 @@
-"""Graphs, retrievers and embedders offered to LangChain; an error says what to install where it is missing."""
+"""Graphs, retrievers, tools and embedders offered to LangChain; an error says what to install where it is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ragweave.orchestrator.errors import InputError, MissingExtra, OutputError, 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
-    from ragweave.orchestrator.contracts import Embedder, Retriever
+    from ragweave.orchestrator.contracts import Embedder, Retriever, Tool
     from ragweave.orchestrator.graph import Graph
     from ragweave.orchestrator.interop.chained import GraphRunnable
     from ragweave.orchestrator.interop.offered import EmbedderEmbeddings, GraphRetriever, PassageRetriever
@@ -60,6 +60,13 @@ def as_embeddings(embedder: Embedder) -> EmbedderEmbeddings:
     with _installed("as_langchain()"):
         from ragweave.orchestrator.interop.offered import EmbedderEmbeddings
     return EmbedderEmbeddings(embedder)
+
+
+def as_tools(tool: Tool, name: str) -> list[StructuredTool]:
+    """The tools of a resource as those of LangChain. Raises MissingExtra without LangChain, InputError."""
+    with _installed("as_langchain()"):
+        from ragweave.orchestrator.interop.offered_tools import tools_of
+    return tools_of(tool, name)
 
 
 def _check_output(graph: Graph, output: str) -> None:

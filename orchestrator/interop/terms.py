@@ -33,7 +33,8 @@ class Terms:
 
     def __init__(self, runnable: Any, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> None:
         self.runnable = runnable
-        self.kind = kind_of(runnable)
+        kind = kind_of(runnable)
+        self.kind = "nodes" if kind == "tools" else kind  # a tool as a node takes an object like any other
         self._given = Form({}, JSON) if inputs and self.kind != "nodes" else _form(runnable, "inputs", inputs)
         self._gives = _form(runnable, "outputs", outputs)
         plain = not (inputs or outputs) and self.kind == "nodes"
@@ -177,6 +178,6 @@ def _model(runnable: Any) -> Any | None:
 
     with contextlib.suppress(Exception):  # some Runnables cannot tell
         kind = runnable.InputType
-        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind_of(runnable) == "nodes":
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind_of(runnable) in ("nodes", "tools"):
             return kind
     return None
