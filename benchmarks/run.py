@@ -31,7 +31,7 @@ PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
 ALONE = (
     "models", "tools", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook",
-    "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop",
+    "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop", "analyst",
 )  # fmt: skip
 QUICK = {
     "retrieval/embedding": ["2"],
@@ -39,6 +39,7 @@ QUICK = {
     "retrieval/cost": ["--rounds", "1"],
     "retrieval/scale": ["--size", "10000", "--rounds", "1"],
     "multihop": ["--set", "islands"],
+    "analyst": ["--limit", "50"],
     "models": ["--calls", "50"],
     "cookbook": ["--quick"],
     "batch": ["10000"],
