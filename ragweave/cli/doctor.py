@@ -28,6 +28,8 @@ _EXTRAS = {
     "postgres": ("asyncpg",),
     "data": ("pyarrow",),
     "langchain": ("langchain", "langchain-core"),
+    "mcp": ("mcp",),
+    "sandbox": ("pydantic-monty",),
 }
 _SERVERS = {11434: "Ollama", 8000: "vLLM", 8080: "llama.cpp", 1234: "LM Studio", 30000: "SGLang"}
 _LOOK = 0.5
@@ -207,7 +209,29 @@ async def _models(graph: Graph) -> list[Finding]:
                 found.append(await _reached(about, model))
             except RagweaveError as error:
                 found.append(Finding("fail", about, str(error)))
+        for name in graph.resources.names("tools"):
+            found += await _tool(graph, name)
     return found
+
+
+async def _tool(graph: Graph, name: str) -> list[Finding]:
+    """A tool of the graph, opened; of a server all that it says, since that is what is pinned."""
+    from ragweave.orchestrator.errors import RagweaveError
+    from ragweave.orchestrator.toolset import Toolset
+    from ragweave.tools.types.mcp import Mcp
+
+    about = f"tool {name}"
+    try:
+        tool = await asyncio.to_thread(graph.resources.get, "tools", name)
+        offers = list(Toolset({name: tool}))
+    except RagweaveError as error:
+        return [Finding("fail", about, str(error))]
+    if not isinstance(tool, Mcp):
+        return [Finding("ok", about, ", ".join(offer.name for offer in offers))]
+    pin = f'pinned: "{tool.fingerprint()}"'
+    said = f"as it was {pin}" if tool.pinned else f"not pinned; what it says now is {pin}"
+    told = [Finding("note", about, f"{offer.name}: {offer.spec.description}") for offer in offers]
+    return [Finding("ok", about, f"{plural(len(offers), 'tool')} of a server, {said}"), *told]
 
 
 async def _embedder(graph: Graph, name: str) -> Finding:

@@ -10,6 +10,9 @@ from ragweave.cli.graphs import open_graph
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.terminal import note
 
+_PACKAGES = ("mcp", "mcp_types", "uvicorn", "starlette")
+"""What the extra brings."""
+
 
 def serve(path: Path, host: str, port: int | None, plugins: Sequence[str]) -> int:
     """Serve over the standard streams, or with a port at an address, until told to end. Raises RagweaveError."""
@@ -21,7 +24,9 @@ def serve(path: Path, host: str, port: int | None, plugins: Sequence[str]) -> in
         from ragweave.orchestrator.interop.mcp import serve_http, serve_stdio, server_of
 
         server_of(graph)
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _PACKAGES:
+            raise  # not installing it would mend that
         raise MissingExtra("ragweave mcp", "mcp", "mcp") from None
     with unwinding():
         if port is None:

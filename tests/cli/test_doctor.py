@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,38 @@ retrievers:"""
     assert found["embedder gone"][0] == "fail"
     if available() is None:
         assert found["embedder small"] == ("ok", "OpenVINO, built from its weights, 384 numbers a text")
+
+
+def test_a_server_of_tools_is_told_with_its_pin(folder: Path) -> None:
+    pytest.importorskip("mcp")
+    (folder / "server.py").write_text('''
+from mcp.server import MCPServer
+server = MCPServer("shop")
+
+@server.tool()
+def price(item: str) -> str:
+    """What an item costs."""
+    return "5"
+
+server.run("stdio")
+''')
+    tools = f"tools: {{shop: {{type: mcp, command: ['{sys.executable}', server.py]}}, clock: {{type: clock}}}}\n"
+    (folder / "graph.yaml").write_text(GRAPH.replace("retrievers:", f"{tools}retrievers:"))
+    done = ragweave("doctor", "graph.yaml", "--format", "json", cwd=folder)
+    told = [one["text"] for one in json.loads(done.stdout) if one["about"] == "tool shop"]
+    assert told[1:] == ["shop_price: What an item costs."]
+    said, pin = told[0].split("pinned: ")
+    assert said == "1 tool of a server, not pinned; what it says now is "
+    pinned = tools.replace("server.py]", f"server.py], pinned: {pin}")
+    (folder / "graph.yaml").write_text(GRAPH.replace("retrievers:", f"{pinned}retrievers:"))
+    assert tool_of(folder) == ("ok", f"1 tool of a server, as it was pinned: {pin}")
+    (folder / "server.py").write_text((folder / "server.py").read_text().replace("costs.", "costs. Buy it."))
+    state, said = tool_of(folder)
+    assert state == "fail"
+    assert "tells its tools otherwise than when they were pinned; leave `pinned` out" in said
+
+
+def tool_of(folder: Path) -> tuple[str, str]:
+    """The first that is said of the tool `shop`."""
+    found = json.loads(ragweave("doctor", "graph.yaml", "--format", "json", cwd=folder).stdout)
+    return next((str(one["state"]), str(one["text"])) for one in found if one["about"] == "tool shop")

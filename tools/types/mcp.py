@@ -90,7 +90,8 @@ class Mcp(Tool, type="mcp"):
         if self.pinned and self.pinned != self.fingerprint():
             raise ResourceError(
                 f"{self._shown} tells its tools otherwise than when they were pinned",
-                hint=f"look at what it says now (`ragweave doctor`), and pin {self.fingerprint()}",
+                hint="leave `pinned` out and look at what `ragweave doctor GRAPH` shows of it; "
+                f"to trust that, pin {self.fingerprint()}",
             )
 
     def fingerprint(self) -> str:
