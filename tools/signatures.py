@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import typing
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticUserError
@@ -28,6 +28,8 @@ class Callee(NamedTuple):
     description: str
     parameters: Mapping[str, Any]
     """JSON schema of the arguments."""
+    manner: Literal["streamed", "awaited", "plain"]
+    """Whether it is an async generator, another async function, or neither."""
 
     async def call(self, arguments: Mapping[str, Any], ctx: Context, *owner: Any) -> Any:
         """What it returns; of an async generator, its pieces, which are streamed, as one text.
@@ -39,12 +41,12 @@ class Callee(NamedTuple):
             read = self.arguments.model_validate(dict(arguments))
         except ValidationError as error:
             raise ToolError(_told(error)) from None
-        values = {field: getattr(read, field) for field in type(read).model_fields}
+        values = dict(read.__dict__)
         if self.context:
             values[self.context] = ctx
-        if inspect.isasyncgenfunction(self.function):
+        if self.manner == "streamed":
             return await _streamed(self.function(*owner, **values), ctx)
-        if inspect.iscoroutinefunction(self.function):
+        if self.manner == "awaited":
             return await self.function(*owner, **values)
         return await asyncio.to_thread(self.function, *owner, **values)
 
@@ -69,7 +71,9 @@ def read_function(function: Callable[..., Any], name: str, *, method: bool = Fal
     except (PydanticUserError, TypeError, ValueError) as error:
         first = str(error).partition("\n")[0]
         raise PluginError(f"the tool {name!r} has parameters that JSON cannot say: {first}") from None
-    return Callee(function, made, context, said, _plain(schema))
+    streamed, awaited = inspect.isasyncgenfunction(function), inspect.iscoroutinefunction(function)
+    manner: Literal["streamed", "awaited", "plain"] = "streamed" if streamed else "awaited" if awaited else "plain"
+    return Callee(function, made, context, said, _plain(schema), manner)
 
 
 def _hints(function: Callable[..., Any], name: str) -> dict[str, Any]:
