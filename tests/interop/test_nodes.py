@@ -260,18 +260,22 @@ def test_a_busy_server_is_asked_again_and_other_errors_are_not() -> None:
 
 
 async def test_a_run_that_is_cancelled_cancels_the_runnable() -> None:
-    ended = []
+    begun, ended = asyncio.Event(), []
 
     async def slow(text: str) -> str:
+        begun.set()
         try:
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         finally:
             ended.append(text)
         return text
 
     graph = alone(RunnableLambda(slow), ["output"], input="str")
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(graph.arun(input="a"), 0.05)
+    running = asyncio.ensure_future(graph.arun(input="a"))
+    await asyncio.wait_for(begun.wait(), 60)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert ended == ["a"]
 
 

@@ -282,30 +282,38 @@ def test_a_failure_is_the_runs_own_and_callbacks_hear_of_it() -> None:
         plain(fail).as_runnable().invoke("a", {"callbacks": [heard]})
     assert heard.told[-1] is RunError
     with pytest.raises(RunError, match="deadline"):
-        plain(wait).as_runnable().invoke("a", {"configurable": {"deadline": 0.01}})
-
-
-at_once = {"now": 0, "most": 0}
+        plain(wait).as_runnable().invoke("for ever", {"configurable": {"deadline": 0.01}})
 
 
 async def wait(question: str) -> Text:
-    at_once["now"] += 1
-    at_once["most"] = max(at_once.values())
-    await asyncio.sleep(0.05)
-    at_once["now"] -= 1
     if question == "bad":
         raise ValueError(question)
+    if question == "for ever":
+        await asyncio.Event().wait()
     return {"text": question}
 
 
 @pytest.mark.parametrize(("limit", "most"), [(2, 2), (None, 16)])
 def test_a_batch_keeps_its_limit_and_its_order(limit: int | None, most: int) -> None:
-    at_once.update(now=0, most=0)
-    runnable = plain(wait).as_runnable(output="text")
+    now = peak = 0
+    all_in = asyncio.Event()
+
+    async def meet(question: str) -> Text:
+        nonlocal now, peak
+        now += 1
+        peak = max(peak, now)
+        if now == most:
+            all_in.set()
+        await asyncio.wait_for(all_in.wait(), 60)
+        await asyncio.sleep(0)
+        now -= 1
+        return {"text": question}
+
     config: RunnableConfig = {"max_concurrency": limit}
+    runnable = plain(meet).as_runnable(output="text")
     assert runnable.batch([str(at) for at in range(20)], config) == [str(at) for at in range(20)]
-    assert at_once["most"] == most
-    found = runnable.batch(["a", "bad"], config, return_exceptions=True)
+    assert peak == most
+    found = plain(wait).as_runnable(output="text").batch(["a", "bad"], config, return_exceptions=True)
     assert (found[0], type(found[1])) == ("a", RunError)
 
 

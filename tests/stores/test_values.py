@@ -251,7 +251,7 @@ async def test_the_run_fails_with_that_and_can_be_seen(tmp_path: Path, name: str
         durability=durability, store=store,
     )  # fmt: skip
     with pytest.raises((JournalError, RunError), match=told) as caught:
-        await asyncio.wait_for(graph.arun(question="What?"), 20)
+        await asyncio.wait_for(graph.arun(question="What?"), 120)
     assert "give" in str(caught.value)
     (record,) = await store.runs()
     assert record.status == "failed"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,7 +34,7 @@ def tools() -> Iterator[None]:
         @tool(timeout=0.2)
         async def stuck() -> str:
             """Never comes back."""
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
             return ""
 
         @tool
@@ -131,9 +130,7 @@ def test_a_person_is_asked_only_about_what_may_have_happened(
 def test_of_calls_side_by_side_the_good_result_is_kept() -> None:
     wanted = calls(("weather", "{city: Oslo}"), ("stuck", "{}"), ("broken", "{text: luck}"))
     made = graph(wanted + "      - Fine.\n")
-    began = time.monotonic()
-    assert str(made.run(question="?")["answer"]) == "Fine."
-    assert time.monotonic() - began < 5
+    assert str(made.run(question="?", deadline=120)["answer"]) == "Fine."
     read = [one.text for one in made.resources.get("models", "chat").requests[1].messages[2:]]
     assert read == [
         '{"city": "Oslo", "degrees": 21, "days": 1}',

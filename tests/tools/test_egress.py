@@ -97,7 +97,7 @@ def resolver(**names: str | Sequence[str]) -> Callable[[str, int], Any]:
 async def test_no_hostile_url_reaches_an_address_of_the_inside(connects: list[tuple[str, int]]) -> None:
     assert len(HOSTILE) >= 40
     async with serving() as victim:
-        browser = Browser(Egress(hosts=("*",), ports=(80, 443, victim.port), timeout=5), resolve=resolver(**INSIDE))
+        browser = Browser(Egress(hosts=("*",), ports=(80, 443, victim.port), timeout=60), resolve=resolver(**INSIDE))
         for url in HOSTILE:
             with pytest.raises(ToolError):
                 await browser.fetch(url.format(p=victim.port).replace("\\t", "\t"))
@@ -106,7 +106,7 @@ async def test_no_hostile_url_reaches_an_address_of_the_inside(connects: list[tu
 
 async def test_no_redirect_reaches_an_address_of_the_inside(connects: list[tuple[str, int]]) -> None:
     async with serving() as victim, serving() as web:
-        policy = Egress(hosts=("*",), ports=(80, victim.port), allow_private=(f"127.0.0.1:{web.port}",), timeout=5)
+        policy = Egress(hosts=("*",), ports=(80, victim.port), allow_private=(f"127.0.0.1:{web.port}",), timeout=60)
         browser = Browser(policy, resolve=resolver(**INSIDE))
         for number, url in enumerate(HOSTILE):
             to = url.format(p=victim.port).encode("ascii", "replace").decode().replace("\t", "%09")
@@ -273,7 +273,7 @@ async def test_keys_go_to_their_host_only() -> None:
 async def test_sizes_kinds_and_times_are_bounded() -> None:
     async with serving() as web:
         policy = Egress(
-            hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{web.port}",), max_bytes=1000, timeout=0.5, max_redirects=3
+            hosts=("127.0.0.1",), allow_private=(f"127.0.0.1:{web.port}",), max_bytes=1000, timeout=60, max_redirects=3
         )
         browser, base = Browser(policy), f"http://127.0.0.1:{web.port}"
         web.page("/long", b"a" * 5000)

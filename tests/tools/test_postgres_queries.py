@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any

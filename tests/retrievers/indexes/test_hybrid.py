@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -132,22 +135,23 @@ async def test_without_the_extra_words_are_searched(folder: Path) -> None:
     assert notice.endswith("searching by words only")
 
 
+class Held(Letters, type="held"):
+    """An embedder that waits until the test lets it go."""
+
+    go: ClassVar[threading.Event] = threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """As any other, later."""
+        assert self.go.wait(60), "the event loop was held up by the search"
+        return super().embed(texts)
+
+
 async def test_searches_at_once_agree_and_leave_the_loop_free(folder: Path) -> None:
-    retriever = opened(folder)
-    alone = await sources(retriever, "yeast and flour")
-    ticks = 0
-
-    async def tick() -> None:
-        nonlocal ticks
-        while True:
-            ticks += 1
-            await asyncio.sleep(0)
-
-    ticking = asyncio.create_task(tick())
+    alone = await sources(opened(folder), "yeast and flour")
+    retriever = opened(folder, embedder="held")
+    asyncio.get_running_loop().call_later(0.05, Held.go.set)
     found = await asyncio.gather(*(sources(retriever, "yeast and flour") for _ in range(20)))
-    ticking.cancel()
     assert all(other == alone for other in found)
-    assert ticks > 5
 
 
 WORDS_ONLY = """

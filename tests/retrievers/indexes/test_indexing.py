@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_the_old_index(docs: Path, tmp_path: Path) -> None:
         wait_for(process, "read")
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) != 0
+        assert process.wait(timeout=120) != 0
     assert len(StoredIndex(index)) == 4
     assert [path.name for path in index.glob("draft-*")] == []
 
