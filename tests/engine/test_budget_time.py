@@ -1,0 +1,127 @@
+"""Budgets of time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ragweave.orchestrator.context import Context
+from ragweave.orchestrator.errors import BudgetExceeded, RunError
+from ragweave.orchestrator.values import Ask
+from tests.engine.metered import Watched, loaded, metered_types
+from tests.engine.steps import N, build
+
+
+@pytest.fixture(autouse=True)
+def _types() -> Iterator[None]:
+    yield from metered_types()
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(monkeypatch)
+
+
+async def sleepy(n: int) -> N:
+    await asyncio.sleep(10)
+    return {"n": n}
+
+
+async def quick(n: int) -> N:
+    await asyncio.sleep(0.05)
+    return {"n": n + 1}
+
+
+async def test_a_run_ends_when_its_time_is_over() -> None:
+    graph = build({"a": quick, "b": sleepy}, "start -> a -> b -> end", budget={"max_seconds": 0.3})
+    began = time.monotonic()
+    with pytest.raises(RunError) as caught:
+        await graph.arun(n=1)
+    assert time.monotonic() - began < 3
+    error = caught.value.__cause__
+    assert isinstance(error, BudgetExceeded)
+    assert str(error).startswith("the budget of graph 'graph' (max_seconds: 0.3) has no room: they have passed")
+
+
+async def test_the_outputs_that_are_there_are_given() -> None:
+    budget = {"max_seconds": 0.3, "on_exceed": ["partial_answer"]}
+    graph = build({"a": quick, "b": sleepy}, "start -> a -> b -> end", budget=budget)
+    result = await graph.arun(n=1)
+    assert (result.status, result["n"]) == ("done", 2)
+    [told] = result.exceeded
+    assert (told.did, told.limit, told.path) == ("partial_answer", "max_seconds", "")
+    replay = await graph.areplay(result.run_id)
+    assert (dict(replay.outputs), replay.differences) == ({"n": 2}, ())
+
+
+async def test_a_node_has_its_time_over_all_its_visits() -> None:
+    edges: list[object] = [
+        "start -> a",
+        {"from": "a", "routes": [{"when": "n < 9", "to": "a", "max_iterations": 9}, {"to": "end"}]},
+    ]
+    node = {"type": quick, "budget": {"max_seconds": 0.12}}
+    graph = build({"a": node}, *edges)
+    with pytest.raises(RunError, match="node 'a'") as caught:
+        await graph.arun(n=1)
+    assert caught.value.path in ("a#2", "a#3", "a#1")
+
+
+async def test_time_in_which_calls_go_on_side_by_side_counts_once() -> None:
+    node = {"type": quick, "map": {"over": "many", "as": "n", "max_concurrency": 20}, "budget": {"max_seconds": 1.5}}
+    graph = build({"a": node}, "start -> a -> end", inputs={"many": "list[int]"})
+    assert len((await graph.arun(many=list(range(100))))["n"]) == 100
+
+
+async def test_time_in_which_people_are_waited_for_does_not_count(watched: Watched) -> None:
+    async def asks(n: int, ctx: Context) -> N | Ask:
+        return {"n": n + 1} if ctx.answers else Ask(question="Go on?")
+
+    graph = build({"a": quick, "b": asks}, "start -> a -> b -> end", budget={"max_seconds": 1})
+    parked = await graph.arun(n=1)
+    before = watched.account().clock.spent(0)
+    await asyncio.sleep(1.1)
+    result = await graph.aresume(parked.run_id, answers={"b#1": "yes"})
+    assert result["n"] == 3
+    assert 0.05 <= before <= watched.account().clock.spent(0) < 1
+
+
+async def test_a_resumed_run_has_the_time_that_is_left() -> None:
+    async def asks(n: int, ctx: Context) -> N | Ask:
+        await asyncio.sleep(0.2)
+        return {"n": n + 1} if len(ctx.answers) > 5 else Ask(question="Go on?")
+
+    graph = build({"b": asks}, "start -> b -> end", budget={"max_seconds": 0.5})
+    run_id = (await graph.arun(n=1)).run_id
+    await graph.aresume(run_id, answers={"b#1": "yes"})
+    with pytest.raises(RunError, match=r"max_seconds: 0\.5"):
+        await graph.aresume(run_id, answers={"b#1": "yes"})
+
+
+SLOW = """\
+models: {chat: {type: metered, length: 1000, pause: 0.02}}
+%snodes:
+  a: {type: generator, model: chat, prompt: p%s}
+  b: {type: reply, text: Found., writes: {answer: note}}
+edges: [start -> a -> b -> end]
+"""
+
+
+@pytest.mark.parametrize("on_graph", [True, False])
+async def test_what_was_said_so_far_is_kept(tmp_path: Path, on_graph: bool) -> None:
+    budget = "budget: {max_seconds: 0.8, on_exceed: [partial_answer]}"
+    text = SLOW % ((f"{budget}\n", "") if on_graph else ("", f", {budget}"))
+    result = await loaded(tmp_path, text, outputs="[answer, note]").arun(question="one")
+    assert 1 < len(result["answer"].text.split()) < 60
+    assert result["note"].text == "Found."  # what follows has some time left
+    assert [one.did for one in result.exceeded] == ["partial_answer"]
+
+
+async def test_a_call_of_a_node_is_stopped_in_the_middle(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(RunError, match="node 'a'"):
+        await loaded(tmp_path, SLOW % ("", ", budget: {max_seconds: 0.3}")).arun(question="one")
+    assert time.monotonic() - began < 5
