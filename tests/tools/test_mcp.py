@@ -43,7 +43,7 @@ def buy(item: str) -> str:
 @server.tool()
 def slow() -> str:
     """Takes long."""
-    time.sleep(5)
+    time.sleep(120)
     return "late"
 
 @server.tool()
@@ -118,12 +118,12 @@ def test_only_what_is_allowed_is_offered(server: Path) -> None:
 
 
 def test_a_call_that_takes_too_long_ends_and_the_others_do_not(server: Path) -> None:
-    declared = by_command(", timeout: 1s, read_only: [slow, price]")
+    declared = by_command(", timeout: 4s, read_only: [slow, price]")
     began = time.monotonic()
     late, price = read(graph_of(server.parent, declared, "name: shop_slow", PRICE))
     assert late.startswith("error: ")
     assert price == "tea costs 5 dollars"
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 100
 
 
 def test_a_server_that_ends_is_started_again(server: Path) -> None:
@@ -245,7 +245,7 @@ def port(server: Path) -> Iterator[int]:
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(300):
+    for _ in range(1200):
         with socket.socket() as tried:
             if tried.connect_ex(("127.0.0.1", port)) == 0:
                 return
@@ -319,9 +319,14 @@ def test_a_graph_is_served_at_an_address(served: Path) -> None:
         _check(*asyncio.run(_asked(Client(f"http://127.0.0.1:{port}/mcp"))))
         refused = httpx.post(f"http://127.0.0.1:{port}/mcp", headers={"host": "evil.example"}, json={})
         assert refused.status_code == 421
+        local = {"host": f"127.0.0.1:{port}"}
+        refused = httpx.post(
+            f"http://127.0.0.1:{port}/mcp", headers={**local, "origin": "http://evil.example"}, json={}
+        )
+        assert refused.status_code == 403
     finally:
         process.terminate()
-        assert process.wait(timeout=30) is not None
+        assert process.wait(timeout=120) is not None
 
 
 def test_a_graph_without_a_description_is_not_served(tmp_path: Path) -> None:
@@ -335,3 +340,33 @@ def test_a_graph_without_a_description_is_not_served(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "a server needs a description" in done.stderr
+
+
+def test_a_server_for_others_than_this_machine_has_to_be_asked_for(served: Path) -> None:
+    command = [sys.executable, "-m", "ragweave", "mcp", "served.yaml", "--port", "1", "--host", "0.0.0.0"]
+    done = subprocess.run(command, cwd=served, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "everybody who reaches this machine could run the graph" in done.stderr
+
+
+def test_a_caller_gives_the_inputs_and_nothing_else(served: Path) -> None:
+    from mcp import Client
+
+    from ragweave.orchestrator.interop.mcp import server_of
+
+    graph = Graph.load(served / "served.yaml")
+    named = {"graph": SERVED, "model": "other", "base_url": "http://evil.example", "code": "import os", "tools": []}
+
+    async def used() -> list[Any]:
+        async with graph, Client(server_of(graph)) as client:
+            return [await client.call_tool("cook_book", {"question": "?", key: value}) for key, value in named.items()]
+
+    for answer, key in zip(asyncio.run(used()), named, strict=True):
+        assert answer.is_error
+        assert key in answer.content[0].text
+
+
+def test_a_program_of_tools_does_not_get_the_environment(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURRENCY", "of the environment")
+    (told,) = read(graph_of(server.parent, by_command(), PRICE))
+    assert told == "tea costs 5 dollars"
