@@ -20,6 +20,7 @@ from ragweave.retrievers.chunking import Chunks
 from ragweave.retrievers.embedders.minilm import MiniLM
 from ragweave.retrievers.indexes.indexing import build_index
 from tests.examples.folders import ROOT, copied, rows
+from tests.support.openai_server import OpenAIServer, Reply
 
 FOLDER = ROOT / "examples" / "analyst"
 QUESTIONS = rows(FOLDER / "questions.jsonl")
@@ -167,6 +168,24 @@ def audited(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     command = [sys.executable, "audit.py", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_model_behind_an_endpoint_is_bound_to_the_form_of_a_plan(
+    graph: Graph, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = [Reply(plan(NIGHT)), Reply(said(graph, NIGHT))]
+    with OpenAIServer(replies) as server:
+        monkeypatch.setenv("CHAT_BASE_URL", server.url)
+        monkeypatch.setenv("CHAT_API_KEY", server.key)
+        monkeypatch.setenv("CHAT_MODEL", "test-model")
+        with Graph.load(example / "analyst.yaml", plugins=[str(example / "analyst_nodes.py")]) as live:
+            result = live.run(question=NIGHT["question"])
+    assert result["released_by"] == "rules"
+    first, second = (request.json for request in server.requests)
+    wanted = first["response_format"]["json_schema"]["schema"]
+    assert wanted["required"] == ["expression", "unit"]
+    assert "response_format" not in second
+    assert f"The calculation: {NIGHT['expression']} = {NIGHT['result']}" in second["messages"][-1]["content"]
 
 
 PASSAGE = Document(id="p", title="Report 2025", text="Sales were 1,206.50 (2024: 1,100), a plus of 9.7%.")

@@ -18,6 +18,7 @@ from ragweave.tools.sandbox import PythonSandbox
 from ragweave.tools.types.python import Python
 from tests.cli.running import ragweave
 from tests.examples.folders import ROOT, copied, rows
+from tests.support.openai_server import OpenAIServer, Reply
 
 PROBLEMS = ROOT.parent / "shared" / "data" / "code_humaneval" / "problems.jsonl"
 needs_problems = pytest.mark.skipif(not PROBLEMS.is_file(), reason="HumanEval is not beside the repository")
@@ -133,6 +134,24 @@ def test_a_rehearsal_needs_no_model_and_says_where_one_is_needed(graph: Graph, m
     assert (result["passed"], result["attempts"]) == (True, 2)
     with pytest.raises(RunError, match="set CHAT_MODEL"):
         graph.run(task="Sort a list.", tests="assert True")
+
+
+def test_a_model_behind_an_endpoint_writes_and_repairs(
+    example: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = TASKS["initials"]
+    analysis = json.dumps({"goal": "Shorten a name.", "cases": ["an empty name"]})
+    replies = [Reply(text) for text in (analysis, WRONG, f"```python\n{row['solution']}\n```", "It shortens names.")]
+    with OpenAIServer(replies) as server:
+        monkeypatch.setenv("CHAT_BASE_URL", server.url)
+        monkeypatch.setenv("CHAT_API_KEY", server.key)
+        monkeypatch.setenv("CHAT_MODEL", "test-model")
+        with Graph.load(example / "codegen.yaml", plugins=[str(example / "codegen_nodes.py")]) as live:
+            result = live.run(task=row["task"], tests=row["tests"])
+    assert (result["passed"], result["attempts"], result["answer"].confidence) == (True, 2, 1.0)
+    first, _, third, _ = (request.json for request in server.requests)
+    assert first["response_format"]["json_schema"]["schema"]["required"] == ["goal", "cases"]
+    assert "name 'initials' is not defined" in third["messages"][-1]["content"]
 
 
 def humaneval(row: dict[str, Any]) -> tuple[str, str, str]:
