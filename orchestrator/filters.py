@@ -100,6 +100,15 @@ def bound(conditions: Filter, state: Mapping[str, Any]) -> Filter:
     return tuple(_bound(one, state) if one.key else one for one in conditions)
 
 
+def refuse_all(conditions: Filter) -> None:
+    """Raise InputError for the filter that lets everything through, where it says what is deleted."""
+    if not conditions:
+        raise InputError(
+            "deleting needs a condition: the empty filter would delete everything",
+            hint="give one, such as index.filter({'source': 'a.md'})",
+        )
+
+
 def matches(document: Document, conditions: Filter) -> bool:
     """True if all conditions hold for a passage; a field that it lacks, or has of another kind, fulfils none."""
     return all(_holds(one, value_of(document, one.field, one.kind)) for one in conditions)

@@ -8,6 +8,11 @@ from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.values import Document
 
 
+def sound(text: str) -> str:
+    """A text without lone surrogates, which are no text to an embedder."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def encoded(document: Document) -> str:
     """A passage without its score as JSON in ASCII. Raises InputError for metadata that are no JSON."""
     whole = document.model_dump(exclude={"score"}, exclude_defaults=True)

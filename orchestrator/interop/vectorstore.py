@@ -12,9 +12,9 @@ from pydantic import PrivateAttr
 
 from ragweave.orchestrator.contracts import Access, Index, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError
-from ragweave.orchestrator.filters import FieldKind, Fields, Filter, matches
+from ragweave.orchestrator.filters import FieldKind, Fields, Filter, matches, refuse_all
 from ragweave.orchestrator.interop.values import document_of
-from ragweave.orchestrator.passages import decoded, encoded
+from ragweave.orchestrator.passages import decoded, encoded, sound
 from ragweave.orchestrator.values import Document
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class VectorStoreIndex(Index):
         """Up to `top_k` passages that `where` lets through, best first. Raises what the store raises."""
         if not query.strip() or top_k < 1:
             return []
-        query = _sound(query)
+        query = sound(query)
         wanted = 4 * top_k + 20 if where else top_k
         while True:
             found = await self._scored(query, wanted)
@@ -84,11 +84,7 @@ class VectorStoreIndex(Index):
     async def delete(self, where: Filter) -> int:
         """Forget every passage that `where` lets through; how many. Raises InputError for the empty filter, and for a
         store that cannot say what it holds."""
-        if not where:
-            raise InputError(
-                "deleting needs a condition: the empty filter would delete everything",
-                hint="give one, such as index.filter({'source': 'a.md'})",
-            )
+        refuse_all(where)
         gone = [key for key, document in self._listed("deleted from by a filter") if matches(document, where)]
         if gone:
             await self.store.adelete(ids=gone)
@@ -201,23 +197,19 @@ def _theirs(document: Document) -> TheirDocument:
     metadata = {key: value for key, value in document.metadata.items() if _is_simple(key) and _is_simple(value)}
     own = {"title": document.title, "source": document.source, "line": document.line}
     metadata |= {key: value for key, value in own.items() if value and _is_simple(value)}
-    return TheirDocument(page_content=_sound(document.text), metadata={**metadata, _WHOLE: encoded(document)})
+    return TheirDocument(page_content=sound(document.text), metadata={**metadata, _WHOLE: encoded(document)})
 
 
 def _is_simple(value: Any) -> bool:
     """True for what every store keeps."""
     if isinstance(value, str):
-        return _sound(value) == value and "\0" not in value
+        return sound(value) == value and "\0" not in value
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53)
 
 
 def _id(key: str) -> str:
-    if key and _sound(key) == key and "\0" not in key:
+    if key and sound(key) == key and "\0" not in key:
         return key
     return f"ragweave-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
-
-
-def _sound(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -30,6 +30,7 @@ DAYS = 90
 """Vectors that nobody asked for in so many days go."""
 _DAY = 86_400
 _FEW = 500
+_SLICE = 128
 _WAIT = 5.0
 _ROOM = 0.8
 _UNIT = 1e-2
@@ -51,6 +52,20 @@ def embed(embedder: Embedder, texts: Sequence[str]) -> np.ndarray:
         _keep(rows)
         found |= rows
     return np.stack([found[key] for key in keys])
+
+
+def embed_all(embedder: Embedder, texts: Sequence[str], tell: Callable[[int, int], None]) -> np.ndarray:
+    """`embed` of any number of texts. `tell` hears again and again how many of all are done."""
+    import numpy as np
+
+    made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
+    # Neighbours of about one length share a batch; a slice is what passes between two reports of progress.
+    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
+    for start in range(0, len(order), _SLICE):
+        places = order[start : start + _SLICE]
+        made[places] = embed(embedder, [texts[place] for place in places])
+        tell(min(start + _SLICE, len(order)), len(order))
+    return made
 
 
 def forget(embedder: Embedder, texts: Sequence[str]) -> int:

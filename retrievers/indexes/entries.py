@@ -16,8 +16,6 @@ from ragweave.retrievers.indexes.columns import Misfit
 from ragweave.retrievers.indexes.committing import Facts
 from ragweave.retrievers.indexes.segments import Segment, StoredSource, line_of
 
-_SLICE = 128
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -75,14 +73,7 @@ def embedded(entries: Sequence[Entry], embedder: Embedder | None, tell: Tell) ->
     texts = [window for entry in entries for windows in entry.windows for window in windows]
     if embedder is None:
         return np.zeros((0, 0), dtype=np.float32)
-    made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-    # Neighbours of about one length share a batch; a slice is what passes between two reports of progress.
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    for start in range(0, len(order), _SLICE):
-        rows = order[start : start + _SLICE]
-        made[rows] = kept.embed(embedder, [texts[row] for row in rows])
-        tell(Progress("embed", min(start + _SLICE, len(order)), len(order)))
-    return made
+    return kept.embed_all(embedder, texts, lambda done, total: tell(Progress("embed", done, total)))
 
 
 def forget(passages: Iterable[Document], embedder: Embedder | None) -> None:

@@ -13,8 +13,8 @@ from pydantic import Field, PrivateAttr
 
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Index, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError
-from ragweave.orchestrator.filters import Filter
-from ragweave.orchestrator.passages import encoded
+from ragweave.orchestrator.filters import Filter, refuse_all
+from ragweave.orchestrator.passages import encoded, sound
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, WINDOW_TOKENS, Chunks, Way
@@ -182,20 +182,6 @@ class FilledIndex(Index):
         )
 
 
-def sound(text: str) -> str:
-    """A text without lone surrogates, which are no text to an embedder."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def refuse_all(where: Filter) -> None:
-    """Raise InputError for a filter that lets everything through."""
-    if not where:
-        raise InputError(
-            "deleting needs a condition: the empty filter would delete everything",
-            hint="give one, such as index.filter({'source': 'a.md'})",
-        )
-
-
 def windows_of(document: Document) -> list[str]:
     """The texts whose vectors stand for a passage."""
     return [sound(window) for window in chunking.windows(document, WINDOW_TOKENS)]
@@ -215,15 +201,7 @@ def vectors_of(
 
     windows = [windows_of(one) for one in documents]
     texts = [window for some in windows for window in some]
-    made = np.zeros((len(texts), embedder.dimension), dtype=np.float32)
-    # Neighbours of about one length share a batch; a slice is what passes between two reports of progress.
-    order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    for start in range(0, len(order), _SLICE):
-        places = order[start : start + _SLICE]
-        made[places] = kept.embed(embedder, [texts[place] for place in places])
-        tell(min(start + _SLICE, len(order)), len(order))
+    made = kept.embed_all(embedder, texts, tell)
     ends = np.cumsum([len(some) for some in windows])
     return np.split(made, ends[:-1])
 
-
-_SLICE = 128

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, PrivateAttr
 
+from ragweave.orchestrator import passages
 from ragweave.orchestrator.contracts import Embedder, EmbedderName, Index, IndexStats
-from ragweave.orchestrator.errors import IndexUnusable, InputError, MissingExtra, NodeError
-from ragweave.orchestrator.filters import Filter
+from ragweave.orchestrator.errors import IndexUnusable, MissingExtra, NodeError
+from ragweave.orchestrator.filters import Filter, refuse_all
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.chunking import PASSAGE_TOKENS, Chunks, Way
 from ragweave.retrievers.indexes import generations
@@ -143,7 +144,7 @@ class Hybrid(Index, type="hybrid"):
         nothing."""
         if not query.strip() or top_k < 1:
             return []
-        sound = query.encode("utf-8", "replace").decode("utf-8")  # lone surrogates are no text to an embedder
+        sound = passages.sound(query)
         up_to_date = self._opened is not None and generations.stamp(self._folder) == self._seen
         stored, model = self._current() if up_to_date else await asyncio.to_thread(self._current)
         vector = await model.embed_query(sound) if model is not None else None
@@ -200,8 +201,7 @@ class Hybrid(Index, type="hybrid"):
     async def delete(self, where: Filter) -> int:
         """Forget every passage that `where` lets through; how many. No file of the index holds anything of them after
         that. What is deleted of a file stays away until the file changes. Raises InputError for the empty filter."""
-        if not where:
-            raise InputError("a filter that lets all passages through would delete the index", hint="give a condition")
+        refuse_all(where)
         return await asyncio.to_thread(lambda: self._writing().delete(where))
 
     async def stats(self) -> IndexStats:

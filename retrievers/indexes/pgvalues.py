@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 from ragweave.orchestrator.filters import Condition, Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
+from ragweave.retrievers.indexes.bm25 import K1, TITLE_BOOST, B
 from ragweave.retrievers.indexes.passagerows import asked, safe
 
 if TYPE_CHECKING:
     import numpy as np
 
-TITLE_BOOST = 0.3
-_K1, _B = 1.2, 0.75
 _MOST_STEMS = 16_000
 """Stems of one passage at most, which is what a sparse vector holds."""
 _LONGEST_KEY = 500
@@ -65,10 +64,10 @@ def stems_of(document: Document) -> tuple[Counter[str], Counter[str]]:
 def words_of(document: Document, average: float) -> tuple[str, str]:
     """The stems of a passage, and what BM25 makes of each of them beside its rarity, as a sparse vector."""
     whole, title = stems_of(document)
-    length = _K1 * (1 - _B + _B * sum(whole.values()) / max(average, 1.0))
-    weights = {stem: count * (_K1 + 1) / (count + length) for stem, count in whole.items()}
+    length = K1 * (1 - B + B * sum(whole.values()) / max(average, 1.0))
+    weights = {stem: count * (K1 + 1) / (count + length) for stem, count in whole.items()}
     for stem, count in title.items():
-        weights[stem] += TITLE_BOOST * count * (_K1 + 1) / (count + _K1)
+        weights[stem] += TITLE_BOOST * count * (K1 + 1) / (count + K1)
     kept = sorted(weights, key=lambda stem: (-weights[stem], stem))[:_MOST_STEMS]
     return " ".join(kept), sparse({stem: weights[stem] for stem in kept})
 

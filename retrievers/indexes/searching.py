@@ -9,6 +9,7 @@ import numpy as np
 
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes.arrays import Array
+from ragweave.retrievers.indexes.bm25 import TITLE_BOOST
 from ragweave.retrievers.indexes.stored import StoredIndex
 from ragweave.retrievers.indexes.vectors import Floats
 from ragweave.retrievers.indexes.words import best
@@ -19,7 +20,6 @@ from ragweave.retrievers.ranking.links import follow
 from ragweave.retrievers.ranking.mentions import Asked, Collection, Weights, asked, boosts, vouch
 from ragweave.retrievers.ranking.neighbours import around, joined, stretches
 
-TITLE_BOOST = 0.3
 _WORD_CANDIDATES = 200
 """Passages of a large index that words bring in, beside those that are near."""
 _NEAREST = 100

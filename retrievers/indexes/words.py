@@ -19,10 +19,8 @@ import numpy as np
 import tantivy
 
 from ragweave.retrievers.indexes.arrays import Array, Arrays, spans
+from ragweave.retrievers.indexes.bm25 import K1, B
 
-# Robertson and Zaragoza (2009), "The Probabilistic Relevance Framework: BM25 and Beyond"; the usual constants.
-_K1 = 1.2
-_B = 0.75
 _BLOCK = 4_000_000
 """Words that are counted at a time."""
 
@@ -196,7 +194,7 @@ class _Field:
         words = sum(int(part.lengths.sum(dtype=np.int64)) for part in parts)
         mean = max(words / max(count, 1), 1e-9)
         self._penalties = [
-            np.multiply(part.lengths, np.float32(_K1 * _B / mean), dtype=np.float32) + np.float32(_K1 * (1 - _B))
+            np.multiply(part.lengths, np.float32(K1 * B / mean), dtype=np.float32) + np.float32(K1 * (1 - B))
             for part in parts
         ]
 
@@ -217,7 +215,7 @@ class _Field:
         """Rows and what each gains by one of the words."""
         spread = self.found(hashes)
         holding = np.sum([counts for _, counts in spread], axis=0)
-        rarity = (np.log1p((total - holding + 0.5) / (holding + 0.5)) * (weight * (_K1 + 1))).astype(np.float32)
+        rarity = (np.log1p((total - holding + 0.5) / (holding + 0.5)) * (weight * (K1 + 1))).astype(np.float32)
         gained = []
         for part, base, penalties, (begins, counts) in zip(
             self.parts, self._bases, self._penalties, spread, strict=True
