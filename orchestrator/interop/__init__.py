@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.errors import PluginError, a, did_you_mean
+from ragweave.orchestrator.errors import InputError, PluginError, a, did_you_mean
+
+if TYPE_CHECKING:
+    from langchain_core.tools import StructuredTool
 
 _CLASSES = {
     "models": ("langchain_core.language_models.chat_models", "BaseChatModel"),
@@ -76,6 +79,25 @@ def adopted(kind: str, thing: Any) -> Any:
     from ragweave.orchestrator.interop.prompt import LangChainPrompt
 
     return LangChainPrompt.of(thing)
+
+
+def for_langchain(*things: Any) -> list[StructuredTool]:
+    """Functions with `@tool`, opened tools and graphs as tools of LangChain, for `create_agent(model, tools=…)`.
+
+    Raises MissingExtra if LangChain is not installed, InputError for what is none of these, or cannot be a tool there.
+    """
+    found: list[StructuredTool] = []
+    for thing in things:
+        ours = thing if kind_of(thing) else adopted("tools", thing)
+        if kind_of(ours) == "tools":
+            found.append(ours)
+        elif hasattr(ours, "as_langchain"):
+            found += ours.as_langchain()
+        elif hasattr(ours, "as_tool"):
+            found.append(ours.as_tool())
+        else:
+            raise InputError(f"{thing!r} is no tool", hint="give a function with @tool, a Tool or a Graph")
+    return found
 
 
 def node_of(thing: Any) -> Any | None:

@@ -215,10 +215,11 @@ async def _models(graph: Graph) -> list[Finding]:
 
 
 async def _tool(graph: Graph, name: str) -> list[Finding]:
-    """A tool of the graph, opened; of a server all that it says, since that is what is pinned."""
+    """A tool of the graph, opened; of a server or a document all that it says, since that is what is pinned."""
     from ragweave.orchestrator.errors import RagweaveError
     from ragweave.orchestrator.toolset import Toolset
     from ragweave.tools.types.mcp import Mcp
+    from ragweave.tools.types.openapi import OpenApi
 
     about = f"tool {name}"
     try:
@@ -226,12 +227,13 @@ async def _tool(graph: Graph, name: str) -> list[Finding]:
         offers = list(Toolset({name: tool}))
     except RagweaveError as error:
         return [Finding("fail", about, str(error))]
-    if not isinstance(tool, Mcp):
+    if not isinstance(tool, (Mcp, OpenApi)):
         return [Finding("ok", about, ", ".join(offer.name for offer in offers))]
     pin = f'pinned: "{tool.fingerprint()}"'
     said = f"as it was {pin}" if tool.pinned else f"not pinned; what it says now is {pin}"
     told = [Finding("note", about, f"{offer.name}: {offer.spec.description}") for offer in offers]
-    return [Finding("ok", about, f"{plural(len(offers), 'tool')} of a server, {said}"), *told]
+    what = "a server" if isinstance(tool, Mcp) else "a document"
+    return [Finding("ok", about, f"{plural(len(offers), 'tool')} of {what}, {said}"), *told]
 
 
 async def _embedder(graph: Graph, name: str) -> Finding:

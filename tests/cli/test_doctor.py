@@ -130,6 +130,21 @@ server.run("stdio")
     assert "tells its tools otherwise than when they were pinned; leave `pinned` out" in said
 
 
+def test_a_document_is_told_with_its_pin(folder: Path) -> None:
+    document = "openapi: 3.1.0\npaths: {/price: {get: {operationId: price, summary: What an item costs.}}}\n"
+    (folder / "shop.yaml").write_text(document)
+    settings = "document: shop.yaml, operations: [price], base_url: 'https://shop.example.org'"
+    graph = GRAPH.replace("retrievers:", f"tools: {{shop: {{type: openapi, {settings}}}}}\nretrievers:")
+    (folder / "graph.yaml").write_text(graph)
+    state, said = tool_of(folder)
+    assert (state, said.partition("pinned: ")[0]) == ("ok", "1 tool of a document, not pinned; what it says now is ")
+    pinned = graph.replace("example.org'}", f"example.org', pinned: {said.partition('pinned: ')[2]}}}")
+    (folder / "graph.yaml").write_text(pinned)
+    assert tool_of(folder)[1].startswith("1 tool of a document, as it was pinned")
+    (folder / "shop.yaml").write_text(document.replace("/price:", "/sell:"))
+    assert tool_of(folder)[0] == "fail"
+
+
 def tool_of(folder: Path) -> tuple[str, str]:
     """The first that is said of the tool `shop`."""
     found = json.loads(ragweave("doctor", "graph.yaml", "--format", "json", cwd=folder).stdout)

@@ -26,12 +26,12 @@ from pydantic.v1 import Field as OldField
 
 from ragweave import Context, Graph, tool
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.contracts import Tool
 from ragweave.orchestrator.errors import GraphError, InputError, PluginError, ResourceError, ToolError
-from ragweave.orchestrator.interop import register
+from ragweave.orchestrator.interop import for_langchain, register
 from ragweave.orchestrator.interop.langchain_tool import LangChainTool
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.values import ToolCall
+from ragweave.tools.calculator.calculator import Calculator
 from tests.interop.things import speaker
 
 CALLED: list[Any] = []
@@ -228,7 +228,7 @@ def test_a_tool_where_no_tool_belongs_is_refused() -> None:
 
 PLUGIN = """
 from langchain_core.tools import tool
-from ragweave.orchestrator.interop import register
+from ragweave.orchestrator.interop import for_langchain, register
 
 @tool
 def sky(city: str) -> str:
@@ -286,8 +286,7 @@ async def refund(order: int, note: str = "", *, ctx: Context) -> dict[str, Any]:
 
 
 def ours(thing: Any = refund) -> Any:
-    made: Tool = thing.__ragweave_tool__()
-    (found,) = made.as_langchain()
+    (found,) = for_langchain(thing)
     return found
 
 
@@ -352,6 +351,18 @@ edges: [start -> act -> say -> end]
             {"type": "tool_call", "id": "1", "name": "desk_read", "args": {"path": "../x"}}
         )
         assert told.status == "error"
+
+
+def test_all_kinds_of_tools_are_given_together() -> None:
+    graph = Graph(
+        name="echo", description="Echoes.", inputs={"text": "str"}, outputs=["answer"],
+        nodes={"say": {"type": "reply", "text": "You said {text}"}}, edges=["start -> say -> end"],
+    )  # fmt: skip
+    found = for_langchain(refund, Calculator(), graph, weather())
+    assert [one.name for one in found] == ["refund", "calculator", "echo", "weather"]
+    assert found[1].invoke({"expression": "3 * 19.90"}) == "59.7"
+    with pytest.raises(InputError, match="is no tool; give a function with @tool"):
+        for_langchain(len)
 
 
 def test_an_argument_that_langchain_has_taken_is_refused() -> None:

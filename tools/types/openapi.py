@@ -100,7 +100,7 @@ class OpenApi(Tool, type="openapi"):
         if self.pinned and self.pinned != self.fingerprint():
             raise ResourceError(
                 f"{self.document} says otherwise than when it was pinned",
-                hint=f"look at what it says now, and pin {self.fingerprint()}",
+                hint="leave `pinned` out, look at what `ragweave doctor` shows of it, and pin it anew",
             )
         for left_out in self._left_out:
             resources.say_once(f"{self._declared_as or 'openapi'}: left out is {left_out}")
