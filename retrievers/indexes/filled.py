@@ -204,4 +204,3 @@ def vectors_of(
     made = kept.embed_all(embedder, texts, tell)
     ends = np.cumsum([len(some) for some in windows])
     return np.split(made, ends[:-1])
-
