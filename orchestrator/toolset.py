@@ -24,6 +24,11 @@ class Offer(NamedTuple):
         """True if a call changes something."""
         return self.spec.effects in ("write", "external")
 
+    @property
+    def may_repeat(self) -> bool:
+        """True if a call that may have been made can be made again, and no person has to say whether it was."""
+        return not self.has_effects or self.spec.idempotent
+
     def as_function(self) -> dict[str, Any]:
         """What a model is told of it, as Chat Completions and its like name the parts."""
         return {"name": self.name, "description": self.spec.description, "parameters": dict(self.spec.parameters)}

@@ -54,7 +54,7 @@ class ToolExecutor(Node, type="tool_executor"):
     async def effect_of(self, item: Any, ctx: Context) -> tuple[Effects, bool]:
         """That of the tool which is called."""
         offer = (await toolset(ctx, self.tools)).find(item.name) if isinstance(item, ToolCall) else None
-        if offer is None or offer.spec.effects in ("none", "read"):
+        if offer is None or not offer.has_effects:
             return "none", True
         return ("write" if offer.spec.effects == "write" else "external"), offer.spec.idempotent
 
@@ -97,16 +97,16 @@ class ToolExecutor(Node, type="tool_executor"):
         try:
             given = await timed(called, offer.tool.timeout)(call.arguments, ctx)
         except CallTimeout:
-            if offer.has_effects and not offer.spec.idempotent:
+            if not offer.may_repeat:
                 raise  # it may have happened, which a person decides
             return _wrong(call, f"it took longer than {offer.tool.timeout:g} s")
         except RagweaveError as error:
-            if offer.has_effects and not offer.spec.idempotent and isinstance(error, ConnectionError):
+            if not offer.may_repeat and isinstance(error, ConnectionError):
                 raise  # likewise
             return _wrong(call, str(error))
         except Exception as error:  # a tool may raise anything, and the others go on
             lost = isinstance(error, (ConnectionError, TimeoutError)) and not isinstance(error, ConnectionRefusedError)
-            if lost and offer.has_effects and not offer.spec.idempotent:
+            if lost and not offer.may_repeat:
                 raise  # likewise
             return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return {"tool_results": [ToolResult(id=call.id, name=call.name, content=offer.told(given))]}
