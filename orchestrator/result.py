@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
@@ -31,6 +31,14 @@ class Exceeded(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path or 'the run'}: {self.said} ({self.limit} of {self.scope})"
+
+
+def exceeded_lines(told: Iterable[Exceeded]) -> list[str]:
+    """What budgets have changed, a line for each kind of change: of several calls the first, and how many more."""
+    kinds: dict[tuple[str, ...], list[Exceeded]] = {}
+    for one in told:
+        kinds.setdefault((one.scope, one.limit, one.did, one.said), []).append(one)
+    return [f"{ones[0]}{f', and {len(ones) - 1} more' if len(ones) > 1 else ''}" for ones in kinds.values()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from ragweave.orchestrator.context import NO_USAGE
 from ragweave.orchestrator.journals.clock import Times, times_of
 from ragweave.orchestrator.journals.walk import Moment, became_due, moments, reading, values_of, within
+from ragweave.orchestrator.result import Exceeded
 from ragweave.orchestrator.running.events import Event, call_path
 from ragweave.orchestrator.running.fold import Snapshot, step_of, way_of
 from ragweave.orchestrator.running.plan import Plan, Step
@@ -69,6 +70,8 @@ class Span:
     critical: bool = False
     """True if it is one of those for whose end the run waited, one after the other."""
     error: str = ""
+    exceeded: list[str] = field(default_factory=list)
+    """What budgets have changed in it."""
 
     @property
     def depth(self) -> int:
@@ -104,6 +107,8 @@ class Timeline:
     error: str = ""
     forks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By path, where this run was forked from another one and what was set there."""
+    exceeded: tuple[Exceeded, ...] = ()
+    """What budgets have changed in the run."""
 
     def __getitem__(self, path: str) -> Span:
         for span in self.spans:
@@ -141,6 +146,7 @@ class _Reader:
         self.calls: dict[str, Counter[tuple[int | None, int]]] = {}
         self.used: dict[str, Usage] = {}
         self.usage = self.reused = NO_USAGE
+        self.exceeded: list[Exceeded] = []
 
     def see(self, moment: Moment, now: float) -> None:
         """One more event."""
@@ -158,6 +164,8 @@ class _Reader:
             self._forked(moment)
         elif kind in ("asked", "answered"):
             self._question(event)
+        elif kind == "budget":
+            self._budget(event)
         elif event.node:
             self._call(moment)
         if kind == "entered":  # what an earlier attempt did in this graph does not count
@@ -181,6 +189,14 @@ class _Reader:
         for span in self.spans.values():
             if span.end is not None:
                 span.reused = True
+
+    def _budget(self, event: Event) -> None:
+        told = (str(event.data[name]) for name in ("scope", "limit", "did"))
+        one = Exceeded(*told, event.path, str(event.data["said"]))
+        self.exceeded.append(one)
+        span = self.spans.get(call_path(event.frame, event.node, event.visit))
+        if span is not None:
+            span.exceeded.append(str(one))
 
     def _call(self, moment: Moment) -> None:
         event = moment.event
@@ -261,6 +277,7 @@ class _Reader:
             self.outputs,
             self.error,
             self.forks,
+            tuple(self.exceeded),
         )
 
     def _critical(self) -> tuple[str, ...]:

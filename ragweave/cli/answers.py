@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragweave.cli.files import near
 from ragweave.cli.live import wrap
-from ragweave.cli.terminal import clean, is_terminal, one_line, paint, say, width
+from ragweave.cli.terminal import clean, is_terminal, note, one_line, paint, say, width
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.graph import Result
@@ -34,6 +34,7 @@ def as_data(result: Result) -> dict[str, Any]:
         "run_id": result.run_id,
         "thread_id": result.thread_id,
         "usage": _used(result.usage),
+        **({"exceeded": [one._asdict() for one in result.exceeded]} if result.exceeded else {}),
     }
 
 
@@ -84,6 +85,15 @@ def write_result(result: Result, folders: Sequence[Path], *, as_json: bool, alre
             raise RagweaveError(str(error), hint="leave --format json out to see it as text") from None
     else:
         write_outputs(result.outputs, folders, already=already)
+        write_exceeded(result)
+
+
+def write_exceeded(result: Result) -> None:
+    """Say beside the outputs what budgets have changed."""
+    from ragweave.orchestrator.result import exceeded_lines
+
+    for line in exceeded_lines(result.exceeded):
+        note(f"budget: {one_line(line)}")
 
 
 def write_outputs(outputs: Mapping[str, Any], folders: Sequence[Path], *, already: bool) -> None:

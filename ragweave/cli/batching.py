@@ -174,7 +174,8 @@ async def _line(
             return {"error": {"type": "Parked", "message": f"it asks a person: {asked}", "place": row.place}, **kept}
         data = as_data(result)
         usage = {name: value for name, value in data["usage"].items() if value and value != "0"}
-        return {"outputs": data["outputs"], **({"usage": usage} if usage else {}), **kept}
+        told = {name: data[name] for name in ("exceeded",) if name in data}
+        return {"outputs": data["outputs"], **({"usage": usage} if usage else {}), **told, **kept}
     except RunError as error:
         cause = error.__cause__ or error
         said = {"type": type(cause).__name__, "message": str(cause), "place": row.place, "node": error.path}

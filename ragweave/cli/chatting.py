@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ragweave.cli.answers import write_outputs
+from ragweave.cli.answers import write_exceeded, write_outputs
 from ragweave.cli.asking import Asked, Whose, inputs_of, prepare, shown, to_its_end, turn
 from ragweave.cli.documents import open_docs
 from ragweave.cli.failures import status_of
@@ -104,6 +104,7 @@ def _go_on(runner: asyncio.Runner, graph: Graph, asked: Chat, folders: Sequence[
             continue
         if result is not None:
             write_outputs(result.outputs, folders, already=live is not None)
+            write_exceeded(result)
             say()
 
 
@@ -180,6 +181,7 @@ def _answer(
     result = runner.run(turn(graph, inputs, Whose(thread, asked.user), live))
     if result is not None:
         write_outputs(result.outputs, folders, already=live is not None)
+        write_exceeded(result)
         say()
 
 

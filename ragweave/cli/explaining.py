@@ -50,6 +50,8 @@ class Trace:
                 result = event.data.get("result")
                 self._usage = result.usage if result is not None else None
             return
+        if not event.node:  # of a graph as a whole
+            return
         name = f"{event.frame}{event.node}#{event.visit}"
         call = self._calls.get(name)
         if call is None:
@@ -67,6 +69,8 @@ class Trace:
             call.items += 1
         elif kind == "skipped":
             call.notes.append("skipped")
+        elif kind == "budget":
+            call.notes.append(f"budget: {one_line(str(event.data.get('said', '')))}")
         elif kind in ("retry", "fallback", "reset", "item_failed", "cached", "abandoned"):
             said = event.data.get("error") or event.data.get("reason") or ""
             call.notes.append(f"{kind.replace('_', ' ')}{': ' + one_line(str(said)) if said else ''}")

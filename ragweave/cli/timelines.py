@@ -103,6 +103,8 @@ def _facts(span: Span) -> Iterator[tuple[str, str]]:
         yield "tokens", tokens(span.usage)
     for effect in span.effects:
         yield "effect", effect
+    for said in span.exceeded:
+        yield "budget", one_line(said)
     for one in span.questions:
         answer = "nobody has answered" if one.answered is None else f"answered: {shortened(one.answer, 80)}"
         yield "asked", f"{one_line(one.question)} ({answer})"
@@ -111,6 +113,8 @@ def _facts(span: Span) -> Iterator[tuple[str, str]]:
 
 
 def _write_head(record: RunRecord, line: Timeline) -> None:
+    from ragweave.orchestrator.result import exceeded_lines
+
     begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(line.began))
     thread = f", thread {one_line(record.thread_id)}" if record.thread_id else ""
     status = paint(line.status, STYLES.get(line.status, ""))
@@ -121,6 +125,8 @@ def _write_head(record: RunRecord, line: Timeline) -> None:
         say(f"fork of {parent} {f'from {path}' if path else 'from its start'}{f', with {given}' if given else ''}")
     if line.error:
         say(f"{paint('failed:', 'red')} {one_line(line.error)}")
+    for said in exceeded_lines(line.exceeded):
+        say(f"{paint('budget:', 'yellow')} {one_line(said)}")
 
 
 def _write_foot(line: Timeline) -> None:
@@ -252,6 +258,7 @@ def as_data(record: RunRecord, line: Timeline) -> dict[str, Any]:
         "forks": plain(line.forks),
         "usage": plain(line.usage),
         "reused": plain(line.reused),
+        **({"exceeded": [one._asdict() for one in line.exceeded]} if line.exceeded else {}),
         "critical": list(line.critical),
         "calls": [_data(span) for span in line.spans],
     }
