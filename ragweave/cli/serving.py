@@ -12,12 +12,19 @@ from ragweave.cli.terminal import note
 
 _PACKAGES = ("mcp", "mcp_types", "uvicorn", "starlette")
 """What the extra brings."""
+_HERE = ("127.0.0.1", "localhost", "::1")
+"""Where requests of other hosts and origins are refused."""
 
 
-def serve(path: Path, host: str, port: int | None, plugins: Sequence[str]) -> int:
+def serve(path: Path, host: str, port: int | None, plugins: Sequence[str], *, insecure: bool) -> int:
     """Serve over the standard streams, or with a port at an address, until told to end. Raises RagweaveError."""
-    from ragweave.orchestrator.errors import MissingExtra
+    from ragweave.orchestrator.errors import InputError, MissingExtra
 
+    if port is not None and host not in _HERE and not insecure:
+        raise InputError(
+            f"at {host!r} everybody who reaches this machine could run the graph, at your cost",
+            hint="put a server before it that asks who they are, or say --insecure",
+        )
     graph = open_graph(path, plugins)
     graph.resources.notice = note  # standard output is the protocol's
     try:
