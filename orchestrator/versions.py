@@ -76,12 +76,12 @@ def _texts(edition: Edition) -> dict[str, str]:
     if edition.source is None:
         return {}
     folder = edition.source[0].resolve().parent
-    homes = {
-        member.node.home: member.node.type_name  # wherever it is installed
-        for one in editions(edition)
-        for member in _members(one)
-        if member.node.nested and getattr(member.node, "home", None) is not None
-    }
+    homes: dict[Path, str] = {}  # wherever these are installed
+    for one in editions(edition):
+        for member in _members(one):
+            home = getattr(member.node, "home", None) if member.node.nested else None
+            if home is not None:
+                homes[home] = member.node.type_name
     return {_path(file, folder, homes): data.decode("utf-8", "surrogateescape") for file, data in edition.files.items()}
 
 

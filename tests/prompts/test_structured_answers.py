@@ -71,7 +71,7 @@ def alone(*replies: Any, model: type[Scripted] = Scripted) -> tuple[Listening, S
 
 async def test_the_values_of_an_answer_are_keys_of_their_types() -> None:
     ctx, model = alone(PRICE)
-    written = dict(await Generator(model="m", fields=FIELDS)(ctx, question="What?", documents=[]))
+    written: dict[str, Any] = dict(await Generator(model="m", fields=FIELDS)(ctx, question="What?", documents=[]))
     answer = written.pop("answer")
     assert written == {"total": 59.7, "records": 3}
     assert json.loads(answer.text) == json.loads(PRICE)
