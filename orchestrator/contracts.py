@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
-from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, Filter, filter_of
+from ragweave.orchestrator.filters import OWN_FIELDS, Demand, FieldKind, Fields, Filter, filter_of
 from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.promises import keep, refuse_incomplete
@@ -314,11 +314,11 @@ class Index(Retriever):
         a tenant or a user, and there is none."""
         if self.access is None:
             return ()
-        conditions: list[Condition] = []
+        conditions: list[Demand] = []
         if self.access.tenant is not None:
-            conditions.append(Condition(self.access.tenant, "str", "==", self._need("tenant", tenant)))
+            conditions.append(Demand(self.access.tenant, "str", "==", self._need("tenant", tenant)))
         if self.access.readers is not None:
-            conditions.append(Condition(self.access.readers, "list[str]", "contains", self._need("user", user)))
+            conditions.append(Demand(self.access.readers, "list[str]", "contains", self._need("user", user)))
         return tuple(conditions)
 
     def _need(self, what: str, given: str) -> str:

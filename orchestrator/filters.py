@@ -47,7 +47,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-class Condition(NamedTuple):
+class Demand(NamedTuple):
     """What one field of a passage must be. `value` is of the field's kind, for `in` a tuple of such; a date is seconds
     since 1970 (UTC). `key` names the state key that the value is to come from, where it is not known yet."""
 
@@ -58,7 +58,7 @@ class Condition(NamedTuple):
     key: str = ""
 
 
-Filter = tuple[Condition, ...]
+Filter = tuple[Demand, ...]
 """All of its conditions hold for a passage that it lets through; the empty one lets all through."""
 
 
@@ -72,7 +72,7 @@ class Fault(NamedTuple):
 def compiled(where: Mapping[str, Any], fields: Fields) -> tuple[Filter, list[Fault]]:
     """The filter that `where` says, over these fields (and `source` and `title`), and all that is wrong with it."""
     known: Fields = {**OWN_FIELDS, **fields}
-    conditions: list[Condition] = []
+    conditions: list[Demand] = []
     faults: list[Fault] = []
     for field, wanted in where.items():
         kind = known.get(field)
@@ -80,7 +80,7 @@ def compiled(where: Mapping[str, Any], fields: Fields) -> tuple[Filter, list[Fau
             faults.append(Fault(f"the retriever has no field {field!r}{did_you_mean(field, known)}", (field,)))
         else:
             for one in _conditions(field, kind, wanted):
-                (conditions if isinstance(one, Condition) else faults).append(one)  # type: ignore[arg-type]
+                (conditions if isinstance(one, Demand) else faults).append(one)  # type: ignore[arg-type]
     return tuple(conditions), faults
 
 
@@ -128,7 +128,7 @@ def typed(value: Any, kind: FieldKind) -> Any:
     return _READ[kind](value)
 
 
-def _conditions(field: str, kind: FieldKind, wanted: Any) -> Iterator[Condition | Fault]:
+def _conditions(field: str, kind: FieldKind, wanted: Any) -> Iterator[Demand | Fault]:
     if not isinstance(wanted, Mapping):
         operator: Operator = "contains" if kind == "list[str]" else "==" if not isinstance(wanted, list) else "in"
         yield _condition(field, kind, operator, wanted, (field,))
@@ -144,19 +144,17 @@ def _conditions(field: str, kind: FieldKind, wanted: Any) -> Iterator[Condition 
             yield _condition(field, kind, operator, value, place)
 
 
-def _condition(
-    field: str, kind: FieldKind, operator: Operator, value: Any, place: tuple[str, ...]
-) -> Condition | Fault:
+def _condition(field: str, kind: FieldKind, operator: Operator, value: Any, place: tuple[str, ...]) -> Demand | Fault:
     if operator not in OPERATORS[kind]:
         return Fault(f"{field} is {a(kind)}, which has no {operator!r}; there is: {', '.join(OPERATORS[kind])}", place)
     key = state_key(value)
     if key:
-        return Condition(field, kind, operator, key=key)
+        return Demand(field, kind, operator, key=key)
     read = _value(value, kind, operator)
     if read is None:
         one = f"a list, each item {EXAMPLES[kind]}" if operator == "in" else EXAMPLES[kind]
         return Fault(f"expected {one}, found {value!r}", place)
-    return Condition(field, kind, operator, read)
+    return Demand(field, kind, operator, read)
 
 
 def state_key(value: Any) -> str:
@@ -176,7 +174,7 @@ def _value(value: Any, kind: FieldKind, operator: Operator) -> Any:
     return None if None in read else read
 
 
-def _bound(one: Condition, state: Mapping[str, Any]) -> Condition:
+def _bound(one: Demand, state: Mapping[str, Any]) -> Demand:
     given = state.get(one.key)
     # An empty list is a value here: nothing is in it, so nothing is found.
     read = () if one.operator == "in" and given == [] else _value(given, one.kind, one.operator)
@@ -188,7 +186,7 @@ def _bound(one: Condition, state: Mapping[str, Any]) -> Condition:
     return one._replace(value=read, key="")
 
 
-def _holds(one: Condition, found: Any) -> bool:
+def _holds(one: Demand, found: Any) -> bool:
     if one.key:
         raise InputError(f"where.{one.field}: the state key {one.key!r} has no value yet")
     return found is not None and _COMPARE[one.operator](found, one.value)

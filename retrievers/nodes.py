@@ -10,7 +10,7 @@ from pydantic import Field, PositiveInt
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Index, RerankerName, Retriever, RetrieverName
 from ragweave.orchestrator.errors import ContractError, NodeError
-from ragweave.orchestrator.filters import Condition, Fault, FieldKind, Filter, bound, compiled, matches
+from ragweave.orchestrator.filters import Demand, Fault, FieldKind, Filter, bound, compiled, matches
 from ragweave.orchestrator.node import Node, Read, Remark, Signature
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import Type, type_of
@@ -89,7 +89,7 @@ class RetrieverNode(Node, type="retriever"):
         return {"documents": found}
 
 
-def _type(condition: Condition) -> Type:
+def _type(condition: Demand) -> Type:
     """The type of a state key that a condition takes its value from."""
     one = type_of(_KINDS.get(condition.kind, str))
     return Type("list", one) if condition.operator == "in" else one

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ragweave.orchestrator.errors import InputError
-from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, Filter, value_of
+from ragweave.orchestrator.filters import OWN_FIELDS, Demand, FieldKind, Fields, Filter, value_of
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes.arrays import Array, Arrays, joined, spans
 
@@ -174,7 +174,7 @@ class _Numbers:
     def merged(parts: Sequence[tuple[Any, Array]]) -> dict[str, Array]:
         return {"values": np.concatenate([column.parts["values"][rows] for column, rows in parts])}
 
-    def mask(self, one: Condition) -> Array:
+    def mask(self, one: Demand) -> Array:
         values = self.parts["values"]
         if one.operator == "in":
             return np.isin(values, list(one.value))
@@ -197,7 +197,7 @@ class _Truths(_Numbers):
     def encoded(values: Sequence[Any]) -> dict[str, Array]:
         return {"values": np.asarray([-1 if value is None else int(value) for value in values], dtype=np.int8)}
 
-    def mask(self, one: Condition) -> Array:
+    def mask(self, one: Demand) -> Array:
         found: Array = self.parts["values"] == int(one.value)
         return found
 
@@ -225,7 +225,7 @@ class _Codes:
         ]
         return {"codes": np.concatenate(codes).astype(np.int32), "ends": texts.ends, "bytes": texts.letters}
 
-    def mask(self, one: Condition) -> Array:
+    def mask(self, one: Demand) -> Array:
         wanted = one.value if one.operator == "in" else (one.value,)
         codes = [code for text in wanted if (code := self.texts.code(text)) >= 0]
         found: Array = self.parts["codes"] == codes[0] if len(codes) == 1 else np.isin(self.parts["codes"], codes)
@@ -256,7 +256,7 @@ class _Lists:
         starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64)
         return {"starts": starts, **_Codes.merged(flat)}
 
-    def mask(self, one: Condition) -> Array:
+    def mask(self, one: Demand) -> Array:
         starts = self.parts["starts"]
         found = np.zeros(len(starts) - 1, dtype=bool)
         code = self.texts.code(one.value)

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ragweave.orchestrator.filters import OWN_FIELDS, Condition, FieldKind, Fields, value_of
+from ragweave.orchestrator.filters import OWN_FIELDS, Demand, FieldKind, Fields, value_of
 from ragweave.orchestrator.values import Document
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def named_facts(names: Iterable[str]) -> dict[str, tuple[str, FieldKind]]:
     return found
 
 
-def asked(condition: Condition) -> tuple[str, Any]:
+def asked(condition: Demand) -> tuple[str, Any]:
     """The fact that a condition asks for, and the value, or for `in` the list of values, that it is compared with."""
     return fact_name(condition.field, condition.kind), fact_value(condition.value)
 

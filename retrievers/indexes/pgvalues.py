@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ragweave.orchestrator.filters import Condition, Filter
+from ragweave.orchestrator.filters import Demand, Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers import chunking
 from ragweave.retrievers.indexes.bm25 import K1, TITLE_BOOST, B
@@ -35,7 +35,7 @@ def filter_as_sql(where: Filter, first: int) -> tuple[str, list[Any]]:
     return said, values
 
 
-def _condition(condition: Condition, first: int) -> tuple[str, list[Any]]:
+def _condition(condition: Demand, first: int) -> tuple[str, list[Any]]:
     name, value = asked(condition)
     if condition.operator in ("==", "contains"):
         wanted = {name: [value] if condition.operator == "contains" else value}

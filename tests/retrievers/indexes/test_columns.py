@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragweave.orchestrator.filters import OPERATORS, Condition, FieldKind, Fields, compiled, matches, typed
+from ragweave.orchestrator.filters import OPERATORS, Demand, FieldKind, Fields, compiled, matches, typed
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import arrays
 from ragweave.retrievers.indexes.columns import Columns
@@ -41,19 +41,19 @@ FEW = settings(max_examples=40)
 
 
 @st.composite
-def _conditions(draw: st.DrawFn) -> Condition:
+def _conditions(draw: st.DrawFn) -> Demand:
     field = draw(st.sampled_from([*FIELDS, "source", "title"]))
     kind: FieldKind = FIELDS.get(field, "str")
     operator = draw(st.sampled_from(OPERATORS[kind]))
     inner: FieldKind = "str" if kind == "list[str]" else kind
     values = _anything.map(lambda value: typed(value, inner)).filter(lambda value: value is not None)
     value = draw(st.lists(values, max_size=3).map(tuple) if operator == "in" else values)
-    return Condition(field, kind, operator, value)
+    return Demand(field, kind, operator, value)
 
 
 @FEW
 @given(_documents, st.lists(_conditions(), max_size=3))
-def test_a_mask_is_what_matches(documents: list[Document], where: list[Condition]) -> None:
+def test_a_mask_is_what_matches(documents: list[Document], where: list[Demand]) -> None:
     columns, _ = Columns.of(documents, FIELDS)
     assert columns.mask(tuple(where)).tolist() == [matches(document, tuple(where)) for document in documents]
 
@@ -61,7 +61,7 @@ def test_a_mask_is_what_matches(documents: list[Document], where: list[Condition
 @FEW
 @given(_documents, _documents, _conditions(), st.data())
 def test_columns_put_together_are_those_of_what_is_left(
-    first: list[Document], second: list[Document], condition: Condition, data: st.DataObject
+    first: list[Document], second: list[Document], condition: Demand, data: st.DataObject
 ) -> None:
     parts, left = [], []
     for documents in (first, second):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.errors import IndexUnusable
-from ragweave.orchestrator.filters import Condition, filter_of
+from ragweave.orchestrator.filters import Demand, filter_of
 from ragweave.orchestrator.naming import ResourceSpec
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
@@ -105,7 +105,7 @@ def test_a_large_index_without_the_field_says_what_makes_it(
     monkeypatch.setattr(stored, "_READ_FOR_A_FILTER", 3)
     build_index(docs, tmp_path / "index", None)
     with pytest.raises(IndexUnusable, match=r"has no field 'year', which a filter needs as int; `ragweave index` on"):
-        StoredIndex(tmp_path / "index").mask((Condition("year", "int", "==", 3),))
+        StoredIndex(tmp_path / "index").mask((Demand("year", "int", "==", 3),))
 
 
 @pytest.fixture
