@@ -9,6 +9,7 @@ from typing import Any
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatModel, ChatRequest
+from ragweave.orchestrator.errors import ModelError
 from ragweave.orchestrator.models.replies import Reply, structured
 from ragweave.orchestrator.node import Read, Write
 from ragweave.orchestrator.toolset import Toolset
@@ -71,6 +72,10 @@ async def in_words(
     With `wanted`, a JSON schema, an answer satisfies that, and its value comes with the reply. Raises ModelError if its
     second reply is no such JSON either.
     """
+    if not model.follows_instructions():
+        raise ModelError(
+            f"model {name!r} quotes its sources and cannot use tools", hint="name a model that follows instructions"
+        )
     functions = json.dumps([offer.as_function() for offer in offered], ensure_ascii=False)
     head = Message.of("system", _TOLD.format(functions))
 
