@@ -19,7 +19,7 @@ def refuse_none_at_once(max_concurrency: int) -> None:
 
 
 async def call_each(call: Callable[[T], Awaitable[R]], items: Sequence[T], *, max_concurrency: int) -> list[R]:
-    """What `call` gives for each item, in the order of the items. The first error ends the others."""
+    """What `call` gives for each item, in the order of the items. The first error ends the others, and is raised."""
     results: dict[int, R] = {}
     waiting = iter(enumerate(items))
 
@@ -27,7 +27,10 @@ async def call_each(call: Callable[[T], Awaitable[R]], items: Sequence[T], *, ma
         for at, item in waiting:
             results[at] = await call(item)
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(max_concurrency, len(items))):
-            group.create_task(work())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(max_concurrency, len(items))):
+                group.create_task(work())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return [results[at] for at in range(len(items))]
