@@ -47,6 +47,7 @@ def tune(graph: Path, questions: Path, name: str | None, plugins: Sequence[str],
     from ragweave.orchestrator.errors import GraphError
     from ragweave.orchestrator.language.environment import read_dotenv
     from ragweave.orchestrator.resources import Resources
+    from ragweave.orchestrator.running.bridge import wait_for
 
     checked = check_file(graph, plugins)
     if not checked.ok:
@@ -55,9 +56,12 @@ def tune(graph: Path, questions: Path, name: str | None, plugins: Sequence[str],
     name = _named(spec, graph, name)
     environ = {**read_dotenv(spec.folder), **os.environ}
     resources = Resources(spec.resources.values(), folder=spec.folder, environ=environ, notice=note)
-    retriever: Hybrid = resources.get("retrievers", name)
-    with progress_bar() as progress:
-        found = _tuned(name, retriever, list(_labelled(questions, retriever)), progress)
+    try:
+        retriever: Hybrid = resources.get("retrievers", name)
+        with progress_bar() as progress:
+            found = _tuned(name, retriever, list(_labelled(questions, retriever)), progress)
+    finally:
+        wait_for(resources.close())
     settings = _difference(found.now, found.chosen)
     is_written = write and bool(settings) and found.choice.gain.is_real and _write(graph, name, settings)
     if as_json:

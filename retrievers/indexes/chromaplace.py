@@ -110,8 +110,9 @@ class Place:
         return int(self._client.get_max_batch_size())
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of the files, when those who read have what they want."""
         with self._free:
+            self._free.wait_for(lambda: not self._readers and not self._held)
             self._close()
 
     def _refresh(self, head: Path) -> None:
