@@ -29,6 +29,7 @@ console = Console(width=max(140, Console().width), highlight=False)
 
 def measures() -> Sequence[Measure]:
     """What is measured, in the order of the table: each gives its rows, or raises LeftOut."""
+    from calling.budgets import budgets
     from calling.databases import hostile, queries
     from calling.documents import documents
     from calling.executing import overhead, together
@@ -36,7 +37,7 @@ def measures() -> Sequence[Measure]:
     from calling.sandboxes import bombs, escapes, humaneval
     from calling.urls import urls
 
-    return (leaderboard, documents, queries, hostile, urls, escapes, bombs, together, overhead, humaneval)
+    return (overhead, together, budgets, leaderboard, documents, queries, hostile, urls, escapes, bombs, humaneval)
 
 
 def main() -> int:

@@ -54,7 +54,7 @@ async def together() -> list[Line]:
     results = [one["tool_results"][0] for one in await asyncio.gather(*(node(call, context) for call in calls))]
     seconds = time.perf_counter() - begin
     kept = results[0].content == "1" and all(result.error for result in results[1:])
-    told = tuple(f"{result.name}: {result.content or f'error: {result.error}'}" for result in results)
+    told = tuple(f"three calls: {result.name}: {result.content or f'error: {result.error}'}" for result in results)
     said = f"{'kept' if kept else 'lost'}, over after {seconds:.2f} s"
     goal = f"the good result kept, over within the timeout of {HANGS_S} s"
     return [Line("three calls: one hangs, one fails", goal, said, kept and seconds < 2 * HANGS_S, told)]
