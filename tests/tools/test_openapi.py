@@ -136,7 +136,7 @@ def test_a_result_is_cut(folder: Path, port: int) -> None:
 
 def test_a_call_that_takes_too_long_may_have_been_made(folder: Path, port: int) -> None:
     with pytest.raises(Lost, match="did not answer within"):
-        call(opened(folder, port, ["slowPost"], timeout=0.3), "slowPost")
+        call(opened(folder, port, ["slowPost"], timeout=1.5), "slowPost")
 
 
 GRAPH = """
@@ -185,7 +185,7 @@ def test_a_graph_calls_what_it_lists_and_nothing_else(folder: Path, port: int) -
 
 
 def test_where_the_answer_to_an_effect_does_not_come_a_person_decides(folder: Path, port: int) -> None:
-    more = ", timeout: 500ms"
+    more = ", timeout: 1500ms"
     with graph_of(folder, port, "[slowPost]", ("shop_slowPost", {}), more=more) as graph:
         assert list(graph.run(question="?").asks) == ["act#1[0]!"]
     with graph_of(folder, port, "[slow]", ("shop_slow", {}), more=more + ", read_only: [slow]") as graph:
@@ -219,6 +219,8 @@ def test_a_missing_document_is_told_when_the_graph_is_loaded(folder: Path, port:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"headers": {"x": "a\r\ny: b"}}, "headers: the header 'x' cannot be sent"),
+        ({"base_url": "https://*.example.org"}, "does not belong there"),
         ({"base_url": "ftp://x"}, "does not begin with https://HOST"),
         ({"base_url": "https://a:b@example.org"}, "has a user or a password"),
         ({"base_url": "http://169.254.169.254"}, "link-local"),

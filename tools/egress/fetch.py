@@ -75,7 +75,7 @@ class Browser:
         policy, method = self.policy, method.upper()
         if method not in policy.methods:
             raise ToolError(f"{method!r} is not allowed", hint=f"there is: {', '.join(policy.methods)}")
-        given = _checked(headers or {})
+        given = checked_headers(headers or {})
         target = policy.target(url)
         network = GuardedNetwork(policy.ports, policy.private, self._resolve or by_system)
         tls = await asyncio.to_thread(trusted)
@@ -249,7 +249,8 @@ def _lost(said: str, sent: list[str]) -> ToolError:
     return ToolError(said, transient=True) if READING.issuperset(sent) else Lost(said)
 
 
-def _checked(headers: Mapping[str, str]) -> dict[str, str]:
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers as they are sent. Raises ToolError for one that would end and begin another, or that is ours to say."""
     found = {}
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or name.lower() in _OURS or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):

@@ -324,7 +324,7 @@ def server_fault(url: str) -> str:
         return "it does not begin with https://HOST or http://HOST"
     if "@" in parts.netloc:
         return "it has a user or a password; give them as headers"
-    if parts.query or parts.fragment or re.search(r"[\x00-\x20\x7f-\xa0\\{}]", url):
+    if parts.query or parts.fragment or re.search(r"[\x00-\x20\x7f-\xa0\\{}*]", url):
         return "it has a query, a variable or a character that does not belong there"
     return ""
 

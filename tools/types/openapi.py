@@ -22,6 +22,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.running.bridge import wait_for
 from ragweave.tools.egress import Browser, Egress
 from ragweave.tools.egress.addresses import refusal
+from ragweave.tools.egress.fetch import checked_headers
 from ragweave.tools.openapi.document import MAX_BYTES, Document, read_document
 from ragweave.tools.openapi.operations import (
     IDEMPOTENT,
@@ -86,6 +87,10 @@ class OpenApi(Tool, type="openapi"):
         if self._is_far and not self.document.startswith("https://") and not _named(self.document):
             raise ResourceError(f"document: {self.document!r} can be changed on its way", hint="give an https address")
         self._egress(self.base_url or "https://example.org")
+        try:
+            checked_headers({name: value.get_secret_value() for name, value in self.headers.items()})
+        except ToolError as error:
+            raise ResourceError(f"headers: {error.message}") from None
 
     def check_files(self, folder: Path) -> None:
         """Raise ResourceError for a document that is missing or wrong, and for operations that it does not have."""
