@@ -191,8 +191,8 @@ class _Reader:
                 span.reused = True
 
     def _budget(self, event: Event) -> None:
-        told = (str(event.data[name]) for name in ("scope", "limit", "did"))
-        one = Exceeded(*told, event.path, str(event.data["said"]))
+        scope, limit, did, said = (str(event.data[name]) for name in ("scope", "limit", "did", "said"))
+        one = Exceeded(scope, limit, did, event.path, said)
         self.exceeded.append(one)
         span = self.spans.get(call_path(event.frame, event.node, event.visit))
         if span is not None:

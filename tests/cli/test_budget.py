@@ -44,7 +44,7 @@ def test_json_and_the_timeline_have_it(folder: Path) -> None:
     drawn = ragweave("show", said["run_id"], cwd=folder).stdout
     assert "budget: second#1: the call was not made (max_tokens of graph 'g')" in drawn
     assert "budget" in ragweave("show", said["run_id"], "--node", "second#1", cwd=folder).stdout
-    shown = json.loads(ragweave("show", said["run_id"], "--format", "json", cwd=folder).stdout)
+    shown = json.loads(ragweave("show", said["run_id"], "--json", cwd=folder).stdout)
     assert shown["exceeded"] == said["exceeded"]
 
 

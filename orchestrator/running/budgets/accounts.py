@@ -106,18 +106,13 @@ class Account:
     def short(self, asked: Amount, *, beside_held: bool = False) -> str:
         """The limit that is passed if this much is used as well, such as `max_tokens`; empty if none is. What is held
         counts if so wanted; else only what can never come back does."""
-        total = self.spent.plus(asked)
-        if beside_held:
-            total = total.plus(self.held)
-        if self.policy.max_tokens is not None and asked.tokens and total.tokens > self.policy.max_tokens:
+        policy, spent, held = self.policy, self.spent, self.held if beside_held else NOTHING
+        tokens, calls = policy.max_tokens, policy.max_tool_calls
+        if tokens is not None and asked.tokens and spent.tokens + held.tokens + asked.tokens > tokens:
             return "max_tokens"
-        if self.cost is not None and asked.usd and total.usd > self.cost:
+        if self.cost is not None and asked.usd and spent.usd + held.usd + asked.usd > self.cost:
             return "max_cost_usd"
-        if (
-            self.policy.max_tool_calls is not None
-            and asked.tool_calls
-            and total.tool_calls > self.policy.max_tool_calls
-        ):
+        if calls is not None and asked.tool_calls and spent.tool_calls + held.tool_calls + asked.tool_calls > calls:
             return "max_tool_calls"
         return ""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ragweave.orchestrator.result import Exceeded
 from ragweave.orchestrator.running.budgets.accounts import NOTHING, Account, Amount, Level, Short
 from ragweave.orchestrator.running.budgets.words import refusal
-from ragweave.orchestrator.running.events import Event
+from ragweave.orchestrator.running.events import Event, clock
 from ragweave.orchestrator.running.run import inside
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class _Waiting:
         self.ask = ask
         self.outcome: Hold | Short | None = None
         self.future: asyncio.Future[None] | None = None
+
+    def result(self) -> Hold | Short | None:
+        """What has become of it; None while it waits."""
+        return self.outcome
 
 
 class Budgets:
@@ -123,18 +127,19 @@ class Budgets:
         waiting = _Waiting(ctx, levels, ask)
         self._waiting.append(waiting)
         self._serve()
-        if waiting.outcome is None:
+        if waiting.result() is None:
             waiting.future = asyncio.get_running_loop().create_future()
             try:
                 await waiting.future
             except asyncio.CancelledError:
-                if isinstance(waiting.outcome, Hold):
-                    waiting.outcome.settle(NOTHING)
+                given = waiting.result()
+                if isinstance(given, Hold):
+                    given.settle(NOTHING)
                 else:
                     self._waiting = [other for other in self._waiting if other is not waiting]
                     self._serve()
                 raise
-        outcome: Hold | Short | None = waiting.outcome
+        outcome = waiting.result()
         assert outcome is not None
         return outcome
 
@@ -229,7 +234,7 @@ class Budgets:
 
     def note(self, kind: str, ctx: Context, data: dict[str, object]) -> None:
         """Journal what is held or spent; a stream does not show it."""
-        self._run.append(Event(kind, ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member).record())
+        self._run.append((kind, ctx.frame, ctx.node, ctx.visit, data, ctx.item, ctx.member, -1, 0, clock()))
 
 
 def _bound(plan: Plan, node: str) -> BoundNode:

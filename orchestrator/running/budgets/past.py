@@ -28,12 +28,8 @@ def restore(book: Budgets, events: Iterable[Event]) -> None:
             open_.pop(int(event.data.get("number", 0)), None)
             _charge(book, event, event.data.get("seconds", 0.0))
         elif kind == "budget":
-            data = event.data
-            path = event.path
-            one = Exceeded(
-                *(str(data.get(key, "")) for key in ("scope", "limit", "did")), path, str(data.get("said", ""))
-            )
-            book.told.append(one)
+            scope, limit, did, said = (str(event.data.get(name, "")) for name in ("scope", "limit", "did", "said"))
+            book.told.append(Exceeded(scope, limit, did, event.path, said))
         elif kind == "run_resumed":
             _close(book, open_, last)
         elif kind == "forked":
