@@ -103,7 +103,7 @@ def shop() -> FastAPI:
     @app.get("/slow", operation_id="slow")
     @app.post("/slow", operation_id="slowPost")
     def slow() -> str:
-        time.sleep(1.5)
+        time.sleep(6)
         return "late"
 
     return app

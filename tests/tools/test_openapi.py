@@ -136,7 +136,7 @@ def test_a_result_is_cut(folder: Path, port: int) -> None:
 
 def test_a_call_that_takes_too_long_may_have_been_made(folder: Path, port: int) -> None:
     with pytest.raises(Lost, match="did not answer within"):
-        call(opened(folder, port, ["slowPost"], timeout=1.5), "slowPost")
+        call(opened(folder, port, ["slowPost"], timeout=1), "slowPost")
 
 
 GRAPH = """
@@ -185,7 +185,7 @@ def test_a_graph_calls_what_it_lists_and_nothing_else(folder: Path, port: int) -
 
 
 def test_where_the_answer_to_an_effect_does_not_come_a_person_decides(folder: Path, port: int) -> None:
-    more = ", timeout: 1500ms"
+    more = ", timeout: 1s"
     with graph_of(folder, port, "[slowPost]", ("shop_slowPost", {}), more=more) as graph:
         assert list(graph.run(question="?").asks) == ["act#1[0]!"]
     with graph_of(folder, port, "[slow]", ("shop_slow", {}), more=more + ", read_only: [slow]") as graph:
