@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ragweave.retrievers.indexes.writing import Writing
 
 
+_SOON = 4_000
+"""Up to so many passages a search takes little more time than it takes to hand it to a thread."""
 _SPARE = 3
 """Passages to find for each that is wanted, where some are left out."""
 
@@ -145,9 +147,11 @@ class Hybrid(Index, type="hybrid"):
         if not query.strip() or top_k < 1:
             return []
         sound = passages.sound(query)
-        up_to_date = self._opened is not None and generations.stamp(self._folder) == self._seen
-        stored, model = self._current() if up_to_date else await asyncio.to_thread(self._current)
+        now = self._opened if generations.stamp(self._folder) == self._seen else None
+        stored, model = now if now is not None else await asyncio.to_thread(self._current)
         vector = await model.embed_query(sound) if model is not None else None
+        if now is not None and len(stored) <= _SOON and not where and self.duplicates == "keep":
+            return self._search(stored, vector, sound, top_k, where)
         return await asyncio.to_thread(self._search, stored, vector, sound, top_k, where)
 
     @property

@@ -27,6 +27,9 @@ _DIVERSE = 4
 """Candidates to choose each passage from, where they are to be unlike."""
 
 
+_WHOLE = Weights()
+
+
 class Ways(NamedTuple):
     """How passages are ranked."""
 
@@ -39,8 +42,7 @@ class Ways(NamedTuple):
     @property
     def weights(self) -> Weights:
         """What names count."""
-        whole = Weights()
-        return Weights(named=self.boosts, labelled=whole.labelled * self.boosts / whole.named)
+        return Weights(named=self.boosts, labelled=_WHOLE.labelled * self.boosts / _WHOLE.named)
 
 
 class Candidates(NamedTuple):
@@ -71,10 +73,11 @@ def ranked(stored: StoredIndex, found: Candidates, ways: Ways) -> tuple[Array, F
         reciprocal(found.words, found.cosines, scales.weight) if is_rrf else scales.fused(found.words, found.cosines)
     )
     rows, total = found.rows, _fed_back(stored, found.rows, fused, ways.feedback)
-    if ways.boosts:
-        gained = boosts(found.names, len(stored), ways.weights)
+    weights = ways.weights
+    if ways.boosts and (len(found.names.rows) or len(found.names.labelled)):
+        gained = boosts(found.names, len(stored), weights)
         # What neither words nor meaning found is not found by its labels alone.
-        total = np.where(total > 0, total + gained[rows], total)
+        total = np.where(total > 0, total + (gained if len(rows) == len(gained) else gained[rows]), total)
     if ways.links:
 
         def scored(others: Array) -> Floats:
@@ -85,8 +88,11 @@ def ranked(stored: StoredIndex, found: Candidates, ways: Ways) -> tuple[Array, F
 
         if stored.has_any_links:
             total = follow(found.query, rows, total, stored)
+        if found.mask is None and len(rows) == len(stored) and stored.acquainted is not None:
+            total = stored.acquainted.vouch(total, found.names, weights)
+            return rows, total / max(1.0, float(total.max(initial=0.0)))
         around = Collection(len(stored), found.mask, stored.sources_of, scored)
-        rows, total = vouch(rows, total, found.names, stored.named, around, ways.weights)
+        rows, total = vouch(rows, total, found.names, stored.named, around, weights)
     return rows, total / max(1.0, float(total.max(initial=0.0)))
 
 
@@ -141,7 +147,7 @@ def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | Non
     """The passages in some rows, best first, each with its neighbours or with all of its document."""
     scored = dict(zip(rows.tolist(), scores.tolist(), strict=True))
     if expand == "none":
-        yield from (stored.passage(row, round(score, 6)) for row, score in scored.items())
+        yield from stored.passages(list(scored), [round(score, 6) for score in scored.values()])
         return
     reach = 1 if expand == "neighbours" else None
 

@@ -16,9 +16,10 @@ from ragweave.orchestrator.filters import OWN_FIELDS, Fields, Filter
 from ragweave.orchestrator.values import Document
 from ragweave.retrievers.indexes import generations
 from ragweave.retrievers.indexes.arrays import Array
-from ragweave.retrievers.indexes.segments import DATA, FIELDS, Segment, StoredSource, hash_of
+from ragweave.retrievers.indexes.segments import DATA, FIELDS, Segment, StoredSource, hash_of, passage_of
 from ragweave.retrievers.indexes.vectors import Floats
 from ragweave.retrievers.indexes.words import Words
+from ragweave.retrievers.ranking.acquainted import MOST, Acquainted
 from ragweave.retrievers.ranking.links import Sites
 from ragweave.retrievers.ranking.mentions import Part as Named
 
@@ -81,6 +82,16 @@ class StoredIndex:
             return segment.passage(place, score)
         except ValueError:
             raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
+
+    def passages(self, rows: Sequence[int], scores: Sequence[float]) -> Iterator[Document]:
+        """The passages in these rows, with their scores."""
+        one = len(self.segments) == 1
+        lines = self.segments[0].lines(rows) if one else [self.line(row) for row in rows]
+        for row, line, score in zip(rows, lines, scores, strict=True):
+            try:
+                yield passage_of(line, score)
+            except ValueError:
+                raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
 
     def line(self, row: int) -> bytes:
         """The passage in this row as JSON."""
@@ -177,6 +188,11 @@ class StoredIndex:
         """The names of its passages, segment by segment."""
         return [Named(segment.names, base) for segment, base in zip(self.segments, self.bases[:-1], strict=True)]
 
+    @cached_property
+    def acquainted(self) -> Acquainted | None:
+        """Whose titles its passages name; None where they are many."""
+        return Acquainted(self.named, self.sources_of) if 0 < len(self) <= MOST else None
+
     def sources_of(self, rows: Array) -> Array:
         """A number for the source of each row; passages of one source have the same."""
         if len(self.segments) == 1:
@@ -214,8 +230,12 @@ class StoredIndex:
         are as many; their cosines; and about the lowest cosine of all. Without lists these are all passages."""
         rows, cosines, lowest = [], [], 0.0
         for segment, begin, end in zip(self.segments, self.bases[:-1], self.bases[1:], strict=True):
-            allowed = None if mask is None else mask[begin:end]
-            some, near, low = segment.vectors.nearest(query, allowed, wanted)
+            if mask is None and not len(segment.vectors.centroids):
+                near = segment.exact.cosines(query)
+                some, low = np.arange(len(near)), float(near.min(initial=0.0))
+            else:
+                allowed = None if mask is None else mask[begin:end]
+                some, near, low = segment.vectors.nearest(query, allowed, wanted)
             rows.append(some + begin if begin else some)
             cosines.append(near)
             lowest = min(lowest, low)

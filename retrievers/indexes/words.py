@@ -20,9 +20,12 @@ import tantivy
 
 from ragweave.retrievers.indexes.arrays import Array, Arrays, spans
 from ragweave.retrievers.indexes.bm25 import K1, B
+from ragweave.retrievers.indexes.gains import Gained, Gains
 
 _BLOCK = 4_000_000
 """Words that are counted at a time."""
+_SMALL = 1_000_000
+"""Up to so many pairs of a word and a passage, it is worked out once what each gains: 16 bytes."""
 
 # Snowball's English list without negations, and with what its contractions leave behind.
 _STOPPED = (
@@ -215,7 +218,7 @@ class _Field:
         """Rows and what each gains by one of the words."""
         spread = self.found(hashes)
         holding = np.sum([counts for _, counts in spread], axis=0)
-        rarity = (np.log1p((total - holding + 0.5) / (holding + 0.5)) * (weight * (K1 + 1))).astype(np.float32)
+        rarity = _rarities(holding, total, weight)
         gained = []
         for part, base, penalties, (begins, counts) in zip(
             self.parts, self._bases, self._penalties, spread, strict=True
@@ -224,13 +227,39 @@ class _Field:
             rows = np.concatenate([part.rows[span] for span in held])
             if not len(rows):
                 continue
-            often = np.concatenate([part.counts[span] for span in held]).astype(np.float32)
-            gain = np.repeat(rarity, counts)
-            gain *= often
-            often += penalties[rows]
-            gain /= often
+            often = np.concatenate([part.counts[span] for span in held])
+            gain = _gains(np.repeat(rarity, counts), often, penalties[rows])
             gained.append((rows + base if base else rows, gain))
         return gained
+
+    def all(self, total: int, weight: float) -> list[Gained]:
+        """The same for all words, segment by segment."""
+        terms = np.unique(np.concatenate([part.terms for part in self.parts]))
+        places = [np.searchsorted(terms, part.terms) for part in self.parts]
+        holding = np.zeros(len(terms), dtype=np.int64)
+        for part, place in zip(self.parts, places, strict=True):
+            holding[place] += np.diff(part.starts)
+        rarity = _rarities(holding, total, weight)
+        found = []
+        for part, base, penalties, place in zip(self.parts, self._bases, self._penalties, places, strict=True):
+            counts = np.diff(part.starts)
+            gains = _gains(np.repeat(rarity[place], counts), part.counts, penalties[part.rows])
+            found.append(Gained(part.terms, counts, part.rows + base, gains))
+        return found
+
+
+def _rarities(holding: Array, total: int, weight: float) -> Array:
+    """What each word counts that so many passages hold."""
+    return (np.log1p((total - holding + 0.5) / (holding + 0.5)) * (weight * (K1 + 1))).astype(np.float32)
+
+
+def _gains(rarity: Array, counts: Array, penalties: Array) -> Array:
+    """What passages gain by words that they hold so often."""
+    often = counts.astype(np.float32)
+    gains = rarity * often
+    often += penalties
+    gains /= often
+    return gains
 
 
 class Words:
@@ -242,6 +271,8 @@ class Words:
         bases: list[int] = np.cumsum([0, *sizes]).tolist()
         self._count = bases[-1]
         self._fields = {name: _Field([segment[name] for segment in segments], bases[:-1]) for name in ("text", "title")}
+        self._is_small = 0 < sum(len(part.rows) for segment in segments for part in segment.values()) <= _SMALL
+        self._gains: dict[float, Gains] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -258,6 +289,8 @@ class Words:
         if not terms or not self._count:
             return None
         hashes = np.asarray([_hash(term) for term in terms], dtype=np.uint64)
+        if self._is_small:
+            return self._known(title_boost).sums(hashes, self._count)
         gained = self._fields["text"].scores(hashes, self._count, 1.0)
         if title_boost > 0:
             gained += self._fields["title"].scores(hashes, self._count, title_boost)
@@ -265,6 +298,15 @@ class Words:
             return None
         rows = np.concatenate([rows for rows, _ in gained])
         return np.bincount(rows, np.concatenate([gain for _, gain in gained]), self._count).astype(np.float32)
+
+    def _known(self, title_boost: float) -> Gains:
+        found = self._gains.get(title_boost)
+        if found is None:
+            gained = self._fields["text"].all(self._count, 1.0)
+            if title_boost > 0:
+                gained += self._fields["title"].all(self._count, title_boost)
+            found = self._gains[title_boost] = Gains.of(gained)
+        return found
 
     def search(self, query: str, limit: int, title_boost: float = 0.0) -> tuple[list[int], list[float]]:
         """The rows of the best passages and their BM25 scores, best first; none if no word of the query is indexed."""
@@ -277,14 +319,14 @@ class Words:
 
 def best(scores: Array, limit: int) -> Array:
     """The places of the highest scores above 0, best first; of equal ones the first."""
+    if 0 < limit < len(scores):
+        least = np.partition(scores, -limit)[-limit]
+        if least > 0:
+            there = np.flatnonzero(scores >= least)
+            found: Array = there[np.argsort(-scores[there], kind="stable")[:limit]]
+            return found
     places = np.flatnonzero(scores > 0)
-    if len(places) > limit:
-        least = -np.partition(-scores[places], limit - 1)[limit - 1]
-        above = places[scores[places] > least]
-        places = np.concatenate([above, places[scores[places] == least][: limit - len(above)]])
-        places.sort()
-    found: Array = places[np.argsort(-scores[places], kind="stable")]
-    return found
+    return np.asarray(places[np.argsort(-scores[places], kind="stable")[:limit]])
 
 
 def _hash(stem: str) -> int:

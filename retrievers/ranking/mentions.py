@@ -25,9 +25,9 @@ Floats = npt.NDArray[Any]
 
 _ASKED_WORDS = 64
 _ASKED_LONGEST = 8
-_COMMON = 64
+COMMON = 64
 """Passages that hold a name at most, for it to say anything by being shared."""
-_ENOUGH = 1.5
+ENOUGH = 1.5
 """Rarity of shared names that counts in full, in parts of that of the rarest."""
 _LABELS = 1.5
 """Labels and dates of one passage that count in full."""
@@ -156,13 +156,17 @@ def vouch(
     if not len(links.rows):
         return rows, scores
     places = links.rows if len(rows) == collection.size else np.searchsorted(rows, links.rows)
-    own, theirs = scores[places], theirs[links.parents]
-    reached = np.minimum(own + theirs * links.strengths * (weights.least + weights.own * own), _BEHIND * theirs)
+    reached = reached_by(theirs[links.parents], scores[places], links.strengths, weights)
     order = np.argsort(-reached, kind="stable")
     _, firsts = np.unique(documents[order], return_index=True)
     raised = scores.copy()
     np.maximum.at(raised, places[order[firsts]], reached[order[firsts]].astype(scores.dtype))
     return rows, raised
+
+
+def reached_by(theirs: Any, own: Floats, strengths: Floats, weights: Weights) -> Floats:
+    """The scores of passages that others, with the scores `theirs`, vouch for."""
+    return np.asarray(np.minimum(own + theirs * strengths * (weights.least + weights.own * own), _BEHIND * theirs))
 
 
 def _with(rows: Array, scores: Floats, links: _Links, collection: Collection) -> tuple[Array, Floats]:
@@ -224,7 +228,7 @@ def _links(parents: Array, asked: Asked, parts: Sequence[Part], rows: int, weigh
         first += len(links.rows)
         if adds:
             np.add.at(strength, here, links.strengths)
-            strength = np.minimum(strength / _ENOUGH, 1) * sure[pairs // rows]
+            strength = np.minimum(strength / ENOUGH, 1) * sure[pairs // rows]
         else:
             np.maximum.at(strength, here, links.strengths)
         strengths += weight * strength
@@ -246,7 +250,7 @@ def _titled(held: _Held, titles: _Held, parts: Sequence[Part], rows: int) -> _Li
     if not len(hits.rows):
         return _Links(called.parents, hits.rows, hits.rows)
     bearers = np.bincount(hits.asked)[hits.asked]
-    links = _Links(called.parents, hits.rows, _rarity(_counts(called.names, parts), rows) / np.sqrt(bearers))
+    links = _Links(called.parents, hits.rows, rarity_of(_counts(called.names, parts), rows) / np.sqrt(bearers))
     is_own = (called.names[:, None] == titles.names) & (called.parents[:, None] == titles.parents)
     return links.only(~is_own.any(axis=1))
 
@@ -254,8 +258,8 @@ def _titled(held: _Held, titles: _Held, parts: Sequence[Part], rows: int) -> _Li
 def _shared(held: _Held, asked: Asked, parts: Sequence[Part], rows: int) -> _Links:
     """Those that hold the same names, without those that the question has."""
     counts = _counts(held.names, parts)
-    kept = (counts > 1) & (counts <= _COMMON) & ~_among(np.sort(asked.all), held.names)
-    held, rarity = held.only(kept), _rarity(counts[kept], rows)
+    kept = (counts > 1) & (counts <= COMMON) & ~_among(np.sort(asked.all), held.names)
+    held, rarity = held.only(kept), rarity_of(counts[kept], rows)
     hits = _hits([part.names.holding(held.names) for part in parts], parts)
     return _Links(held.parents[hits.asked], hits.rows, rarity[hits.asked])
 
@@ -276,7 +280,7 @@ def _counts(names: Array, parts: Sequence[Part]) -> Array:
     return sum(others, first)
 
 
-def _rarity(counts: Array, rows: int) -> Floats:
+def rarity_of(counts: Array, rows: int) -> Floats:
     """The inverse document frequency of names that so many rows hold, 1 where it is one row."""
     return np.asarray(np.log1p((rows - counts + 0.5) / (counts + 0.5)) / math.log1p((rows - 0.5) / 1.5))
 

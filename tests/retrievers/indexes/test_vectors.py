@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ragweave.retrievers.indexes import vectors
 from ragweave.retrievers.indexes.arrays import Array
-from ragweave.retrievers.indexes.vectors import Vectors
+from ragweave.retrievers.indexes.vectors import Exact, Vectors
 
 SIZE, WIDTH = 6_000, 32
 
@@ -121,3 +121,11 @@ def test_vectors_of_what_is_left_stay_with_their_passages(counts: list[int], dat
         for row in range(len(counts))
     ]
     np.testing.assert_array_equal(made.cosines(query), np.asarray(best, dtype=np.float32))
+
+
+@pytest.mark.parametrize("counts", [[1, 1, 1], [1, 3, 2], [0, 2, 1, 0], [0], [2, 0, 0, 1]])
+def test_what_is_worked_out_once_gives_the_same_cosines(counts: list[int]) -> None:
+    matrix = unit(np.random.default_rng(5).normal(size=(sum(counts), WIDTH)))
+    made = Vectors.of(matrix, counts)
+    query = unit(np.ones((1, WIDTH)))[0]
+    assert Exact(made).cosines(query).tolist() == made.cosines(query).tolist()

@@ -132,3 +132,19 @@ def test_scripts_without_spaces_are_indexed_by_pairs_of_characters(text: str, ex
 def test_a_question_finds_a_text_that_has_no_spaces() -> None:
     index = words.Words([segment([("", "明治维新之后，东京成为首都。"), ("", "京都的大学很古老。")])])
     assert index.search("首都是东京吗？", 10)[0] == [0]
+
+
+@given(st.data())
+def test_a_large_index_scores_as_a_small_one(data: st.DataObject) -> None:
+    texts = st.lists(st.sampled_from(["rice", "lamb", "garam", "masala", "spice", "boil"]), max_size=9).map(" ".join)
+    segments = data.draw(st.lists(st.lists(st.tuples(texts, texts), min_size=1, max_size=5), min_size=1, max_size=3))
+    made = [segment(passages) for passages in segments]
+    query, boost = data.draw(texts), data.draw(st.sampled_from([0.0, 0.3]))
+    small, large = words.Words(made), words.Words(made)
+    large._is_small = False
+    expected, found = large.scores(query, boost), small.scores(query, boost)
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        np.testing.assert_allclose(found, expected, rtol=1e-6)

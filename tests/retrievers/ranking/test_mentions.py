@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragweave.orchestrator.values import Document
+from ragweave.retrievers.ranking.acquainted import Acquainted
 from ragweave.retrievers.ranking.labels import dates_in
 from ragweave.retrievers.ranking.mentions import Collection, Part, Weights, asked, boosts, vouch
 from ragweave.retrievers.ranking.nametable import NameTable
@@ -166,3 +167,27 @@ def test_parts_rank_as_the_whole_does_and_the_best_stays_the_best(
 
 def test_no_passages_no_links() -> None:
     assert ranked(np.zeros(0), "Ed Wood", [Part(table([]), 0)]).tolist() == []
+
+
+NAMES = ("Ed Wood", "Tim Burton", "Burbank", "Kew Gardens", "Ostrova", "Grey Gardens", "Maysles", "Kew", "Wood")
+SENTENCES = st.lists(st.sampled_from(NAMES), max_size=5).map(lambda names: " ".join(f"It saw {one}." for one in names))
+TITLES = st.sampled_from(["", *NAMES, "Ed Wood (film)", "Burbank, California"])
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_what_is_worked_out_once_is_what_each_query_would_find(data: st.DataObject) -> None:
+    passages = data.draw(st.lists(st.tuples(TITLES, SENTENCES), min_size=1, max_size=12))
+    size = len(passages)
+    cut = data.draw(st.integers(0, size - 1))
+    parts = [Part(table(passages[:cut]), 0)] * (cut > 0) + [Part(table(passages[cut:]), cut)]
+    sources = np.cumsum(data.draw(st.lists(st.sampled_from([0, 1, 1]), min_size=size, max_size=size)))
+    question = data.draw(SENTENCES)
+    several = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.6, 1.0]), min_size=size, max_size=size)
+    # Where two passages that vouch for others are equal in all, either may be the first.
+    scores = np.array(data.draw(several)) * (1 - np.array(data.draw(st.permutations(range(size)))) / 1000)
+    names = asked(question, parts)
+    around = Collection(size, None, sources.__getitem__, lambda rows: np.zeros(len(rows)))
+    _, expected = vouch(np.arange(size), scores, names, parts, around, Weights())
+    found = Acquainted(parts, sources.__getitem__).vouch(scores, names, Weights())
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-9)
