@@ -180,8 +180,9 @@ async def structured_reply(
             return replace(request, response_schema=schema)
         return replace(request, messages=told(request.messages, schema, tools=bool(request.tools)))
 
+    less = None if fewer is None else lambda count: asked(fewer(count))
     request = asked(request)
-    reply = await complete(ctx, model, request, fewer=None if fewer is None else lambda count: asked(fewer(count)))
+    reply = await complete(ctx, model, request, fewer=less)
     if reply.tool_calls and request.tools:
         return reply, None
     value, fault = read_json(reply.text, schema)
@@ -190,7 +191,12 @@ async def structured_reply(
     if reply.finish == "length":
         raise cut_off(name, request.max_tokens, "its JSON")
     again = (Message.of("assistant", reply.text or "(nothing)"), Message.of("user", _CORRECT.format(fault)))
-    reply = await complete(ctx, model, replace(request, messages=(*request.messages, *again)))
+
+    def repaired(request: ChatRequest) -> ChatRequest:
+        return replace(request, messages=(*request.messages, *again))
+
+    again_with = None if less is None else lambda count: repaired(less(count))
+    reply = await complete(ctx, model, repaired(request), fewer=again_with)
     if reply.tool_calls and request.tools:
         return reply, None
     value, fault = read_json(reply.text, schema)

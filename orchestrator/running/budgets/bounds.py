@@ -94,7 +94,7 @@ def price_of(model: ChatModel, resources: Resources | None) -> Price:
         return FREE
     prices: Prices | None = resources.prices if resources is not None else None
     name = resources.name_of("models", model) if resources is not None else ""
-    names = names_of(model, name)
+    names = names_of(model, name) or [type(model).__name__]
     if prices is None:
         raise ResourceError(
             f"a budget of dollars holds this call, and what model {names[0]!r} costs is not known",
