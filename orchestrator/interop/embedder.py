@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, SecretStr
 
 from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.embedding import SharedEmbedding
-from ragweave.orchestrator.errors import MissingExtra, ModelError, ResourceError
-from ragweave.orchestrator.models.reading import one_line
+from ragweave.orchestrator.errors import MissingExtra, ModelError
+from ragweave.orchestrator.interop import providers
+from ragweave.orchestrator.passages import sound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,11 +90,10 @@ class LangChainEmbedder(Embedder, type="langchain"):
         import numpy as np
 
         embeddings = self._made()
-        sound = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         try:
-            found = embeddings.embed_documents(sound)
+            found = embeddings.embed_documents([sound(text) for text in texts])
         except Exception as error:  # each provider has its own
-            raise self._failure(error) from error
+            raise providers.failure(f"embedder {self.model!r}", error, self.api_key) from error
         try:
             rows = np.asarray(found, dtype=np.float32)
         except (TypeError, ValueError):
@@ -122,27 +122,4 @@ class LangChainEmbedder(Embedder, type="langchain"):
             settings["base_url"] = self.base_url
         if self.api_key is not None:
             settings["api_key"] = self.api_key.get_secret_value()
-        try:
-            return init_embeddings(self.model, **settings)
-        except ImportError as error:
-            said = str(error)
-            package = said.partition("pip install ")[2].split("`")[0].strip(" .'\"") or "the provider's package"
-            raise ResourceError(
-                f"embedder {self.model!r} needs a package of LangChain that is not installed: {one_line(said)}",
-                hint=f"pip install {package}",
-            ) from None
-        except Exception as error:
-            raise ResourceError(
-                f"LangChain cannot make embedder {self.model!r}: {self._redacted(str(error))}"
-            ) from None
-
-    def _failure(self, error: Exception) -> ModelError:
-        status = getattr(error, "status_code", None) or getattr(error, "code", None)
-        passing = isinstance(status, int) and (status in (408, 409, 429) or 500 <= status < 600)
-        lost = isinstance(error, (TimeoutError, ConnectionError)) or "Connect" in type(error).__name__
-        said = f"embedder {self.model!r} failed: {type(error).__name__}: {self._redacted(str(error))}"
-        return ModelError(said, transient=passing or lost or "Timeout" in type(error).__name__)
-
-    def _redacted(self, text: str) -> str:
-        key = self.api_key.get_secret_value() if self.api_key is not None else ""
-        return one_line(text.replace(key, "***") if len(key) >= 4 else text)
+        return providers.made(f"embedder {self.model!r}", lambda: init_embeddings(self.model, **settings), self.api_key)

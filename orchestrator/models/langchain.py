@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field, PositiveInt, PrivateAttr, SecretStr, model_validator
 
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
-from ragweave.orchestrator.errors import EndpointUnusable, MissingExtra, ModelError, NodeError, ResourceError
+from ragweave.orchestrator.errors import EndpointUnusable, MissingExtra, ModelError, NodeError
+from ragweave.orchestrator.interop import providers
 from ragweave.orchestrator.interop.values import theirs
 from ragweave.orchestrator.models.parts import encoded, refuse_parts
 from ragweave.orchestrator.models.reading import cut_off, one_line
@@ -143,18 +144,9 @@ class LangChain(ChatModel, type="langchain"):
             given["base_url"] = self.base_url
         if self.api_key is not None:
             given["api_key"] = self.api_key.get_secret_value()
-        try:
-            chat: BaseChatModel = init_chat_model(self.model, **given)
-        except ImportError as error:
-            said = str(error)
-            package = said.partition("pip install ")[2].split("`")[0].strip(" .'\"") or "the provider's package"
-            raise ResourceError(
-                f"model {self.model!r} needs a package of LangChain that is not installed: {one_line(said)}",
-                hint=f"pip install {package}",
-            ) from None
-        except Exception as error:  # each provider has its own
-            raise ResourceError(f"LangChain cannot make model {self.model!r}: {self._redacted(str(error))}") from None
-        return chat
+        return providers.made(
+            f"model {self.model!r}", lambda: init_chat_model(self.model, **given), self.api_key
+        )
 
     def _tuned(self, chat: BaseChatModel, request: ChatRequest) -> tuple[BaseChatModel, dict[str, Any]]:
         """The chat model with the request's own settings, and what has to be said at the call."""
@@ -200,17 +192,10 @@ class LangChain(ChatModel, type="langchain"):
 
     def _failure(self, error: Exception) -> ModelError:
         """A provider's error, told apart by its HTTP status if it has one."""
-        status = getattr(error, "status_code", None) or getattr(error, "code", None)
-        said = f"model {self.model!r} failed: {type(error).__name__}: {self._redacted(str(error))}"
-        if status in (401, 403):
-            return EndpointUnusable(said, hint=f"check the setting 'api_key' of model {self.model!r}")
-        passing = isinstance(status, int) and (status in (408, 409, 429) or 500 <= status < 600)
-        lost = isinstance(error, (TimeoutError, ConnectionError)) or "Connect" in type(error).__name__
-        return ModelError(said, transient=passing or lost or "Timeout" in type(error).__name__)
-
-    def _redacted(self, text: str) -> str:
-        key = self.api_key.get_secret_value() if self.api_key is not None else ""
-        return one_line(text.replace(key, "***") if len(key) >= 4 else text)
+        failed = providers.failure(f"model {self.model!r}", error, self.api_key)
+        if providers.status_of(error) in (401, 403):
+            return EndpointUnusable(failed.message, hint=f"check the setting 'api_key' of model {self.model!r}")
+        return failed
 
 
 def _binds(chat: BaseChatModel) -> bool:
