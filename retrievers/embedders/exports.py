@@ -194,7 +194,9 @@ def _make(folder: Path, target: Path, precision: str, *, by_hand: bool, say: Say
     say(f"preparing the embedder {folder.name!r} for {precision}, once; it takes some seconds")
     whole = _read_json(target / "export.json").get("format") == FORMAT and _sound(target)
     try:
-        draft = target if whole else Path(tempfile.mkdtemp(prefix="draft-", dir=target.parent))
+        for left in target.parent.glob(f"draft-{target.name}-*"):  # of a process that was killed: this one has the lock
+            shutil.rmtree(left, ignore_errors=True)
+        draft = target if whole else Path(tempfile.mkdtemp(prefix=f"draft-{target.name}-", dir=target.parent))
         job = {"folder": str(folder.resolve()), "out": str(draft), "precision": precision, "by_hand": by_hand}
         try:
             _run(job, folder.name)
