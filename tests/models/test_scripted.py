@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,7 @@ async def test_a_reply_may_read_what_was_said_before() -> None:
     model = Scripted.model_validate({"replies": [reply, "Which one?"], "repeat": True})
 
     async def told(*said: str) -> str:
-        roles = ("assistant", "user")
+        roles: tuple[Literal["assistant", "user"], ...] = ("assistant", "user")
         messages = [Message.of("system", "number 0")]
         messages += [Message.of(roles[(len(said) - at) % 2], text) for at, text in enumerate(said)]
         return text_of([one async for one in model.stream(ChatRequest(messages))])
