@@ -15,7 +15,7 @@ import pytest
 
 from ragweave import Graph
 from ragweave.orchestrator import registry
-from tests.cli.running import COMMAND, environment, ragweave
+from tests.cli.running import COMMAND, environment, on_terminal, ragweave
 from tests.examples.folders import copied
 from tests.support.openai_server import OpenAIServer, Reply
 
@@ -188,6 +188,14 @@ def test_a_chat_knows_what_was_said_before(folder: Path) -> None:
     assert done.stdout.split("\n\n")[2] == "Done: 1.98 dollars for invoice 1 are on their way to Leonie Köhler."
     assert paid(folder) == [(1, 198)]
     assert "asks" not in asked(folder, "Refund it, please.").stderr  # of another conversation it knows nothing
+
+
+def test_a_chat_at_a_terminal_asks_at_once(folder: Path) -> None:
+    typed = [("> ", "Refund invoice 3\r"), ("[y/n]", "y\r"), ("Daan Peeters", "/quit\r")]
+    seen = on_terminal("chat", "assistant.yaml", cwd=folder, columns=200, typed=typed)
+    assert seen.status == 0, seen.raw
+    assert "Call refund?" in seen.raw
+    assert paid(folder) == [(3, 594)]
 
 
 def calls(*made: tuple[str, dict[str, Any]]) -> Reply:
