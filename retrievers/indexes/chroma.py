@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -93,7 +94,7 @@ class Chroma(FilledIndex, type="chroma"):
         """Let go of the folder."""
         place, self._place = self._place, None
         if place is not None:
-            chromaplace.leave(place)
+            await asyncio.to_thread(chromaplace.leave, place)  # which waits for those who read
 
     def shown(self, resources: Resources) -> str:
         """How messages name it."""

@@ -140,11 +140,14 @@ def test_a_damaged_export_is_made_again(folder: Path, model: SentenceTransformer
     before = model.embed(["a"])
     binary = the_export(folder) / "encoder.bin"
     spoil(binary)
+    left = the_export(folder).with_name(f"draft-{the_export(folder).name}-killed")
+    left.mkdir()
     said: list[str] = []
     opened = exports.open_model(folder, "auto", threads=1, say=said.append)
     assert "is damaged: it is made again" in said[0]
     assert opened.encoder is not None
     assert (opened.encoder.compute(["passage: a"]) * before).sum() > 0.999
+    assert not left.exists()
 
 
 @pytest.mark.long
