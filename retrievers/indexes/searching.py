@@ -145,10 +145,11 @@ def chosen(stored: StoredIndex, rows: Array, scores: Floats, top_k: int, diversi
 
 def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | None, expand: str) -> Iterator[Document]:
     """The passages in some rows, best first, each with its neighbours or with all of its document."""
-    scored = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+    best_first, rounded = rows.tolist(), [round(score, 6) for score in scores.tolist()]
     if expand == "none":
-        yield from stored.passages(list(scored), [round(score, 6) for score in scored.values()])
+        yield from stored.passages(best_first, rounded)
         return
+    scored = dict(zip(best_first, rounded, strict=True))
     reach = 1 if expand == "neighbours" else None
 
     def around_row(row: int) -> range:
@@ -156,5 +157,5 @@ def expanded(stored: StoredIndex, rows: Array, scores: Floats, mask: Array | Non
         return around(row, first, last, reach, lambda other: mask is None or bool(mask[other]))
 
     for row, stretch in stretches(scored, around_row):
-        hit = stored.passage(row, round(scored[row], 6))
+        hit = stored.passage(row, scored[row])
         yield joined(hit, [stored.passage(other) for other in stretch]) if len(stretch) > 1 else hit

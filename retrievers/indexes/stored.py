@@ -83,15 +83,14 @@ class StoredIndex:
         except ValueError:
             raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
 
-    def passages(self, rows: Sequence[int], scores: Sequence[float]) -> Iterator[Document]:
+    def passages(self, rows: Sequence[int], scores: Sequence[float]) -> list[Document]:
         """The passages in these rows, with their scores."""
         one = len(self.segments) == 1
         lines = self.segments[0].lines(rows) if one else [self.line(row) for row in rows]
-        for row, line, score in zip(rows, lines, scores, strict=True):
-            try:
-                yield passage_of(line, score)
-            except ValueError:
-                raise generations.damaged(self.folder, f"passage {row} cannot be read") from None
+        try:
+            return [passage_of(line, score) for line, score in zip(lines, scores, strict=True)]
+        except ValueError:
+            raise generations.damaged(self.folder, "a passage cannot be read") from None
 
     def line(self, row: int) -> bytes:
         """The passage in this row as JSON."""

@@ -97,23 +97,28 @@ class _Stretches(NamedTuple):
     rows: Array
     begins: Array
     """Where those of each document begin."""
-    lengths: Array
+    documents: Array
+    """The place of the document of each."""
 
     @classmethod
     def of(cls, firsts: Array, lengths: Array) -> _Stretches:
         """Of all documents, given by their first rows."""
         several = lengths > 1
         firsts, lengths = firsts[several], lengths[several]
-        return cls(spans(firsts, lengths), np.cumsum(lengths) - lengths, lengths)
+        documents = np.repeat(np.arange(len(firsts)), lengths)
+        return cls(spans(firsts, lengths), np.cumsum(lengths) - lengths, documents)
 
     def leave_the_best(self, values: Floats) -> None:
         """Make the values of all rows 0 but for the best of each document; of equal ones the first stays."""
-        if not len(self.rows):
-            return
         here = values[self.rows]
-        most = np.repeat(np.maximum.reduceat(here, self.begins), self.lengths)
+        if not here.any():
+            return
+        most = np.maximum.reduceat(here, self.begins)[self.documents]
         places = np.flatnonzero((here == most) & (most > 0))
-        firsts = places[np.diff(np.searchsorted(self.begins, places, "right"), prepend=0) > 0]
+        documents = self.documents[places]
+        is_first = np.ones(len(places), bool)
+        np.not_equal(documents[1:], documents[:-1], out=is_first[1:])
+        firsts = places[is_first]
         values[self.rows] = 0
         values[self.rows[firsts]] = here[firsts]
 

@@ -124,9 +124,11 @@ def keys_of_spans(words: Sequence[str], longest: int) -> tuple[Keys, list[tuple[
         if first in _ARTICLES:
             continue
         number = crc(written[start])
-        for end in range(start, min(len(words), start + longest)):
-            if end > start:
-                number = crc(spaced[end], number)
+        if ends[start]:
+            made.append(number)
+            spans.append((start, start + 1))
+        for end in range(start + 1, min(len(words), start + longest)):
+            number = crc(spaced[end], number)
             if ends[end]:
                 made.append(number)
                 spans.append((start, end + 1))

@@ -183,6 +183,8 @@ def _equal(sorted_names: Array, rows: Array, names: Array) -> Hits:
         return Hits(_NONE, _NONE)
     begin = np.minimum(np.searchsorted(sorted_names, names), len(sorted_names) - 1)
     known = np.flatnonzero(sorted_names[begin] == names)
+    if len(known) == 0:
+        return Hits(_NONE, _NONE)
     begin = begin[known]
     hits = _spread(rows, begin, np.searchsorted(sorted_names, names[known], "right") - begin)
     return Hits(known[hits.asked], hits.rows)

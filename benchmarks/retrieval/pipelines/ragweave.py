@@ -105,6 +105,6 @@ def search(built: Built, fusion: str, depth: int) -> Search:
 
     def run(question: str) -> list[str]:
         found = loop.run_until_complete(retriever.search(question, 2 * depth))
-        return list(dict.fromkeys(built.passages[Path(document.source).name] for document in found))
+        return list(dict.fromkeys(built.passages[document.source] for document in found))
 
     return run
