@@ -268,21 +268,23 @@ def test_a_plugin_gives_a_yaml_file_a_tool(tmp_path: Path) -> None:
 # --- the other way ---
 
 
-@tool(effects="external", timeout=0.5, max_result=30)
-async def refund(order: int, note: str = "", *, ctx: Context) -> dict[str, Any]:
-    """Pay an order back.
+with registry.scope():  # other tests have a tool of this name
 
-    Args:
-        order: The number on the bill.
-    """
-    CALLED.append((order, ctx.user, ctx.tenant, ctx.thread_id, ctx.key))
-    if order == 3:
-        raise ToolError("order 3 is paid back already", hint="ask for the next")
-    if order == 4:
-        raise OSError("no line")
-    if order == 5:
-        await asyncio.sleep(20)
-    return {"order": order, "note": note}
+    @tool(effects="external", timeout=0.5, max_result=30)
+    async def refund(order: int, note: str = "", *, ctx: Context) -> dict[str, Any]:
+        """Pay an order back.
+
+        Args:
+            order: The number on the bill.
+        """
+        CALLED.append((order, ctx.user, ctx.tenant, ctx.thread_id, ctx.key))
+        if order == 3:
+            raise ToolError("order 3 is paid back already", hint="ask for the next")
+        if order == 4:
+            raise OSError("no line")
+        if order == 5:
+            await asyncio.sleep(20)
+        return {"order": order, "note": note}
 
 
 def ours(thing: Any = refund) -> Any:
