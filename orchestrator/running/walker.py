@@ -197,12 +197,10 @@ class Walker:
         """One branch: run a node, pass its state on, go on with the first node that became due, start tasks for
         others."""
         steps, visits, ledger, append = self.plan.steps, self.ledger.visits, self.ledger, self.run.append
-        sink, frame, unhurried, breath = self.run.sink, self.frame, self.run.unhurried, 0
-        standing = self.standing
+        sink, frame, unhurried, standing, breath = self.run.sink, self.frame, self.run.unhurried, self.standing, 0
         while node != 1:
             step = steps[node]
-            visits[node] += 1
-            visit = visits[node]
+            visits[node] = visit = visits[node] + 1
             if sink is not None:
                 await sink.put(Event("started", frame, step.name, visit))
             breath += 1
@@ -213,12 +211,9 @@ class Walker:
                     origin, arguments = step.origin, {}
                     for parameter, key in step.args:
                         entry = state[key]
-                        if entry.__class__ is tuple:
-                            arguments[parameter] = read(state, key, self.plan.merges)
-                            origin |= origin_of(entry)
-                        else:
-                            arguments[parameter] = entry.value  # type: ignore[union-attr]
-                            origin |= entry.origin  # type: ignore[union-attr]
+                        several = entry.__class__ is tuple
+                        arguments[parameter] = read(state, key, self.plan.merges) if several else entry.value  # type: ignore[union-attr]
+                        origin |= origin_of(entry) if several else entry.origin  # type: ignore[union-attr]
                     writes = accept_directly(step, await step.direct(**arguments))
                 else:
                     writes, origin = await self._call(step, visit, state)
@@ -251,8 +246,7 @@ class Walker:
                 continue
             ready = ledger.finish(step, way, state)
             if standing is not None:
-                standing.pop(node, None)
-                standing.update(ready)
+                self._stand(node, ready)
             if ledger.on_skip:
                 await self._tell_skipped()
             for other, carried in ready[1:]:
@@ -311,6 +305,12 @@ class Walker:
             origin |= origin_of(state[key]) if key in state else 0
         written(state, step, writes, origin)
         return step.error_way, writes, origin
+
+    def _stand(self, node: int, ready: Ready) -> None:
+        """A node has finished, and these are due."""
+        if self.standing is not None:
+            self.standing.pop(node, None)
+            self.standing.update(ready)
 
     def _park(self, step: Step, visit: int, result: Any) -> None:
         if self._abandoned:

@@ -16,6 +16,7 @@ from ragweave.orchestrator.node import node
 from ragweave.orchestrator.running.budgets.past import amount_in
 from ragweave.orchestrator.running.events import Event
 from ragweave.orchestrator.running.fold import fold_all
+from ragweave.orchestrator.stores import RunRecord
 from tests.engine.metered import FEW, Watched, chat, loaded, metered_types
 from tests.engine.steps import R
 
@@ -165,3 +166,32 @@ def test_a_damaged_amount_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(JournalError):
             fold_all(plan, [begun, Event(kind, "", "a", 1, data)], live=False)
+
+
+EARLY = """\
+models: {chat: {type: metered}}
+budget: {max_tokens: %d, max_seconds: 60, on_exceed: [partial_answer]}
+store: {type: sqlite, path: runs.sqlite}
+nodes:
+  a: {type: generator, model: chat, prompt: p, max_tokens: 20}
+  c: {type: generator, model: chat, prompt: p, max_tokens: 20, writes: {answer: last}}
+edges: [start -> a -> c -> end]
+"""
+
+
+async def test_an_early_end_is_read_from_a_disk_and_needs_not_be_come_to_again(tmp_path: Path) -> None:
+    async with loaded(tmp_path, EARLY % HELD, outputs="[answer, last]") as graph:
+        result = await graph.arun(question="one")
+        events = await graph.store.events(result.run_id)
+        # Its process might have gone right before the last event.
+        await graph.store.begin(RunRecord("copy", "", "shop", "running"), "", "async", in_turn=False)
+        write = graph.store.writer("copy")
+        for event in events[:-1]:
+            write(event.record())
+        await graph.store.end("copy", "failed")
+    async with loaded(tmp_path, EARLY % HELD, outputs="[answer, last]") as graph:
+        replay = await graph.areplay(result.run_id)
+        assert (list(replay.outputs), replay.differences) == (["answer"], ())
+        again = await graph.aresume("copy", on="current")
+        assert (again.outputs, again.exceeded) == (result.outputs, result.exceeded)
+        assert chat(graph).asked == []
