@@ -73,14 +73,15 @@ class Recipe(Subgraph):
         return {name: value for name, value in values.items() if value is not None and value not in ({}, [], "")}
 
     def _load(self, resources: Resources) -> Graph:
-        if self._graph is None:
+        graph: Graph | None = self._graph
+        if graph is None or getattr(graph.resources, "lender", None) is not resources:  # or it serves another graph too
             key = f"{self.type_name} {json.dumps(self.given(), default=repr, sort_keys=True)}"
             loaded = resources.built(GRAPHS, key)
             if loaded is None:
                 loaded = _Made(self._expand(resources))
                 resources.put(GRAPHS, key, loaded)
-            self._graph = loaded.graph
-        return self._graph  # type: ignore[no-any-return]
+            self._graph = graph = loaded.graph
+        return graph
 
     def _expand(self, resources: Resources) -> Graph:
         """The graph of the file with these settings. Raises GraphError."""

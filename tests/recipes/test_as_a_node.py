@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import GraphError, Problem
 from ragweave.orchestrator.graph import Graph
 from ragweave.orchestrator.language.load import load_text
+from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.nodes import agents
 from ragweave.orchestrator.nodes.recipe import Recipe
+from ragweave.orchestrator.resources import Resources
 from tests.recipes.shop import SHOP, register, write
 
 PLUGIN = """\
@@ -132,6 +135,30 @@ def test_two_agents_alike_share_a_graph_and_others_do_not(tmp_path: Path) -> Non
     graph = Graph.load(write(tmp_path, text))
     assert len(graph.resources.inner_graphs()) == 2
     assert str(graph.run(question="Hello!")["answer"]) == "Good day."
+
+
+async def test_one_agent_made_in_python_serves_two_graphs_each_with_its_own_model() -> None:
+    agent = agents.Agent(model="chat", tools=["price"])
+
+    def graph(said: str) -> Graph:
+        return Graph(
+            inputs={"question": "str"},
+            outputs=["answer"],
+            models={"chat": {"type": "scripted", "replies": [said], "repeat": True}},
+            nodes={"clerk": agent},
+            edges=["start -> clerk -> end"],
+        )
+
+    one, two = graph("One."), graph("Two.")
+    for _ in range(2):
+        assert [str((await each.arun(question="Who?"))["answer"]) for each in (one, two)] == ["One.", "Two."]
+
+
+async def test_an_agent_can_be_called_without_a_graph() -> None:
+    resources = Resources()
+    resources.put("models", "m", Scripted(replies=["Hello."]))
+    ctx = Context(resources=resources)
+    assert str((await agents.Agent(model="m", tools=["price"])(ctx=ctx, question="Who?"))["answer"]) == "Hello."
 
 
 @pytest.mark.parametrize("kind", [agents.Agent, agents.PlanAndExecute, agents.Reflection, agents.MultiHop])

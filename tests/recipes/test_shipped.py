@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,19 @@ def test_each_runs_as_it_is(name: str, tmp_path: Path) -> None:
     events = list(load(folder / f"{name}.yaml").stream_sync(question=question))
     assert str(events[-1].data["result"]["answer"]) == answer
     assert set(paths) <= {event.path for event in events if event.kind == "finished"}
+
+
+@pytest.mark.parametrize("name", RAN)
+def test_a_copy_is_a_graph_of_ones_own(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    create(tmp_path / "mine", name)
+    question, answer, _ = RAN[name]
+    assert f'  ragweave ask graph.yaml "{question}"' in capsys.readouterr().out
+    text = (tmp_path / "mine" / "graph.yaml").read_text()
+    assert "settings:" not in text
+    graph = load(tmp_path / "mine" / "graph.yaml")
+    assert (graph.check(), str(graph.run(question=question)["answer"])) == ((), answer)
+    prompts = {path.name for path in (tmp_path / "mine" / "prompts").iterdir()}
+    assert prompts == {Path(one).name for one in re.findall(r"prompts/\w+\.md", text)}
 
 
 def test_questions_of_several_passages_are_answered_offline_with_citations(
