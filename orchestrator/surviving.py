@@ -32,32 +32,51 @@ class Surviving(Lifecycle):
     """What becomes of runs that did not end."""
 
     def resume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None, on: On = "own"
+        self,
+        run_id: str,
+        *,
+        answers: Mapping[str, Any] | None = None,
+        by: str = "",
+        deadline: Deadline = None,
+        on: On = "own",
     ) -> Result:
         """Go on with a parked, failed, cancelled or crashed run; what finished is not run again. See `aresume`."""
         from ragweave.orchestrator.running.bridge import wait_for  # async callers never start its thread
 
-        return wait_for(self.aresume(run_id, answers=answers, deadline=deadline, on=on))
+        return wait_for(self.aresume(run_id, answers=answers, by=by, deadline=deadline, on=on))
 
     async def aresume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None, on: On = "own"
+        self,
+        run_id: str,
+        *,
+        answers: Mapping[str, Any] | None = None,
+        by: str = "",
+        deadline: Deadline = None,
+        on: On = "own",
     ) -> Result:
         """Go on with a run. `answers` are by call path, as in `result.asks`: calls that ask and get none stay as they
-        are. The run has what is left of its deadline; a `deadline` given here counts from now.
+        are; `by` says who gives them, which the journal keeps. The run has what is left of its deadline; a `deadline`
+        given here counts from now.
 
         It goes on with the version of the graph with which it was begun, even if the files have changed since then;
         with `on="current"` it is moved to the graph as it is now, if it fits. Raises JournalError for an unknown run,
         and for one whose version cannot be had or that does not fit; InputError for one that is done, whose deadline is
         used up, or that goes on in this process; RunTaken for one that goes on in another.
         """
-        execution = await self._resumed(run_id, answers, deadline, on, None)
+        execution = await self._resumed(run_id, answers, by, deadline, on, None)
         return await execution.resume(answers or {})
 
     async def stream_resume(
-        self, run_id: str, *, answers: Mapping[str, Any] | None = None, deadline: Deadline = None, on: On = "own"
+        self,
+        run_id: str,
+        *,
+        answers: Mapping[str, Any] | None = None,
+        by: str = "",
+        deadline: Deadline = None,
+        on: On = "own",
     ) -> AsyncGenerator[Event, None]:
         """`aresume`, with the events of the run as they happen from there on; `stream` says more of them."""
-        execution = await self._resumed(run_id, answers, deadline, on, Sink())
+        execution = await self._resumed(run_id, answers, by, deadline, on, Sink())
         events = execution.stream_on(answers or {})
         try:
             async for event in events:
@@ -66,9 +85,17 @@ class Surviving(Lifecycle):
             await events.aclose()
 
     async def _resumed(
-        self, run_id: str, answers: Mapping[str, Any] | None, deadline: Deadline, on: On, sink: Sink | None
+        self,
+        run_id: str,
+        answers: Mapping[str, Any] | None,
+        by: str,
+        deadline: Deadline,
+        on: On,
+        sink: Sink | None,
     ) -> Execution:
         check_resume(run_id, answers)
+        if not isinstance(by, str):
+            raise InputError(f"by is {by!r}", hint="give the name of the person who answers")
         if on not in ("own", "current"):
             raise InputError(
                 f"on is {on!r}", hint="a run goes on with its 'own' version of the graph, or the 'current'"
@@ -82,6 +109,7 @@ class Surviving(Lifecycle):
             record.version = ""
         edition = await self.edition_for(record) if record.status != "done" else self._edition
         execution = Execution(cast("Graph", self), run_id, record.thread_id, seconds, sink, record.user, record.tenant)
+        execution.by = by
         if edition is not self._edition:
             execution.keep_to(edition)
         return execution

@@ -26,6 +26,7 @@ class Question:
     asked: float
     answered: float | None = None
     answer: Any = None
+    by: str = ""
 
 
 @dataclass(slots=True)
@@ -249,6 +250,7 @@ class _Reader:
         for question in owner.questions:
             if question.path == path and question.answered is None:
                 question.answered, question.answer = self.now, event.data["answer"]
+                question.by = str(event.data.get("by") or "")
 
     def made(self, snapshot: Snapshot) -> Timeline:
         """The timeline."""

@@ -33,8 +33,8 @@ class Execution:
     """One run of a graph, from its start or from where it stopped; with the edition of the graph that is there now."""
 
     __slots__ = (
-        "base", "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "tenant", "thread_id", "turn",
-        "user", "whole",
+        "base", "by", "deadline", "edition", "graph", "overrides", "plan", "run_id", "sink", "tenant", "thread_id",
+        "turn", "user", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +63,8 @@ class Execution:
         self.sink = sink
         self.turn: Turn | None = None
         self.overrides: Mapping[str, Any] = {}
+        self.by = ""
+        """Who gives the answers with which the run goes on."""
 
     def override(self, given: Any) -> None:
         """Go by a plan with other settings. Raises InputError."""
@@ -160,7 +162,8 @@ class Execution:
         except BaseException:
             await uninterrupted(store.end(self.run_id, before or "failed"))
             raise
-        given = [Event("answered", data={"path": path, "answer": answer}) for path, answer in answers.items()]
+        who = {"by": self.by} if self.by else {}
+        given = [Event("answered", data={"path": path, "answer": answer, **who}) for path, answer in answers.items()]
         told = {} if self.deadline is None else {"deadline": self.deadline}
         self.deadline = left
         for event in (Event("run_resumed", data=told), *given):

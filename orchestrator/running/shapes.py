@@ -42,6 +42,7 @@ _NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
 _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
     "run_started": {"deadline": _NUMBER, "overrides": _MAP},
     "run_resumed": {"deadline": _NUMBER},
+    "answered": {"by": _TEXT},
     "run_done": _ENDED,
     "run_failed": {**_ENDED, "type": _TEXT},
     "run_cancelled": _ENDED,

@@ -18,7 +18,7 @@ from ragweave.cli.indexing import Job, build, is_missing, jobs_of, say_if_stale
 from ragweave.cli.inputs import add_input, check_missing, with_files
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
-from ragweave.cli.prompting import answers_to
+from ragweave.cli.prompting import answers_to, person
 from ragweave.cli.terminal import confirm, is_terminal, note
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ async def to_its_end(graph: Graph, first: Awaitable[Result], live: LiveText | No
             answers = answers_to(result, again(graph, result.run_id))
             if answers is None:
                 return None
-            result = await graph.aresume(result.run_id, answers=answers)
+            result = await graph.aresume(result.run_id, answers=answers, by=person())
     except BaseException:
         if live is not None:
             live.change("")

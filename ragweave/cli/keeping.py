@@ -28,6 +28,9 @@ def resume(
         list[str] | None,
         typer.Option(metavar="PATH=VALUE", help="What is answered; VALUE alone if one question is open. Repeatable."),
     ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="NAME", help="Who answers; by default the user of this machine.", show_default=False)
+    ] = "",
     deadline: Annotated[
         str | None, typer.Option(metavar="TIME", help="The time that it has from now on, such as 30s.")
     ] = None,
@@ -44,10 +47,11 @@ def resume(
     from ragweave.cli.resuming import Resumed, recover, resume_run
 
     if run is None:
-        if answer or deadline or current:
-            raise typer.BadParameter("--answer, --deadline and --current belong to one RUN")
+        if answer or by or deadline or current:
+            raise typer.BadParameter("--answer, --by, --deadline and --current belong to one RUN")
         return recover(find(graph, store, plugin or []), as_json=json)
-    return resume_run(find(graph, store, plugin or []), Resumed(run, tuple(answer or ()), deadline, current, json))
+    asked = Resumed(run, tuple(answer or ()), deadline, current, json, by)
+    return resume_run(find(graph, store, plugin or []), asked)
 
 
 @guarded

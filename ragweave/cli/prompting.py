@@ -19,6 +19,16 @@ _YES, _NO = ("y", "yes", "true", "1"), ("n", "no", "false", "0")
 _JSON = {"integer": "a whole number", "number": "a number", "array": "a JSON list", "object": "a JSON object"}
 
 
+def person() -> str:
+    """The name of the user whose terminal this is, "" where the system knows none."""
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+
+
 def answers_to(result: Result, again: str = "") -> dict[str, Any] | None:
     """What the person answers to all that a parked run asks; None if nobody is there, or leaves, which is said with
     the command that goes on with the run, `again`; empty if nothing can, since it is not kept.

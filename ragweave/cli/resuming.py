@@ -14,7 +14,7 @@ from ragweave.cli.finding import Kept
 from ragweave.cli.indexing import jobs_of
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
-from ragweave.cli.prompting import answers_to, parsed
+from ragweave.cli.prompting import answers_to, parsed, person
 from ragweave.cli.terminal import clean, is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Resumed(NamedTuple):
     deadline: str | None = None
     current: bool = False
     as_json: bool = False
+    by: str = ""
 
 
 def resume_run(kept: Kept, asked: Resumed) -> int:
@@ -60,7 +61,8 @@ async def _resume(kept: Kept, asked: Resumed, live: LiveText | None) -> tuple[Re
                 return None, folders
             answers = said
         on: Any = {"on": "current"} if asked.current else {}
-        events = graph.stream_resume(record.run_id, answers=answers, deadline=asked.deadline, **on)
+        by = asked.by or (person() if answers else "")
+        events = graph.stream_resume(record.run_id, answers=answers, by=by, deadline=asked.deadline, **on)
         return await to_its_end(graph, shown(graph, events, live), live), folders
 
 

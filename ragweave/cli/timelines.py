@@ -106,7 +106,8 @@ def _facts(span: Span) -> Iterator[tuple[str, str]]:
     for said in span.exceeded:
         yield "budget", one_line(said)
     for one in span.questions:
-        answer = "nobody has answered" if one.answered is None else f"answered: {shortened(one.answer, 80)}"
+        who = f"{one_line(one.by)} answered" if one.by else "answered"
+        answer = "nobody has answered" if one.answered is None else f"{who}: {shortened(one.answer, 80)}"
         yield "asked", f"{one_line(one.question)} ({answer})"
     if span.error:
         yield "error", one_line(span.error)

@@ -206,9 +206,10 @@ def test_an_open_question_is_answered_from_the_command_line(folder: Path) -> Non
     assert "confirm#1 asks: Send 'Re: Tea?'? [y/n]" in unasked.stderr
     wrong = ragweave("resume", "last", "--answer", "perhaps", cwd=folder)
     assert wrong.stderr == "error: 'perhaps' is no answer to 'confirm#1', which asks: Send 'Re: Tea?'?\n"
-    done = ragweave("resume", "last", "--answer", "yes", cwd=folder)
+    done = ragweave("resume", "last", "--answer", "yes", "--by", "bo", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "Re: Tea?\n"), done.stderr
     assert log(folder) == ["draft", "send"]
+    assert "bo answered: true" in ragweave("show", "last", "--node", "confirm#1", cwd=folder).stdout
 
 
 def test_the_command_that_is_suggested_names_the_plugins_that_were_given(folder: Path) -> None:

@@ -80,7 +80,7 @@ async def test_time_in_which_a_run_stands_still_is_no_time_of_its_calls() -> Non
 
     graph = build({"a": asks, "b": Calls().node("b")}, "start -> a -> b -> end")
     parked = await graph.arun(n=0)
-    await graph.aresume(parked.run_id, answers={"a#1": 5})
+    await graph.aresume(parked.run_id, answers={"a#1": 5}, by="bo")
     kinds = [event.kind for event in await events(graph, parked.run_id)]
     assert kinds == [
         "run_started", "asked", "run_parked", "run_resumed", "answered", "finished", "finished", "run_done",
@@ -90,8 +90,8 @@ async def test_time_in_which_a_run_stands_still_is_no_time_of_its_calls() -> Non
     assert (line.seconds, line.stopped) == (4, 3600)
     assert (line["a#1"].start, line["a#1"].end, line["b#1"].seconds) == (0, 3, 1)
     (question,) = line["a#1"].questions
-    assert (question.path, question.question, question.asked, question.answered, question.answer) == (
-        "a#1", "how many?", 1, 1, 5,
+    assert (question.path, question.question, question.asked, question.answered, question.answer, question.by) == (
+        "a#1", "how many?", 1, 1, 5, "bo",
     )  # fmt: skip
     waits = timeline(graph.plan, journal[:3])
     assert (waits.status, waits["a#1"].status, waits["a#1"].end, waits.critical) == ("parked", "asks", None, ("a#1",))
