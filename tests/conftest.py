@@ -122,6 +122,22 @@ def skip(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return skip
 
 
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long the client meant to wait before each further attempt; it does not."""
+    from ragweave.orchestrator.models import http
+
+    meant: list[float] = []
+
+    def at_once(attempt: int, asked: float | None) -> float:
+        meant.append(wait_before(attempt, asked))
+        return 0.0
+
+    wait_before = http.wait_before
+    monkeypatch.setattr(http, "wait_before", at_once)
+    return meant
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(request: pytest.FixtureRequest) -> None:
     test = getattr(request.node, "obj", None)

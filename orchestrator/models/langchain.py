@@ -144,7 +144,9 @@ class LangChain(ChatModel, type="langchain"):
             given["base_url"] = self.base_url
         if self.api_key is not None:
             given["api_key"] = self.api_key.get_secret_value()
-        return providers.made(f"model {self.model!r}", lambda: init_chat_model(self.model, **given), self.api_key)
+        what = f"model {self.model!r}"
+        chat: BaseChatModel = providers.made(what, lambda: init_chat_model(self.model, **given), self.api_key)
+        return chat
 
     def _tuned(self, chat: BaseChatModel, request: ChatRequest) -> tuple[BaseChatModel, dict[str, Any]]:
         """The chat model with the request's own settings, and what has to be said at the call."""

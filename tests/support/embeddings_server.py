@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import struct
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,14 +26,18 @@ class EmbeddingsServer(OpenAIServer):
         formats: Sequence[str] = ("float", "base64"),
         width: int = 3,
         most: int = 1000,
-        pause: float = 0.0,
+        meet: int = 1,
         **settings: Any,
     ) -> None:
         super().__init__([*replies, Reply()], formats=formats, models=settings.pop("models", ("embed",)), **settings)
         self.width = width
         self.most = most
         """Texts that it takes in one request."""
-        self.pause = pause
+        self.meet = meet
+        """Requests that have to be there at one time before any is answered."""
+        self.go = threading.Event()
+        """Cleared by a test that wants none to be answered until it says so."""
+        self.go.set()
         self.busy = self.busiest = 0
         """Requests that are being answered, now and at most."""
 
@@ -56,7 +61,9 @@ class EmbeddingsServer(OpenAIServer):
             return await super()._send(reply, request, writer)
         self.busy += 1
         self.busiest = max(self.busy, self.busiest)
-        await asyncio.sleep(self.pause)
+        async with asyncio.timeout(60):
+            while self.busiest < self.meet or not self.go.is_set():  # noqa: ASYNC110 - the test sets it in its thread
+                await asyncio.sleep(0.005)
         self.busy -= 1
         width = request.json.get("dimensions", self.width)
         coded = request.json.get("encoding_format") == "base64"
