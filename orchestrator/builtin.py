@@ -78,6 +78,7 @@ TABLE: dict[str, dict[str, str]] = {
     "checks": {
         "code": "ragweave.orchestrator.guardrails.code:Code",
         "grounded": "ragweave.prompts.grounded:Grounded",
+        "injection": "ragweave.orchestrator.guardrails.heads.check:Injection",
         "invisible": "ragweave.orchestrator.guardrails.markup:Invisible",
         "json": "ragweave.orchestrator.guardrails.structure:Json",
         "leak": "ragweave.orchestrator.guardrails.wording:Leak",
@@ -86,6 +87,8 @@ TABLE: dict[str, dict[str, str]] = {
         "markup": "ragweave.orchestrator.guardrails.markup:Markup",
         "pii": "ragweave.orchestrator.guardrails.pii.check:Pii",
         "secrets": "ragweave.orchestrator.guardrails.secrets:Secrets",
+        "topic": "ragweave.orchestrator.guardrails.heads.check:Topic",
+        "toxicity": "ragweave.orchestrator.guardrails.heads.check:Toxicity",
         "words": "ragweave.orchestrator.guardrails.wording:Words",
     },
     "prompts": {

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ragweave.cli import keeping, offering, past
+from ragweave.cli import guarding, keeping, offering, past
 from ragweave.cli.failures import at_once, guarded
 
 app = typer.Typer(
@@ -387,3 +387,4 @@ def explain(
 
 for command in (*past.COMMANDS, *keeping.COMMANDS, *offering.COMMANDS):
     app.command()(command)
+app.add_typer(guarding.guard, name="guard")

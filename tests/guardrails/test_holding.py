@@ -58,7 +58,7 @@ async def same_however_cut(checks: dict[str, Check], tries: int) -> int:
     """Check texts in random pieces against the same texts whole; gives how many were tried."""
     window = max(check.window or 0 for check in checks.values())
     lot, count = random.Random(11), 0
-    for text in (REPLY, *texts(FAULTY)):
+    for text in (REPLY, *texts(FAULTY, 60)):
         whole = await shown(checks, text, Subject())
         for _ in range(tries):
             given, held, late = await piecewise(checks, cut(text, lot))
@@ -82,7 +82,7 @@ async def test_ten_thousand_cuts_show_the_same(make: Callable[[], dict[str, Chec
 
 async def test_what_passes_is_the_text_after_its_checks() -> None:
     checks = edits()
-    for text in (REPLY, *texts(FAULTY)):
+    for text in (REPLY, *texts(FAULTY, 60)):
         screened = await screen(checks, text, Subject())
         whole = await shown(checks, text, Subject())
         assert screened.verdict.passed

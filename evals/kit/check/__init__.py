@@ -16,6 +16,7 @@ from ragweave.evals.kit.check.finding import (
     test_places_are_in_order_within_the_text_and_apart,
     test_the_same_is_found_again,
     test_what_is_faulty_is_found,
+    tries,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "test_places_are_in_order_within_the_text_and_apart",
     "test_the_same_is_found_again",
     "test_what_is_faulty_is_found",
+    "tries",
 ]

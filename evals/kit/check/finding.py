@@ -6,6 +6,8 @@ import asyncio
 import random
 from collections.abc import Iterator, Sequence
 
+import pytest
+
 from ragweave.orchestrator.guardrails.check import Check, Finding, Subject
 
 WORDS = (
@@ -42,7 +44,12 @@ WORDS = (
     '"',
 )
 """Pieces of texts on which a check is tried besides those that it is to find something in."""
-TRIES = 60
+
+
+@pytest.fixture
+def tries() -> int:
+    """How many texts are put together; override it with less for a check that takes long."""
+    return 60
 
 
 def test_what_is_faulty_is_found(check: Check, faulty: Sequence[str]) -> None:
@@ -58,9 +65,9 @@ def test_nothing_is_found_in_nothing(check: Check) -> None:
     assert [one for one in _find(check, "") if one.end > one.begin] == []
 
 
-def test_places_are_in_order_within_the_text_and_apart(check: Check, faulty: Sequence[str]) -> None:
+def test_places_are_in_order_within_the_text_and_apart(check: Check, faulty: Sequence[str], tries: int) -> None:
     """What `find` promises, on texts put together of faulty ones and others."""
-    for text in texts(faulty):
+    for text in texts(faulty, tries):
         reached = 0
         for one in _find(check, text):
             assert reached <= one.begin <= one.end <= len(text), f"{one} in {text!r}"
@@ -68,17 +75,17 @@ def test_places_are_in_order_within_the_text_and_apart(check: Check, faulty: Seq
             reached = one.end
 
 
-def test_the_same_is_found_again(check: Check, faulty: Sequence[str]) -> None:
+def test_the_same_is_found_again(check: Check, faulty: Sequence[str], tries: int) -> None:
     """A check keeps nothing of one text for the next."""
-    tried = list(texts(faulty))
+    tried = list(texts(faulty, tries))
     first = [_find(check, text) for text in tried]
     assert [_find(check, text) for text in reversed(tried)] == first[::-1]
 
 
-def test_a_text_that_grows_is_decided_once(check: Check, faulty: Sequence[str]) -> None:
+def test_a_text_that_grows_is_decided_once(check: Check, faulty: Sequence[str], tries: int) -> None:
     """What begins in the decided part of a beginning is what begins there in the whole text, and no more than `window`
     characters are undecided. A check without a window decides nothing before the end."""
-    for text in texts(faulty):
+    for text in texts(faulty, tries):
         whole = _find(check, text)
         for length in sorted({*range(0, len(text), max(1, len(text) // 24)), len(text) - 1} - {-1}):
             begun = text[:length]
@@ -92,11 +99,11 @@ def test_a_text_that_grows_is_decided_once(check: Check, faulty: Sequence[str]) 
             assert now == _begins(whole, decided), f"after {begun!r} came {text[length:]!r}"
 
 
-def texts(faulty: Sequence[str]) -> Iterator[str]:
+def texts(faulty: Sequence[str], tries: int) -> Iterator[str]:
     """Faulty texts as they are, and cut and joined with others by a fixed lot."""
     yield from faulty
     lot = random.Random(7)
-    for _ in range(TRIES):
+    for _ in range(tries):
         parts = [
             lot.choice(WORDS) if lot.random() < 0.6 else _cut(lot.choice(faulty), lot)
             for _ in range(lot.randint(1, 12))
