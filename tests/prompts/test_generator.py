@@ -151,12 +151,14 @@ async def test_a_missing_value_is_named() -> None:
 class Endless(ChatModel):
     """Talks until it is left, and says so."""
 
+    begun: bool = False
     left: bool = False
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         try:
             while True:
                 await asyncio.sleep(0)
+                self.begun = True
                 yield ChatChunk(text="more ")
         finally:
             self.left = True
@@ -166,7 +168,9 @@ async def test_a_cancelled_generator_leaves_the_model() -> None:
     model = Endless()
     ctx = with_model(model)
     task = asyncio.create_task(Generator(model="m")(ctx=ctx, question="?", documents=DOCUMENTS))
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        while not model.begun:  # noqa: ASYNC110 - a model has plain fields
+            await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
