@@ -68,6 +68,14 @@ def shop() -> FastAPI:
     async def place(order: Order) -> dict[str, Any]:
         return {"placed": order.model_dump(mode="json")}
 
+    _changing(app)
+    _odd(app)
+    return app
+
+
+def _changing(app: FastAPI) -> None:
+    """Operations that change or drop."""
+
     @app.put("/orders/{order_id}", operation_id="changeOrder")
     async def change(order_id: int, note: Annotated[str, Body(embed=True)]) -> dict[str, Any]:
         return {"id": order_id, "note": note}
@@ -79,6 +87,10 @@ def shop() -> FastAPI:
     @app.delete("/orders/{order_id}/items", operation_id="dropItems", status_code=204)
     async def drop_items(order_id: int) -> Response:
         return Response(status_code=204)
+
+
+def _odd(app: FastAPI) -> None:
+    """Operations that answer in other ways."""
 
     @app.get("/members/{name}", operation_id="getMember")
     async def member(name: str) -> str:
