@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from ragweave import Graph, GraphError, RunError
+from ragweave.orchestrator.contracts import ChatModel
+from ragweave.orchestrator.models.openai import OpenAI
 from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.values import Document
 from ragweave.prompts.generator import Generator
 from tests.support.listening import Listening
+from tests.support.openai_server import OpenAIServer, Reply
 
 CALL = {"tool_calls": [{"id": "a", "name": "calculator", "arguments": {"expression": "3 * 19.9"}}]}
 PRICE = '{"total": 59.7, "records": 3, "remark": null}'
@@ -35,7 +38,7 @@ class Bound(Scripted):
         return True
 
 
-def graph(model: Scripted, *, ways: tuple[Any, ...] = (), **settings: Any) -> Graph:
+def graph(model: ChatModel, *, ways: tuple[Any, ...] = (), **settings: Any) -> Graph:
     routes = ways or ({"when": "size(tool_calls) > 0", "to": "act"}, {"to": "end"})
     return Graph(
         inputs={"question": "str"},
@@ -220,3 +223,16 @@ async def test_the_texts_that_end_an_answer_are_told_in_words_too() -> None:
     node = Generator(model="m", tools=["calculator"], stop=["END"], seed=3)
     await node(ctx, question="What?", documents=[])
     assert (model.requests[0].stop, model.requests[0].seed) == (["END"], 3)
+
+
+def test_a_server_gets_the_schema_beside_the_tools_and_after_a_wrong_reply_again() -> None:
+    call = {"index": 0, "id": "a", "function": {"name": "calculator", "arguments": '{"expression": "3 * 19.9"}'}}
+    replies = [Reply(tool_calls=[call], finish="tool_calls"), Reply('{"total": "much"}'), Reply(PRICE)]
+    with OpenAIServer(replies) as server:
+        model = OpenAI(model="test-model", base_url=server.url, api_key=server.key)
+        with graph(model) as made:
+            assert made.run(question="Three records of 19.90?")["total"] == 59.7
+        bodies = [request.json for request in server.requests]
+    assert [body["tools"][0]["function"]["name"] for body in bodies] == ["calculator"] * 3
+    assert {body["response_format"]["json_schema"]["strict"] for body in bodies} == {True}
+    assert [message["role"] for message in bodies[2]["messages"]] == ["user", "assistant", "tool", "assistant", "user"]
