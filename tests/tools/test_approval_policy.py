@@ -14,6 +14,7 @@ from ragweave.orchestrator import registry
 from ragweave.orchestrator.approvals import Rule, decide
 from ragweave.orchestrator.errors import GraphError
 from ragweave.tools.function import tool
+from tests.tools.looping import looping
 
 PAID: list[tuple[int, float]] = []
 POLICY = """
@@ -51,29 +52,8 @@ def tools() -> Iterator[None]:
 
 def text_of(policy: str, *calls: str) -> str:
     listed = ", ".join(f"{{id: c{at}, {call}}}" for at, call in enumerate(calls))
-    return f"""
-schema: ragweave/v1
-name: shop
-inputs: {{question: str}}
-outputs: [answer]
-approval:{policy}
-models:
-  chat: {{type: scripted, replies: [{{tool_calls: [{listed}]}}, "Done."]}}
-prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}
-nodes:
-  think: {{type: generator, model: chat, prompt: ask, tools: [refund, look, other]}}
-  act: {{type: tool_executor, tools: [refund, look, other]}}
-edges:
-  - start -> think
-  - from: think
-    routes:
-      - {{when: size(tool_calls) > 0, to: act}}
-      - {{to: end}}
-  - from: act
-    routes:
-      - {{to: think, max_iterations: 3}}
-      - {{to: end}}
-"""
+    replies = f'[{{tool_calls: [{listed}]}}, "Done."]'
+    return looping(replies, "[refund, look, other]", head=f"approval:{policy}", rounds=3)
 
 
 def refund(amount: float, order: int = 7) -> str:

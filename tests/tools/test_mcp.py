@@ -18,6 +18,7 @@ from ragweave import Context, Graph
 from ragweave.orchestrator.errors import Lost, RagweaveError, ResourceError
 from ragweave.orchestrator.resources import Resources
 from ragweave.tools.types.mcp import Mcp
+from tests.tools.looping import looping
 
 pytest.importorskip("mcp")
 
@@ -67,25 +68,8 @@ def server(tmp_path: Path) -> Path:
 
 def graph_of(folder: Path, declared: str, *calls: str) -> Graph:
     listed = ", ".join(f"{{id: c{at}, {call}}}" for at, call in enumerate(calls))
-    (folder / "graph.yaml").write_text(f"""
-schema: ragweave/v1
-name: asker
-description: Asks the shop.
-inputs: {{question: str}}
-outputs: [answer]
-tools: {{shop: {declared}}}
-models: {{chat: {{type: scripted, replies: [{{tool_calls: [{listed}]}}, Done.], repeat: true}}}}
-prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}
-nodes:
-  think: {{type: generator, model: chat, prompt: ask, tools: [shop]}}
-  act: {{type: tool_executor, tools: [shop]}}
-edges:
-  - start -> think
-  - from: think
-    routes: [{{when: size(tool_calls) > 0, to: act}}, {{to: end}}]
-  - from: act
-    routes: [{{to: think, max_iterations: 2}}, {{to: end}}]
-""")
+    text = looping(f"[{{tool_calls: [{listed}]}}, Done.], repeat: true", "[shop]", head=f"tools: {{shop: {declared}}}")
+    (folder / "graph.yaml").write_text(text)
     return Graph.load(folder / "graph.yaml")
 
 

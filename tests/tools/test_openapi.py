@@ -19,6 +19,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.tools.egress import Lost
 from ragweave.tools.types.openapi import OpenApi
 from tests.tools.api import serving, shop
+from tests.tools.looping import looping
 
 APP = shop()
 
@@ -139,31 +140,12 @@ def test_a_call_that_takes_too_long_may_have_been_made(folder: Path, port: int) 
         call(opened(folder, port, ["slowPost"], timeout=1), "slowPost")
 
 
-GRAPH = """
-schema: ragweave/v1
-name: clerk
-inputs: {{question: str}}
-outputs: [answer]
-tools: {{shop: {{type: openapi, document: {document}, operations: {operations}, base_url: "http://127.0.0.1:{port}"{more}}}}}
-models: {{chat: {{type: scripted, replies: [{{tool_calls: {calls}}}, Done.]}}}}
-prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}
-nodes:
-  think: {{type: generator, model: chat, prompt: ask, tools: [shop]}}
-  act: {{type: tool_executor, tools: [shop]}}
-edges:
-  - start -> think
-  - from: think
-    routes: [{{when: size(tool_calls) > 0, to: act}}, {{to: end}}]
-  - from: act
-    routes: [{{to: think, max_iterations: 2}}, {{to: end}}]
-"""
-
-
 def graph_of(folder: Path, port: int, operations: str, *calls: tuple[str, dict[str, Any]], more: str = "",
              document: str = "shop.json") -> Graph:  # fmt: skip
     listed = [{"id": f"c{at}", "name": name, "arguments": given} for at, (name, given) in enumerate(calls)]
-    text = GRAPH.format(document=document, operations=operations, port=port, more=more, calls=json.dumps(listed))
-    (folder / "graph.yaml").write_text(text)
+    declared = f'document: {document}, operations: {operations}, base_url: "http://127.0.0.1:{port}"{more}'
+    head = f"tools: {{shop: {{type: openapi, {declared}}}}}"
+    (folder / "graph.yaml").write_text(looping(f"[{{tool_calls: {json.dumps(listed)}}}, Done.]", "[shop]", head=head))
     return Graph.load(folder / "graph.yaml")
 
 

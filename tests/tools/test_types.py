@@ -14,6 +14,7 @@ import pytest
 
 from ragweave import Graph
 from ragweave.orchestrator.errors import GraphError, ResourceError
+from tests.tools.looping import looping
 
 Ask = Callable[..., list[str]]
 
@@ -24,24 +25,8 @@ def asked(tmp_path: Path) -> Ask:
 
     def ask(declared: str, *calls: dict[str, Any]) -> list[str]:
         listed = [{"id": f"c{at}", **call} for at, call in enumerate(calls)]
-        (tmp_path / "graph.yaml").write_text(f"""
-schema: ragweave/v1
-name: asker
-inputs: {{question: str}}
-outputs: [answer]
-tools: {{it: {declared}}}
-models: {{chat: {{type: scripted, replies: [{{tool_calls: {listed!r}}}, Read.]}}}}
-prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}
-nodes:
-  think: {{type: generator, model: chat, prompt: ask, tools: [it]}}
-  act: {{type: tool_executor, tools: [it]}}
-edges:
-  - start -> think
-  - from: think
-    routes: [{{when: size(tool_calls) > 0, to: act}}, {{to: end}}]
-  - from: act
-    routes: [{{to: think, max_iterations: 2}}, {{to: end}}]
-""")
+        text = looping(f"[{{tool_calls: {listed!r}}}, Read.]", "[it]", head=f"tools: {{it: {declared}}}")
+        (tmp_path / "graph.yaml").write_text(text)
         graph = Graph.load(tmp_path / "graph.yaml")
         graph.run(question="?")
         ask.offered = graph.resources.get("models", "chat").requests[0].tools  # type: ignore[attr-defined]
