@@ -46,8 +46,6 @@ def names() -> Iterator[None]:
 
 
 class Place(BaseModel):
-    """Where."""
-
     city: str = Field(description="A city.")
     days: int = Field(1, ge=1)
 
