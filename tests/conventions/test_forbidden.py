@@ -30,7 +30,7 @@ def forbidden(source: Source) -> Iterator[str]:
             names = [node.module]
         for name in names:
             if name.partition(".")[0] in MODULES:
-                yield f"{source.path}:{node.lineno} import {name}"
+                yield f"{source.path}:{getattr(node, 'lineno', 0)} import {name}"
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             if called in CALLS and source.path != IN_THE_SANDBOX:
