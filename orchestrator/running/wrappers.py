@@ -71,12 +71,20 @@ def timed(call: Runner, seconds: float) -> Runner:
 
 
 async def limited(
-    call: Runner, values: Mapping[str, Any], ctx: Context, seconds: float, late: Callable[[], Exception]
+    call: Runner,
+    values: Mapping[str, Any],
+    ctx: Context,
+    seconds: float,
+    late: Callable[[], Exception],
+    more: Callable[[], float] = float,
 ) -> Any:
-    """The result of a call; if it takes longer than that, it is stopped, and `late` says what is raised."""
+    """The result of a call; if it takes longer than that, and than the seconds that `more` then gives, it is stopped,
+    and `late` says what is raised."""
     task = asyncio.ensure_future(call(values, ctx))
     try:
         done, _ = await asyncio.wait({task}, timeout=seconds)
+        if not done and (longer := more()):
+            done, _ = await asyncio.wait({task}, timeout=longer)
     except asyncio.CancelledError:
         await stop([task], ctx)
         if _succeeded(task):

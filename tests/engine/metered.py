@@ -37,6 +37,10 @@ class Metered(ChatModel):
     """`before` it says anything, or `after` all of it."""
     tells: bool = True
     pause: float = 0.0
+    delay: float = 0.0
+    """Before its first word."""
+    lingers: float = 0.0
+    """How long it takes to end when it is cancelled."""
     jitter: int = 0
     follows: bool = True
     """With a number, replies have any length up to `length`, and some calls fail."""
@@ -71,10 +75,15 @@ class Metered(ChatModel):
         if fails == "before":
             raise ModelError("it is busy", transient=True)
         most = request.max_tokens if request.max_tokens is not None else length
-        for at in range(min(length, most)):
-            if self.pause:
-                await asyncio.sleep(self.pause)
-            yield ChatChunk(text=f"w{at} ")
+        try:
+            await asyncio.sleep(self.delay)
+            for at in range(min(length, most)):
+                if self.pause:
+                    await asyncio.sleep(self.pause)
+                yield ChatChunk(text=f"w{at} ")
+        except asyncio.CancelledError:
+            await asyncio.sleep(self.lingers)
+            raise
         if fails == "after":
             raise ModelError("it broke off", transient=True)
         read = sum(len(message.text.split()) for message in request.messages)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from ragweave.orchestrator.language.policies import BudgetPolicy
 
 NOTHING_SPENT = Decimal(0)
+REST, LONGEST_REST = 0.05, 1.0
+"""Of the time, the part, and the most of it in seconds, that is kept for what follows a reply that is broken off."""
 
 
 class Amount(NamedTuple):
@@ -85,7 +87,7 @@ class Clock:
 class Account:
     """What one graph or node may use in a run."""
 
-    __slots__ = ("clock", "cost", "held", "name", "policy", "scope", "spent")
+    __slots__ = ("broken_off", "clock", "cost", "held", "keeping", "name", "policy", "scope", "spent")
 
     def __init__(self, scope: str, name: str, policy: BudgetPolicy) -> None:
         self.scope = scope
@@ -97,6 +99,10 @@ class Account:
         self.spent = NOTHING
         self.held = NOTHING
         self.clock = Clock()
+        self.keeping = 0
+        """How many replies go on whose text is kept when the time is over."""
+        self.broken_off = float("-inf")
+        """When the last of them was broken off, by the clock of the event loop."""
 
     @property
     def counts(self) -> bool:
@@ -127,6 +133,15 @@ class Account:
             if bound.usd_written:
                 most = min(most, int((left / bound.usd_written).to_integral_value(ROUND_FLOOR)))
         return most
+
+    @property
+    def rest(self) -> float:
+        """The seconds at the end that are for what follows a reply that was broken off."""
+        return min(REST * (self.policy.max_seconds or 0.0), LONGEST_REST)
+
+    def more(self, now: float) -> float:
+        """The seconds that are given once when the time is over, since the loop was late to break off a reply."""
+        return self.rest if self.keeping or now - self.broken_off < self.rest else 0.0
 
     def left(self, now: float) -> float | None:
         """The seconds that are left; None if time is not limited."""

@@ -43,21 +43,44 @@ async def within(
     if book is None or not levels:
         return await stream(model, request, None, None)
     end = soft_end(levels) if keeps else None
-    if end is not None and end[0] <= asyncio.get_running_loop().time():
-        raise stopped(book, ctx, end[1], "max_seconds", NOTHING)
+    if end is None:
+        return await _counted(book, ctx, levels, model, request, fewer, stream, None, keeps=keeps)
+    until, level = end
+    clock = asyncio.get_running_loop().time
+    if until <= clock():
+        raise stopped(book, ctx, level, "max_seconds", NOTHING)
+    level.account.keeping += 1
+    try:
+        reply = await _counted(book, ctx, levels, model, request, fewer, stream, until, keeps=keeps)
+    finally:
+        level.account.keeping -= 1
+    if reply.finish != BROKEN_OFF:
+        return reply
+    level.account.broken_off = clock()
+    if not reply.text.strip():
+        raise stopped(book, ctx, level, "max_seconds", NOTHING)
+    said = "the reply was broken off, and what was said is kept"
+    book.tell(ctx, level.account.name, "max_seconds", "partial_answer", said)
+    return reply._replace(tool_calls=())
+
+
+async def _counted(
+    book: Budgets,
+    ctx: Context,
+    levels: Sequence[Level],
+    model: ChatModel,
+    request: ChatRequest,
+    fewer: Fewer | None,
+    stream: Stream,
+    until: float | None,
+    *,
+    keeps: bool,
+) -> Reply:
+    """The reply, held in the accounts that count calls of models."""
     counting = [level for level in levels if level.account.counts]
     if not counting or quotes(model):
-        reply = await stream(model, request, end[0] if end is not None else None, None)
-    else:
-        reply = await _Call(book, ctx, counting, model, request, fewer, keeps=keeps).made(stream, end)
-    if end is None or reply.finish != BROKEN_OFF:
-        return reply
-    if not reply.text.strip():
-        raise stopped(book, ctx, end[1], "max_seconds", NOTHING)
-    book.tell(
-        ctx, end[1].account.name, "max_seconds", "partial_answer", "the reply was broken off, and what was said is kept"
-    )
-    return reply._replace(tool_calls=())
+        return await stream(model, request, until, None)
+    return await _Call(book, ctx, counting, model, request, fewer, keeps=keeps).made(stream, until)
 
 
 def stopped(book: Budgets, ctx: Context, level: Level, limit: str, asked: Amount, why: str = "") -> BudgetExceeded:
@@ -111,7 +134,7 @@ class _Call:
         whole = request.max_tokens if request.max_tokens is not None else min(LEAST, self.most)
         self.step = self.sized(_Step(model, name, request, self.all, whole))
 
-    async def made(self, stream: Stream, end: tuple[float, Level] | None) -> Reply:
+    async def made(self, stream: Stream, until: float | None) -> Reply:
         hold = await self.hold()
         for level, limit, did, said in self.told:
             self.book.tell(self.ctx, level.account.name, limit, did, said)
@@ -121,7 +144,7 @@ class _Call:
         settled = _Settled(self.ctx, step, hold)
         request = replace(step.request, max_tokens=hold.written)
         try:
-            reply = await stream(step.model, request, end[0] if end is not None else None, settled)
+            reply = await stream(step.model, request, until, settled)
         finally:
             hold.settle(None)  # says nothing where it is settled
         if reply.finish != "length" or step.request.max_tokens == hold.written:
@@ -138,7 +161,7 @@ class _Call:
             why += "; the node's max_tokens says how much is held"
         if self.keeps and level.account.policy.keeps_parts and reply.text.strip():
             self.book.tell(self.ctx, level.account.name, limit, "partial_answer", f"{why}; it is kept")
-            return reply._replace(finish=BROKEN_OFF, tool_calls=())
+            return reply._replace(finish="stop", tool_calls=())
         raise stopped(self.book, self.ctx, level, limit, NOTHING, why)
 
     async def hold(self) -> Hold:

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.errors import BudgetExceeded
     from ragweave.orchestrator.running.run import Runner
 
-REST, LONGEST_REST = 0.05, 1.0
-"""Of the time, the part, and the most of it in seconds, that is kept for what follows a reply that is broken off."""
-
 
 class Running:
     """The clocks of some levels while a call or a graph goes on."""
@@ -80,7 +77,8 @@ def clocked(call: Runner) -> Runner:
         try:
             if left <= 0:
                 raise late()
-            return await limited(call, values, ctx, left, late)
+            clock = asyncio.get_running_loop().time
+            return await limited(call, values, ctx, left, late, lambda: level.account.more(clock()))
         finally:
             running.stop()
 
@@ -97,8 +95,7 @@ def soft_end(levels: Sequence[Level]) -> tuple[float, Level] | None:
     for at, level in enumerate(levels):
         left = level.account.left(now)
         if left is not None and level.account.policy.keeps_parts:
-            limit = level.account.policy.max_seconds or 0.0
-            found.append((now + left - min(REST * limit, LONGEST_REST), at))
+            found.append((now + left - level.account.rest, at))
     if not found:
         return None
     end, at = min(found)

@@ -59,12 +59,22 @@ def limit(walker: Walker, ready: Ready) -> Running | None:
     running = of_graph(book, Context(run=walker.run, frame=walker.frame, visit=0))
     if running is None:
         return None
-    level, left = running.first()
-    if left <= 0:
+    (level, left), loop = running.first(), asyncio.get_running_loop()
+
+    def stop() -> None:
         walker.stop(refusal(level, "max_seconds", NOTHING))
+
+    def expire() -> None:
+        more = level.account.more(loop.time())
+        if more:
+            walker.add_timer(loop.call_later(more, stop))
+        else:
+            stop()
+
+    if left <= 0:
+        stop()
     else:
-        timer = asyncio.get_running_loop().call_later(left, lambda: walker.stop(refusal(level, "max_seconds", NOTHING)))
-        walker.add_timer(timer)
+        walker.add_timer(loop.call_later(left, expire))
     return running
 
 
