@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _SOON = 4_000
-"""Up to so many passages a search takes little more time than it takes to hand it to a thread."""
+"""Up to so many passages a search, but for the first, takes little more time than to hand it to a thread."""
 _SPARE = 3
 """Passages to find for each that is wanted, where some are left out."""
 
@@ -95,6 +95,7 @@ class Hybrid(Index, type="hybrid"):
     _opened: _Opened | None = PrivateAttr(default=None)
     _folder: Any = PrivateAttr(default=None)
     _seen: Any = PrivateAttr(default=None)
+    _searched: Any = PrivateAttr(default=None)
     _said: set[str] = PrivateAttr(default_factory=set)
     _resources: Any = PrivateAttr(default=None)
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
@@ -150,9 +151,13 @@ class Hybrid(Index, type="hybrid"):
         now = self._opened if generations.stamp(self._folder) == self._seen else None
         stored, model = now if now is not None else await asyncio.to_thread(self._current)
         vector = await model.embed_query(sound) if model is not None else None
-        if now is not None and len(stored) <= _SOON and not where and self.duplicates == "keep":
+        is_plain = not where and self.duplicates == "keep" and len(stored) <= _SOON
+        if is_plain and self._searched is stored:
             return self._search(stored, vector, sound, top_k, where)
-        return await asyncio.to_thread(self._search, stored, vector, sound, top_k, where)
+        found = await asyncio.to_thread(self._search, stored, vector, sound, top_k, where)
+        if is_plain:
+            self._searched = stored
+        return found
 
     @property
     def ways(self) -> Ways:
