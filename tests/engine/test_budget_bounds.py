@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -131,7 +132,7 @@ edges: [start -> a -> end]
 def test_what_asks_models_by_itself_is_refused_under_a_budget_of_tokens() -> None:
     runnables = pytest.importorskip("langchain_core.runnables")
     chain = runnables.RunnableLambda(lambda question: question)
-    parts = {"inputs": {"question": "str"}, "outputs": ["output"], "edges": ["start -> a -> end"]}
+    parts: Any = {"inputs": {"question": "str"}, "outputs": ["output"], "edges": ["start -> a -> end"]}
     node = {"type": chain, "inputs": {"question": "str"}, "outputs": {"output": "str"}}
     with pytest.raises(GraphError, match="'a' asks models by itself, so nothing can be held for its calls"):
         Graph(nodes={"a": node}, budget={"max_tokens": 500}, **parts)
