@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, PrivateAttr
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.errors import InputError, ResourceError, did_you_mean
-from ragweave.orchestrator.filters import OWN_FIELDS, Demand, FieldKind, Fields, Filter, filter_of
+from ragweave.orchestrator.access import Access
+from ragweave.orchestrator.errors import ResourceError
+from ragweave.orchestrator.filters import OWN_FIELDS, FieldKind, Fields, Filter, filter_of
 from ragweave.orchestrator.language.policies import Duration
 from ragweave.orchestrator.naming import Uses
 from ragweave.orchestrator.promises import keep, refuse_incomplete
@@ -246,15 +247,6 @@ class Retriever(Resource):
         return as_retriever(self, top_k)
 
 
-class Access(BaseModel):
-    """The fields of metadata that say who may see a passage."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    tenant: str | None = Field(default=None, description="Field that holds the tenant whose passage it is.")
-    readers: str | None = Field(default=None, description="Field of kind list[str]: the users who may see it.")
-
-
 class IndexStats(NamedTuple):
     """What an index holds."""
 
@@ -285,17 +277,8 @@ class Index(Retriever):
         """Raise ResourceError for fields that every passage has by itself, or an access by fields that are none."""
         for name in self.fields.keys() & OWN_FIELDS.keys():
             raise ResourceError(f"fields.{name}: every passage has a {name}", hint="delete it from fields")
-        for setting, kind in (("tenant", "str"), ("readers", "list[str]")):
-            field = getattr(self.access, setting, None)
-            if field is None:
-                continue
-            if field not in self.fields:
-                raise ResourceError(
-                    f"access.{setting}: {field!r} is not among fields{did_you_mean(field, self.fields)}",
-                    hint=f"add `{field}: {kind}` to fields",
-                )
-            if self.fields[field] != kind:
-                raise ResourceError(f"access.{setting}: {field!r} is of kind {self.fields[field]}, not {kind}")
+        if self.access is not None:
+            self.access.check(self.fields)
 
     @abstractmethod
     async def search(self, query: str, top_k: int, where: Filter = ()) -> list[Document]:
@@ -314,21 +297,7 @@ class Index(Retriever):
         a tenant or a user, and there is none."""
         if self.access is None:
             return ()
-        conditions: list[Demand] = []
-        if self.access.tenant is not None:
-            conditions.append(Demand(self.access.tenant, "str", "==", self._need("tenant", tenant)))
-        if self.access.readers is not None:
-            conditions.append(Demand(self.access.readers, "list[str]", "contains", self._need("user", user)))
-        return tuple(conditions)
-
-    def _need(self, what: str, given: str) -> str:
-        if given:
-            return given
-        name = self._declared_as or type(self).type_name
-        raise InputError(
-            f"{name} shows passages to the {what} that they are for, and the run has none",
-            hint=f"pass {what}= to the run",
-        )
+        return self.access.demands(tenant, user, self._declared_as or type(self).type_name)
 
     @abstractmethod
     async def add(self, documents: Sequence[Document]) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from ragweave.orchestrator import registry, sources
+from ragweave.orchestrator import registry, shared, sources
 from ragweave.orchestrator.errors import CircularResources, InputError, RagweaveError, ResourceError, did_you_mean
 from ragweave.orchestrator.language.environment import missing, resolve
 from ragweave.orchestrator.naming import ResourceSpec
@@ -251,7 +251,7 @@ class Resources:
             if self._heir is not None and (kind, name) in self._heir._adopted:
                 continue
             spec = self._specs.get((kind, name))
-            if spec is not None and resource is spec.implementation and not _left(resource):
+            if spec is not None and resource is spec.implementation and not shared.leave(resource):
                 continue
             close = getattr(resource, "close", None)
             if close is not None:
@@ -336,7 +336,8 @@ class Resources:
         thing = spec.implementation
         if thing is not None and not isinstance(thing, type):
             _name(thing, kind, name)
-            return self._taken(thing, kind, name)
+            shared.take(thing, lambda: self._open(thing, kind, name))
+            return thing
         thing = thing if thing is not None else registry.find(kind, spec.type)
         if thing is None:
             raise self.unknown(kind, name)
@@ -357,34 +358,11 @@ class Resources:
             except ResourceError as error:
                 raise ResourceError(f"{kind}.{name}: {error.message}", hint=error.hint) from None
 
-    def _taken(self, resource: Any, kind: str, name: str) -> Any:
-        """An object that the program made: opened by the first graph that uses it, closed by the last."""
-        with _given:
-            if id(resource) not in _users:
-                self._open(resource, kind, name)
-            _users[id(resource)] = _users.get(id(resource), 0) + 1
-        return resource
-
 
 def _stamp(file: Path, files: sources.Files | None) -> Stamp:
     """The stamp of a file, or of what stands in for it."""
     data = files.get(file.resolve()) if files is not None else None
     return stamp(file) if data is None else (0, len(data), hash(data))
-
-
-_given = threading.RLock()
-_users: dict[int, int] = {}
-"""By id of an object that graphs were given, how many of them use it."""
-
-
-def _left(resource: Any) -> bool:
-    """One graph less uses this object; True if it was the last."""
-    with _given:
-        _users[id(resource)] -= 1
-        if not _users[id(resource)]:
-            del _users[id(resource)]
-            return True
-        return False
 
 
 def _name(resource: Any, kind: str, name: str) -> None:

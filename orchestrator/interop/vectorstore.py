@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import PrivateAttr
 
-from ragweave.orchestrator.contracts import Access, Index, IndexStats
+from ragweave.orchestrator.access import Access
+from ragweave.orchestrator.contracts import Index, IndexStats
 from ragweave.orchestrator.errors import IndexUnusable, InputError
 from ragweave.orchestrator.filters import FieldKind, Fields, Filter, matches, refuse_all
 from ragweave.orchestrator.interop.values import document_of

@@ -16,7 +16,8 @@ from ragweave.evals.kit.retriever.alone import *  # noqa: F403
 from ragweave.evals.kit.retriever.filtering import *  # noqa: F403
 from ragweave.evals.kit.retriever.harness import MakeIndex, WordVectors, found, passage
 from ragweave.evals.kit.retriever.keeping import *  # noqa: F403
-from ragweave.orchestrator.contracts import Access, Embedder
+from ragweave.orchestrator.access import Access
+from ragweave.orchestrator.contracts import Embedder
 from ragweave.orchestrator.errors import InputError, PluginError, ResourceError
 from ragweave.orchestrator.interop import register
 from ragweave.orchestrator.interop.vectorstore import VectorStoreIndex
