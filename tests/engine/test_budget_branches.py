@@ -64,7 +64,7 @@ BUDGETS = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BUDGETS)
 def test_no_budget_is_passed(watched: Watched, case: tuple[int, str, str, int, float | None]) -> None:
     most, ways, node, seed, cancel = case
