@@ -13,7 +13,7 @@ from ragweave.prompts.judging import unfounded
 
 
 class Grounded(Check, type="grounded"):
-    """Sentences of an answer that its sources do not hold: a number, a name, a negation or most of the words are others.
+    """Sentences of an answer that its sources do not hold: a number, a name, a negation or most words differ.
 
     By rules, without a model: they see words, numbers with their units, names and negations. They do not see right
     words in a wrong relation, and take a paraphrase that shares no word with its source for unfounded. An answer

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 from pydantic import PrivateAttr
+from tables import Line
 
-from calling.lines import Line
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest

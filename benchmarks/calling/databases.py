@@ -9,7 +9,8 @@ import tempfile
 from contextlib import closing
 from pathlib import Path
 
-from calling.lines import Line, data, share
+from tables import Line, data, share
+
 from ragweave.orchestrator.errors import ToolError
 from ragweave.tools.sql import SqliteQueries
 from tests.tools.hostile_sql import REFUSED, RUNAWAY, SHOP

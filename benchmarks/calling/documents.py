@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tables import Line, data
 
-from calling.lines import Line, data
 from ragweave import Graph
 from ragweave.orchestrator.values import ToolCall
 

@@ -6,7 +6,8 @@ import asyncio
 import statistics
 import time
 
-from calling.lines import Line
+from tables import Line
+
 from ragweave.orchestrator.arguments import faults_of
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.resources import Resources

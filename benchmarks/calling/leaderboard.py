@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from calling.lines import Line, data, share
+from tables import Line, data, share
+
 from ragweave.orchestrator.arguments import faults_of
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Tool, ToolSpec

@@ -9,7 +9,8 @@ import tempfile
 import time
 from typing import Any
 
-from calling.lines import LeftOut, Line, data, share
+from tables import LeftOut, Line, data, share
+
 from ragweave.orchestrator.errors import ResourceError
 from ragweave.tools.sandbox import Outcome, PythonSandbox
 from tests.tools.escapes import ATTEMPTS, BOMBS, BUBBLEWRAP_BOMBS, HARNESS, MONTY_ATTEMPTS

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from calling.lines import Line
+from tables import Line
+
 from ragweave.orchestrator.errors import ToolError
 from ragweave.tools.egress import Browser, Egress
 from tests.tools.hostile_urls import HOSTILE, INSIDE

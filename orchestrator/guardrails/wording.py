@@ -53,8 +53,10 @@ class Words(Check, type="words"):
 
     async def find(self, text: str, subject: Subject) -> Sequence[Finding]:
         """The places of the words; which one it is stands in no reason."""
-        shape = self._listed if self._listed is not None else _either(self.words)
+        listed, shape = self._listed if self._listed is not None else _either(self.words)
         folded, places = _folded(text)
+        if not any(word in folded for word in listed):
+            return []
         return [
             Finding(places[match.start()], places[match.end()], "WORD", "a word that must not be said")
             for match in shape.finditer(folded)
@@ -160,18 +162,22 @@ class Length(Check, type="length"):
         return [Finding(begin, len(text), "TOO_LONG", f"it has more than {limit}")]
 
 
-def _either(words: Sequence[str]) -> re.Pattern[str]:
+def _either(words: Sequence[str]) -> tuple[Sequence[str], re.Pattern[str]]:
+    """The words as they are looked for, and what finds each where it stands as a word."""
     folded = sorted({_folded(word.strip())[0] for word in words}, key=len, reverse=True)
-    return re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in folded))
+    return folded, re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in folded))
 
 
-def _folded(text: str) -> tuple[str, list[int]]:
+def _folded(text: str) -> tuple[str, Sequence[int]]:
     """The text in one case and width, and the place in the text of each of its characters, and of its end."""
+    plain = {ord(sign): unicodedata.normalize("NFKC", sign).casefold() for sign in set(text) if not sign.isascii()}
+    if all(len(folded) == 1 for folded in plain.values()):
+        return text.translate(plain).lower(), range(len(text) + 1)
     pieces, places = list[str](), list[int]()
     for at, sign in enumerate(text):
-        plain = unicodedata.normalize("NFKC", sign).casefold()
-        pieces.append(plain)
-        places += [at] * len(plain)
+        folded = plain.get(ord(sign)) or sign.lower()
+        pieces.append(folded)
+        places += [at] * len(folded)
     return "".join(pieces), [*places, len(text)]
 
 

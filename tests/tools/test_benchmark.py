@@ -21,14 +21,14 @@ _FOLDER = str(Path(__file__).resolve().parents[2] / "benchmarks")
 def load() -> Iterator[Callable[[str], ModuleType]]:
     """Modules of the benchmark, for the time of these tests."""
     sys.path.append(_FOLDER)
-    yield lambda name: importlib.import_module(f"calling.{name}")
+    yield importlib.import_module
     sys.path.remove(_FOLDER)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "calling"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("calling", "tables")]:
         del sys.modules[name]
 
 
 def test_queries_are_the_thirds_of_what_a_customer_is_told(load: Callable[[str], ModuleType]) -> None:
-    queries = load("documents").queries
+    queries = load("calling.documents").queries
     assert queries('**You** want a card. It is free!\n\n1. Ask: "Why?"\n- Be kind. Go.') == [
         "You want a card. It is free!",
         '1. Ask: "Why?"',
@@ -48,7 +48,7 @@ def test_queries_are_the_thirds_of_what_a_customer_is_told(load: Callable[[str],
 def test_data_that_is_not_there_is_left_out_with_a_reason(
     load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    lines = load("lines")
+    lines = load("tables")
     monkeypatch.setattr(lines, "SHARED", tmp_path)
     (tmp_path / "here").mkdir()
     assert lines.data("here") == tmp_path / "here"
@@ -57,7 +57,7 @@ def test_data_that_is_not_there_is_left_out_with_a_reason(
 
 
 async def test_a_guard_with_a_hole_is_seen(load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> None:
-    urls = load("urls")
+    urls = load("calling.urls")
     (tight,) = await urls.urls()
     assert tight.met
     assert tight.found.startswith("0 of 79")
@@ -75,7 +75,7 @@ async def test_a_guard_with_a_hole_is_seen(load: Callable[[str], ModuleType], mo
 async def test_sql_that_gets_through_is_seen(
     load: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    databases = load("databases")
+    databases = load("calling.databases")
     assert [line.met for line in await databases.hostile()] == [True, True, True]
     monkeypatch.setattr(databases, "REFUSED", ["DROP TABLE artist", "SELECT 1"])
     monkeypatch.setattr(databases, "RUNAWAY", ["SELECT 2"])
@@ -85,5 +85,5 @@ async def test_sql_that_gets_through_is_seen(
 
 
 async def test_of_three_calls_side_by_side_the_good_one_is_kept(load: Callable[[str], ModuleType]) -> None:
-    (line,) = await load("executing").together()
+    (line,) = await load("calling.executing").together()
     assert line.found.startswith("kept")

@@ -24,15 +24,17 @@ class Place(NamedTuple):
 
 _SPACE = re.compile(r"\s")
 _NUMBERED = re.compile(r"\S*\d\S*")
+_GAP = 6
+"""How far from each other digits of one place may stand: NL91 ABNA 0417."""
 _ASIDE = 16
-"""How far from a token with a digit a place may go on without one, as in AB 12 34 56 C or NL91 ABNA 0417 1643 00."""
+"""How far a place may go on beyond its digits, as in AB 12 34 56 C."""
 
 
 def recognise(text: str, kinds: Collection[str] = KINDS, regions: Sequence[str] = REGIONS) -> list[Place]:
     """The personal data in a text, in its order. Of places that overlap the first is kept, of those that begin together
     the one whose rule comes first."""
     lowered = text.lower()
-    stretches = [(begin, end) for begin, end in _stretches(text) if _promises(text[begin:end])]
+    stretches = _stretches(text)
     found: list[tuple[int, int, int, str, float]] = []
     for order, rule in enumerate(RULES):
         if rule.label in kinds and (any(hint in lowered for hint in rule.hints) if rule.hints else stretches):
@@ -49,27 +51,27 @@ def recognise(text: str, kinds: Collection[str] = KINDS, regions: Sequence[str] 
     return taken
 
 
-def _stretches(text: str) -> Iterator[tuple[int, int]]:
-    """The parts of a text that have digits in them or near, from the start of a word to the end of one."""
-    begin = end = -1
+def _stretches(text: str) -> list[tuple[int, int]]:
+    """The parts of a text that have as many digits as a place has, from the start of a word to the end of one."""
+    groups: list[tuple[int, int]] = []
     for match in _NUMBERED.finditer(text):
-        if match.start() - _ASIDE > end >= 0:
-            yield _word(text, begin, end)
-            begin = -1
-        begin, end = match.start() if begin < 0 else begin, match.end()
-    if begin >= 0:
-        yield _word(text, begin, end)
+        if groups and match.start() - groups[-1][1] <= _GAP:
+            groups[-1] = (groups[-1][0], match.end())
+        else:
+            groups.append(match.span())
+    found: list[tuple[int, int]] = []
+    for begin, end in groups:
+        if _promises(text[begin:end]):
+            behind = _SPACE.search(text, min(end + _ASIDE, len(text)))
+            before = text.rfind(" ", 0, max(begin - _ASIDE, 0)) + 1
+            first = found.pop()[0] if found and found[-1][1] >= before else before
+            found.append((first, behind.start() if behind else len(text)))
+    return found
 
 
 def _promises(stretch: str) -> bool:
     """False for counts, years and times: no place of those that are found by digits has less than this."""
     return sum(map(str.isdigit, stretch)) >= 6 or stretch.count(".") >= 3 or stretch.count(":") >= 2
-
-
-def _word(text: str, begin: int, end: int) -> tuple[int, int]:
-    behind = _SPACE.search(text, min(end + _ASIDE, len(text)))
-    before = text.rfind(" ", 0, max(begin - _ASIDE, 0))
-    return before + 1, behind.start() if behind else len(text)
 
 
 def _places(rule: Rule, text: str, within: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
