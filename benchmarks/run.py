@@ -30,8 +30,8 @@ RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
 ALONE = (
-    "models", "tools", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill", "cookbook",
-    "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop", "analyst",
+    "models", "tools", "guardrails", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill",
+    "cookbook", "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop", "analyst",
 )  # fmt: skip
 QUICK = {
     "retrieval/embedding": ["2"],
@@ -47,7 +47,7 @@ QUICK = {
     "kill": ["5"],
 }
 #: These put their tables into the docs.
-WRITE = ("tools", "cookbook", "multihop", "retrieval/quality", "retrieval/cost", "retrieval/scale")
+WRITE = ("tools", "guardrails", "cookbook", "multihop", "retrieval/quality", "retrieval/cost", "retrieval/scale")
 TIMEOUT_S = 300
 console = Console(width=max(100, Console().width))
 
