@@ -30,8 +30,9 @@ RESULTS = HERE / "results" / "latest.json"
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 #: What is measured of ragweave alone, a script each; some skip, with a reason, what needs data beside the repository.
 ALONE = (
-    "models", "tools", "guardrails", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay", "kill",
-    "cookbook", "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop", "analyst",
+    "models", "tools", "guardrails", "batching", "batch", "classifier", "compress", "reviews", "embed", "replay",
+    "kill", "cookbook", "retrieval/embedding", "retrieval/quality", "retrieval/cost", "retrieval/scale", "multihop",
+    "analyst",
 )  # fmt: skip
 QUICK = {
     "retrieval/embedding": ["2"],
