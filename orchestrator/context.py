@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ragweave.orchestrator.running.events import Event, call_path
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.running.run import Run
 
 NO_USAGE = Usage.model_construct()
+
+_asking: ContextVar[Context | None] = ContextVar("the call that asks resources with guards", default=None)
+
+
+def asking() -> Context | None:
+    """The call for which a resource is asked now, where the graph has guards to tell of; else None."""
+    return _asking.get()
 
 
 class Context:
@@ -175,6 +183,8 @@ class Context:
             from ragweave.orchestrator.resources import Resources  # only where a node is called without a graph
 
             self.resources = Resources()
+        if self.resources.guarded:
+            _asking.set(self)
         built = self.resources.built(kind, name)
         if built is not None:
             return built

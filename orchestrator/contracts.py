@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
 
     from ragweave.orchestrator.context import Context
+    from ragweave.orchestrator.guardrails.guards import Guards
     from ragweave.orchestrator.interop.offered import EmbedderEmbeddings, PassageRetriever
     from ragweave.orchestrator.resources import Resources
 
@@ -88,6 +89,17 @@ class Resource(BaseModel):
         """Let go of connections and files. Called once; must not fail if `open` was never called."""
 
 
+class Guarded(Resource):
+    """A resource whose input and output can be held against checks, whoever calls it."""
+
+    guard: dict[Literal["input", "output"], list[Annotated[str, Uses("checks")]]] = Field(
+        default_factory=dict,
+        description="Checks of what goes in, and of what comes out: {input: [pii], output: [links]}.",
+    )
+    _guards: Guards | None = PrivateAttr(None)
+    """The checks themselves, once it is open."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call of a chat model. `question` and `documents` say in plain what the messages were rendered from."""
@@ -122,7 +134,7 @@ class ChatChunk:
     """How sure the model is that its sources hold the answer, 0 to 1; None if it cannot say."""
 
 
-class ChatModel(Resource):
+class ChatModel(Guarded):
     """A language model: messages in, a stream of text out."""
 
     kind: ClassVar[str] = "models"
@@ -231,7 +243,7 @@ class Embedder(Resource):
         return as_embeddings(self)
 
 
-class Retriever(Resource):
+class Retriever(Guarded):
     """Finds passages for a query."""
 
     kind: ClassVar[str] = "retrievers"
@@ -343,7 +355,7 @@ class ToolSpec:
     """True if calling twice with the same `ctx.key` is the same as calling once."""
 
 
-class Tool(Resource):
+class Tool(Guarded):
     """What a model may call: one tool, or all those of a server."""
 
     kind: ClassVar[str] = "tools"

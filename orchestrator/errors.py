@@ -13,6 +13,7 @@ RagweaveError                 anything below; `hint` says the way out
     ├── ConditionError        a `when` condition failed on this state
     ├── Denied                a person said no
     ├── BudgetExceeded        the next call does not fit into what a budget has left
+    ├── Blocked               a guard let what goes into a model, a retriever or a tool, or comes out of it, not pass
     ├── ContractError         a model, an embedder, a retriever or a reranker gave what its kind does not give
     ├── ModelError            a model endpoint refused, failed or broke off
     │   └── EndpointUnusable  it refuses every call: a wrong key, an unknown model, a used-up quota
@@ -196,6 +197,20 @@ class BudgetExceeded(NodeError):
         """The graph that ends with what it has, if the budget wants that: the path of its frame."""
         self.partial = partial
         """True if the budget keeps what there is by then: `on_exceed` names partial_answer."""
+
+
+class Blocked(NodeError):
+    """A guard did not let a text pass; another try would not either. The message says which check, and why, and holds
+    nothing of the text: it may be told to a model."""
+
+    def __init__(self, message: str, *, resource: str = "", side: str = "", reasons: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.resource = resource
+        """Whose guard, such as `models.chat`."""
+        self.side = side
+        """`input` or `output`."""
+        self.reasons = tuple(reasons)
+        """Each with the name of its check before it."""
 
 
 class ContractError(NodeError):

@@ -25,6 +25,7 @@ class Lent(Resources):
         super().__init__(specs, folder=folder, environ=lender.environ)
         self.lender = lender
         self.approval = lender.approval
+        self.guarded = self.guarded or lender.guarded
         self.files = sources.standing_in()
         self.borrow(lender)
 

@@ -13,6 +13,7 @@ from ragweave.orchestrator.values import Document
 
 if TYPE_CHECKING:
     from ragweave.orchestrator.contracts import Resource
+    from ragweave.orchestrator.guardrails.guards import Guards
 
 Method = Callable[..., Any]
 
@@ -39,13 +40,15 @@ def _searching(shown: str, method: Method) -> Method:
     _refuse_unless_async(shown, method)
 
     async def search(self: Any, query: str, top_k: int, *args: Any, **keywords: Any) -> list[Document]:
+        guards = _guards(self, "search", search)
+        query = query if guards is None else await guards.query(query)
         found = await _awaited(self, shown, method(self, query, top_k, *args, **keywords))
         if not isinstance(found, (list, tuple)):
             raise _broken(self, shown, _a(found), "a list of Document")
         for place, one in enumerate(found):
             if not isinstance(one, Document):
                 raise _broken(self, shown, f"{_a(one)} as item {place}", "a list of Document")
-        return list(found)
+        return list(found) if guards is None else await guards.documents(found, query)
 
     return search
 
@@ -99,7 +102,7 @@ def _streaming(shown: str, method: Method) -> Method:
     if inspect.isgeneratorfunction(method):
         raise PluginError(f"{shown} yields, but is not async", hint="write `async def`")
 
-    def stream(self: Any, request: Any, *args: Any, **keywords: Any) -> AsyncIterator[Any]:
+    def unguarded(self: Any, request: Any, *args: Any, **keywords: Any) -> AsyncIterator[Any]:
         chunks = method(self, request, *args, **keywords)
         if not hasattr(type(chunks), "__aiter__"):
             if inspect.iscoroutine(chunks):
@@ -108,14 +111,27 @@ def _streaming(shown: str, method: Method) -> Method:
             raise _broken(self, shown, _a(chunks), wanted)
         return _Chunks(chunks, self, shown)
 
+    def stream(self: Any, request: Any, *args: Any, **keywords: Any) -> AsyncIterator[Any]:
+        guards = _guards(self, "stream", stream)
+        if guards is None:
+            return unguarded(self, request, *args, **keywords)
+        return guards.speech(None).stream(functools.partial(unguarded, self), request)
+
+    stream.unguarded = unguarded  # type: ignore[attr-defined]
     return stream
 
 
 def _calling(shown: str, method: Method) -> Method:
     _refuse_unless_async(shown, method)
 
-    async def call(self: Any, *args: Any, **keywords: Any) -> Any:
-        return await _awaited(self, shown, method(self, *args, **keywords))
+    async def call(self: Any, name: str, arguments: Any, ctx: Any, *args: Any, **keywords: Any) -> Any:
+        guards = _guards(self, "call", call)
+        if guards is None:
+            return await _awaited(self, shown, method(self, name, arguments, ctx, *args, **keywords))
+        arguments = await guards.arguments(arguments, ctx)
+        return await guards.result(
+            await _awaited(self, shown, method(self, name, arguments, ctx, *args, **keywords)), ctx
+        )
 
     return call
 
@@ -170,6 +186,15 @@ class _Chunks:
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+def _guards(resource: Any, name: str, method: Method) -> Guards | None:
+    """The checks around a call; none where a subclass has a method in the place of this one, which has them."""
+    if not getattr(resource, "guard", None) or getattr(type(resource), name, None) is not method:
+        return None
+    from ragweave.orchestrator.guardrails.guards import guards_of  # for those who have guards
+
+    return guards_of(resource)
 
 
 def _refuse_unless_async(shown: str, method: Method) -> None:

@@ -58,6 +58,8 @@ class Resources:
         self._blobs: Blobs | None = None
         self._lenders: list[Resources] = []
         self._specs = {(spec.kind, spec.name): spec for spec in specs}
+        self.guarded = any("guard" in one.settings or _guards(one.implementation) for one in self._specs.values())
+        """True if what some of them are asked is held against checks."""
         self._built: dict[tuple[str, str], Any] = {}
         self._building: list[tuple[str, str]] = []
         self._said: set[str] = set()
@@ -127,6 +129,7 @@ class Resources:
         """Use this object as the resource of that name (a test's model, an object that the program made itself)."""
         _name(resource, kind, name)
         self._built[kind, name] = resource
+        self.guarded = self.guarded or _guards(resource)
 
     def get(self, kind: str, name: str) -> Any:
         """The resource, built and opened. Raises ResourceError that says which setting of which resource is wrong."""
@@ -357,12 +360,21 @@ class Resources:
                 raise
             except ResourceError as error:
                 raise ResourceError(f"{kind}.{name}: {error.message}", hint=error.hint) from None
+        if _guards(resource):
+            from ragweave.orchestrator.guardrails.guards import opened  # for those who have guards
+
+            opened(resource, self)
 
 
 def _stamp(file: Path, files: sources.Files | None) -> Stamp:
     """The stamp of a file, or of what stands in for it."""
     data = files.get(file.resolve()) if files is not None else None
     return stamp(file) if data is None else (0, len(data), hash(data))
+
+
+def _guards(resource: Any) -> bool:
+    """True if a resource has checks around its calls."""
+    return bool(getattr(resource, "guard", None))
 
 
 def _name(resource: Any, kind: str, name: str) -> None:

@@ -134,6 +134,8 @@ class Generator(Shaped, type="generator"):
         if confidence is None:
             confidence = 0.0 if is_abstention(text, prompt.abstention) else 1.0
         cited: tuple[Citation, ...] = ()
+        if reader is not None and _guarded(ctx):
+            reader.again(text)
         if reader is not None and reader.marks:
             from ragweave.prompts.quotes import citations  # loads a stemmer, which answers without marks do not need
 
@@ -168,7 +170,9 @@ class Generator(Shaped, type="generator"):
         text = reply.text
         if self.shaped and not reply.tool_calls:
             text = value["answer"] if "answer" in self.fields else json.dumps(value, ensure_ascii=False)
-        text = text if reader is None else reader.feed(text) + reader.end()
+        if reader is not None and not _guarded(ctx):
+            # What was checked is not changed any more: without a mark, words may stand together that were not checked.
+            text = reader.feed(text) + reader.end()
         await ctx.emit(text)
         return _Said(reply, text, value)
 
@@ -189,6 +193,11 @@ def _bare(text: str) -> str:
 def _documents(prompt: Prompt) -> str:
     """The variable with the passages that marks point to: the first of type list[Document]; empty if there is none."""
     return next((name for name, variable in prompt.variables.items() if variable.type == DOCUMENTS), "")
+
+
+def _guarded(ctx: Context) -> bool:
+    """True if a guard may have checked, and changed, what a model said."""
+    return ctx.resources is not None and ctx.resources.guarded
 
 
 def _text(value: Any) -> str:

@@ -30,12 +30,13 @@ class MarkReader:
     """Takes a text in pieces: `feed` gives what may be shown of it, `end` the rest. White space at the ends is dropped.
 
     The result does not depend on how the text is cut. `count` is the number of passages; `marks` lists the marks in the
-    text that was given out.
+    text that was given out. With `keep` the text stays as it is, and only the marks in it are read.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, keep: bool = False) -> None:
         self.marks: list[Mark] = []
         self._count = count
+        self._keep = keep
         self._held = ""
         self._space = ""
         self._length = 0
@@ -46,6 +47,10 @@ class MarkReader:
     def limit(self, count: int) -> None:
         """There are only so many passages after all; to be said before the first piece."""
         self._count = count
+
+    def again(self, text: str) -> None:
+        """The text has become this one since it was read: its marks are those in it."""
+        self.marks = marks_in(text, self._count)
 
     def feed(self, piece: str) -> str:
         """The text that is certain by now."""
@@ -98,12 +103,12 @@ class MarkReader:
         cited = _cited(numbers)
         valid = tuple(number for number in cited if 1 <= number <= self._count)
         if not valid:
-            if self._after_word and not self._space:
+            if self._keep or (self._after_word and not self._space):
                 self._write(written, shown)
             else:
                 self._space = self._space.rstrip(" \t")
             return
-        text = written if valid == cited else f"[{', '.join(map(str, valid))}]"
+        text = written if self._keep or valid == cited else f"[{', '.join(map(str, valid))}]"
         self._write(text, shown)
         self.marks.append(Mark(valid, self._length - len(text), self._length))
 
@@ -126,6 +131,15 @@ class MarkReader:
             self._fence = ticks
         else:
             self._code = ticks
+
+
+def marks_in(text: str, count: int) -> list[Mark]:
+    """The marks in a text that stays as it is."""
+    reader = MarkReader(count, keep=True)
+    reader.feed(text)
+    reader.end()
+    shift = len(text) - len(text.lstrip())
+    return [Mark(mark.numbers, mark.start + shift, mark.end + shift) for mark in reader.marks]
 
 
 def _cited(numbers: str) -> tuple[int, ...]:

@@ -74,6 +74,8 @@ class Export:
             return self._hidden(value)
         if kind in ("used", "reserved", "spent", "budget"):
             return value
+        if kind in ("guarded", "blocked") and name != "reasons":
+            return value
         if kind in ("run_started", "entered", "run_done", "ended", "forked") and isinstance(value, Mapping):
             return {key: self.value(item) for key, item in value.items()}  # its keys are the graph's
         return self.value(value)

@@ -73,6 +73,8 @@ class Span:
     error: str = ""
     exceeded: list[str] = field(default_factory=list)
     """What budgets have changed in it."""
+    guarded: list[str] = field(default_factory=list)
+    """What guards have found in what its resources were given, and gave."""
 
     @property
     def depth(self) -> int:
@@ -215,6 +217,8 @@ class _Reader:
             span.usage, self.usage = span.usage + used, self.usage + used
         elif kind == "cached":
             span.cached = True
+        elif kind in ("guarded", "blocked"):
+            span.guarded.append(verdict_line(event))
         elif kind == "abandoned":
             span.error = "a call of it ignored its cancel, and was given up"
         elif kind.startswith("effect_"):
@@ -333,6 +337,14 @@ def _effect(span: Span, event: Event) -> None:
     outcome = {"effect_started": "unknown", "effect_finished": "done", "effect_ended": "not done"}[event.kind]
     span.effects = [said for said in span.effects if not said.startswith(f"{event.path}: ")]
     span.effects.append(f"{event.path}: {outcome}")
+
+
+def verdict_line(event: Event) -> str:
+    """What a guard has found, for people: `models.chat, output: block (words: a word that must not be said)`."""
+    data = event.data
+    reasons = "; ".join(map(str, data["reasons"]))
+    left_out = f", {data['left_out']} left out" if data.get("left_out") else ""
+    return f"{data['resource']}, {data['side']}: {data['action']}{left_out} ({reasons})"
 
 
 def _most(counts: Counter[tuple[int | None, int]]) -> int:

@@ -91,6 +91,7 @@ def check_resources(report: Report, resources: Resources) -> None:
             made = builder.validate(found, declared.settings, place, skip=unresolved, beside=("type",))
             if made is not None and not unresolved:
                 builder.together(made, declared.settings, place)
+                builder.guard(declared.settings.get("guard"), place)
                 if kind == "prompts":
                     builder.read_prompt(name, place)
             builder.names(found, declared.settings, place)
@@ -242,6 +243,18 @@ class Builder:
                 depends = next(references(settings), None) is not None  # then on another machine it may be right
                 said = told(error)
                 self.report.key(place, code, f"{path(place)}: {said}", severity="warning" if depends else "error")
+
+    def guard(self, guard: Any, place: Place) -> None:
+        """Say which checks around a resource would have to wait for a person."""
+        if not isinstance(guard, Mapping):
+            return
+        from ragweave.orchestrator.guardrails.guards import cannot_ask  # for those who have guards
+
+        for side, names in guard.items():
+            for index, name in enumerate(names):
+                if getattr(self.resources.as_declared("checks", name), "action", "") == "ask":
+                    where = (*place, "guard", side, index)
+                    self.report.value(where, "RW305", f"{path(where)}: {cannot_ask(name)}")
 
     def read_prompt(self, name: str, place: Place) -> None:
         """Open a prompt, which reads its file: what is wrong with it is told whether or not a node uses it."""

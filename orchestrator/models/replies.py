@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ChatChunk, ChatModel, ChatRequest
-from ragweave.orchestrator.errors import ModelError
+from ragweave.orchestrator.errors import Blocked, ModelError
 from ragweave.orchestrator.models.reading import cut_off, one_line
 from ragweave.orchestrator.models.schemas import read_json, told
 from ragweave.orchestrator.values import Message, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.guardrails.speech import Speech
     from ragweave.orchestrator.running.budgets.calls import Settle
 
 BROKEN_OFF = "budget"
@@ -53,21 +55,23 @@ async def complete(
     emit: bool = False,
     reader: TextReader | None = None,
     fewer: Callable[[int], ChatRequest] | None = None,
+    unchecked: list[Speech] | None = None,
 ) -> Reply:
     """The model's whole reply; its usage counts toward the call `ctx`. `emit` streams the text to the run's caller.
 
     With a `reader` the text of the reply, and what is streamed, is what it makes of the model's. Where the run has
     budgets, the call is made within them: another model may be asked, `fewer` makes the request with only so many of
-    its documents, and of a text that is streamed a part may be kept. Raises ModelError as `model.stream` does, and
-    BudgetExceeded.
+    its documents, and of a text that is streamed a part may be kept. Where a guard checks what the model says, only
+    what has been checked is streamed; with `unchecked` its text is not, and what checks it is put in there. Raises
+    ModelError as `model.stream` does, BudgetExceeded, and Blocked.
     """
     request = _whose(ctx, request)
     if ctx.run is None or ctx.run.budgets is None:
-        return await _streamed(ctx, model, request, emit, reader)
+        return await _streamed(ctx, model, request, emit, reader, unchecked)
     from ragweave.orchestrator.running.budgets.calls import within  # for graphs with a budget
 
     less = None if fewer is None else lambda count: _whose(ctx, fewer(count))
-    return await within(ctx, model, request, less, functools.partial(_within, ctx, emit, reader), keeps=emit)
+    return await within(ctx, model, request, less, functools.partial(_within, ctx, emit, reader, unchecked), keeps=emit)
 
 
 def _whose(ctx: Context, request: ChatRequest) -> ChatRequest:
@@ -83,12 +87,13 @@ async def _within(
     ctx: Context,
     emit: bool,
     reader: TextReader | None,
+    unchecked: list[Speech] | None,
     model: ChatModel,
     request: ChatRequest,
     until: float | None,
     settle: Settle | None,
 ) -> Reply:
-    return await _streamed(ctx, model, request, emit, reader, until, settle)
+    return await _streamed(ctx, model, request, emit, reader, unchecked, until, settle)
 
 
 async def _streamed(
@@ -97,6 +102,7 @@ async def _streamed(
     request: ChatRequest,
     emit: bool,
     reader: TextReader | None,
+    unchecked: list[Speech] | None = None,
     until: float | None = None,
     settle: Settle | None = None,
 ) -> Reply:
@@ -105,8 +111,9 @@ async def _streamed(
     calls: tuple[ToolCall, ...] = ()
     usage, finish, confidence, failed = None, "", None, False
     limit = asyncio.timeout_at(until) if until is not None else contextlib.nullcontext()
+    stream, reader = _said(ctx, model, request, reader, unchecked)
     try:
-        async with limit, closing(model.stream(request)) as chunks:
+        async with limit, closing(stream) as chunks:
             async for chunk in chunks:
                 # Before the text is streamed, which is where a run may be cancelled: what was used counts then too.
                 calls = (*calls, *chunk.tool_calls)
@@ -123,6 +130,9 @@ async def _streamed(
             failed = True
             raise
         finish = BROKEN_OFF
+    except Blocked as blocked:
+        failed = blocked.side == "input"  # then the model was not asked
+        raise
     except Exception:
         failed = True
         raise
@@ -137,6 +147,28 @@ async def _streamed(
         if emit:
             await ctx.emit(rest)
     return Reply("".join(pieces), calls, usage or Usage(calls=1), finish, confidence)
+
+
+def _said(
+    ctx: Context,
+    model: ChatModel,
+    request: ChatRequest,
+    reader: TextReader | None,
+    unchecked: list[Speech] | None,
+) -> tuple[AsyncIterator[ChatChunk], TextReader | None]:
+    """What the model says, and what its text is still to be read with: a guard checks what is shown, so it is behind
+    the reader."""
+    if not getattr(model, "guard", None):
+        return model.stream(request), reader
+    from ragweave.orchestrator.guardrails.guards import guards_of  # for models that have guards
+
+    guards = guards_of(model)
+    assert guards is not None
+    speech = guards.speech(ctx)
+    if unchecked is not None:
+        unchecked.append(speech)
+    streaming = functools.partial(type(model).stream.unguarded, model)  # type: ignore[attr-defined]
+    return speech.stream(streaming, request, reader, later=unchecked is not None), None
 
 
 async def structured(
@@ -182,12 +214,13 @@ async def structured_reply(
 
     less = None if fewer is None else lambda count: asked(fewer(count))
     request = asked(request)
-    reply = await complete(ctx, model, request, fewer=less)
+    guards: list[Speech] = []
+    reply = await complete(ctx, model, request, fewer=less, unchecked=guards)
     if reply.tool_calls and request.tools:
-        return reply, None
+        return await _checked(guards, reply, None)
     value, fault = read_json(reply.text, schema)
     if not fault:
-        return reply, value
+        return await _checked(guards, reply, value)
     if reply.finish == "length":
         raise cut_off(name, request.max_tokens, "its JSON")
     again = (Message.of("assistant", reply.text or "(nothing)"), Message.of("user", _CORRECT.format(fault)))
@@ -196,9 +229,9 @@ async def structured_reply(
         return replace(request, messages=(*request.messages, *again))
 
     again_with = None if less is None else lambda count: repaired(less(count))
-    reply = await complete(ctx, model, repaired(request), fewer=again_with)
+    reply = await complete(ctx, model, repaired(request), fewer=again_with, unchecked=guards)
     if reply.tool_calls and request.tools:
-        return reply, None
+        return await _checked(guards, reply, None)
     value, fault = read_json(reply.text, schema)
     if fault:
         raise ModelError(
@@ -206,7 +239,17 @@ async def structured_reply(
             f"it said {one_line(reply.text)!r}",
             transient=True,
         )
-    return reply, value
+    return await _checked(guards, reply, value)
+
+
+async def _checked(guards: Sequence[Speech], reply: Reply, value: Any) -> tuple[Reply, Any]:
+    """A reply and the value in it, as the guard of the model that gave it lets them pass. Raises Blocked."""
+    if not guards:
+        return reply, value
+    if reply.tool_calls:
+        return reply._replace(text=await guards[-1].value(reply.text)), value
+    value = await guards[-1].value(value)
+    return reply._replace(text=json.dumps(value, ensure_ascii=False)), value
 
 
 @asynccontextmanager

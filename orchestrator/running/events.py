@@ -2,7 +2,7 @@
 
 in the journal        run_started, entered, item, item_failed, finished, asked, answered, cached, used, abandoned,
                       reserved, spent, budget, ended, effect_started, effect_finished, effect_ended,
-                      run_done, run_failed, run_cancelled, run_parked, run_resumed, forked
+                      guarded, blocked, run_done, run_failed, run_cancelled, run_parked, run_resumed, forked
 in the stream only    started, token, reset, retry, fallback, skipped
 """
 
@@ -18,7 +18,7 @@ JOURNALED = frozenset(
     (
         "run_started", "entered", "item", "item_failed", "finished", "asked", "answered", "cached", "used", "abandoned",
         "effect_started", "effect_finished", "effect_ended",
-        "reserved", "spent", "budget", "ended",
+        "reserved", "spent", "budget", "ended", "guarded", "blocked",
         "run_done", "run_failed", "run_cancelled", "run_parked", "run_resumed",
         "forked",
     )
@@ -43,6 +43,7 @@ class Event:
     `reserved` and `spent` are about the accounts of budgets, `budget` says what one has changed in a call, and with
     `ended` a graph has come to its end early, with these outputs; `forked` has the `path` of the call from which a fork
     goes on, and what it `set` there.
+    `guarded` says what the guard of a resource has found in a call, `blocked` also that nothing goes on.
     `at` is when it was journaled, in seconds since 1970; events are equal whatever the time.
     """
 

@@ -28,6 +28,7 @@ _AMOUNT: dict[str, tuple[type, ...]] = {
     "scope": _TEXT,
 }
 
+_VERDICT: dict[str, tuple[type, ...]] = {"resource": _TEXT, "side": _TEXT, "action": _TEXT, "reasons": (list, tuple)}
 _NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
     "run_started": {"inputs": _MAP},
     "entered": {"inputs": _MAP, "origins": _MAP},
@@ -37,6 +38,8 @@ _NEEDED: dict[str, dict[str, tuple[type, ...]]] = {
     "run_done": {"outputs": _MAP},
     "ended": {"outputs": _MAP},
     "budget": {"scope": _TEXT, "limit": _TEXT, "did": _TEXT, "said": _TEXT},
+    "guarded": _VERDICT,
+    "blocked": _VERDICT,
     "run_failed": {"path": _TEXT, "error": _TEXT},
 }
 _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
@@ -50,6 +53,7 @@ _MAYBE: dict[str, dict[str, tuple[type, ...]]] = {
     "reserved": _AMOUNT,
     "spent": {**_AMOUNT, "seconds": _NUMBER},
     "item_failed": {"error": _TEXT},
+    "guarded": {"left_out": (int,)},
     "effect_ended": {"error": _TEXT},
 }
 

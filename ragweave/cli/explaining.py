@@ -71,6 +71,10 @@ class Trace:
             call.notes.append("skipped")
         elif kind == "budget":
             call.notes.append(f"budget: {one_line(str(event.data.get('said', '')))}")
+        elif kind in ("guarded", "blocked"):
+            from ragweave.orchestrator.journals.timeline import verdict_line
+
+            call.notes.append(f"guard: {one_line(verdict_line(event))}")
         elif kind in ("retry", "fallback", "reset", "item_failed", "cached", "abandoned"):
             said = event.data.get("error") or event.data.get("reason") or ""
             call.notes.append(f"{kind.replace('_', ' ')}{': ' + one_line(str(said)) if said else ''}")

@@ -105,6 +105,8 @@ def _facts(span: Span) -> Iterator[tuple[str, str]]:
         yield "effect", effect
     for said in span.exceeded:
         yield "budget", one_line(said)
+    for said in span.guarded:
+        yield "guard", one_line(said)
     for one in span.questions:
         who = f"{one_line(one.by)} answered" if one.by else "answered"
         answer = "nobody has answered" if one.answered is None else f"{who}: {shortened(one.answer, 80)}"
