@@ -7,7 +7,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
@@ -109,6 +109,8 @@ class Node(BaseModel):
     """False if the models that its settings name are never asked for a reply."""
     reserves: ClassVar[bool] = True
     """False if it asks models by itself, and not by `complete`: then no budget of tokens or money can hold its calls."""
+    keeps_labels: ClassVar[bool] = False
+    """True of an effect that only keeps what it reads for later runs, which are told that it was kept."""
     calls_tools: ClassVar[bool] = False
     """True if it calls tools, which budgets count."""
     declared: ClassVar[Signature] = Signature()
@@ -147,6 +149,10 @@ class Node(BaseModel):
         """What a call does, and whether doing it twice is doing it once. `item` is that of a map, else None. Of a type
         whose calls differ, `effects` is the most that one may do."""
         return self.effects, self.idempotent
+
+    def cleared(self) -> Sequence[str]:
+        """The origins of which its author says that what it writes is free, such as `retrieved`: see docs/trust.md."""
+        return ()
 
     def warm_up(self, resources: Resources) -> None:
         """Do now what else the first call would have to wait for. Called in a worker thread by `Graph.warm_up`, when

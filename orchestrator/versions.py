@@ -27,6 +27,7 @@ from ragweave.orchestrator.errors import JournalError, RagweaveError
 from ragweave.orchestrator.running.codeprint import code_print, digest, is_foreign
 
 if TYPE_CHECKING:
+    from ragweave.orchestrator.approvals import Rule
     from ragweave.orchestrator.checking.bound import Member
     from ragweave.orchestrator.edition import Edition
     from ragweave.orchestrator.graphfile import Plugins
@@ -154,7 +155,12 @@ def _described(edition: Edition) -> Any:
     said = [spec.name, spec.text, keys, spec.outputs, overrides, spec.deadline, spec.durability, spec.prices]
     if spec.approval is None:
         return said
-    return [*said, [[one.action, one.tools, one.condition.text if one.condition else ""] for one in spec.approval]]
+    return [*said, [_rule(one) for one in spec.approval]]
+
+
+def _rule(rule: Rule) -> list[object]:
+    said: list[object] = [rule.action, rule.tools, rule.condition.text if rule.condition else ""]
+    return [*said, rule.named, rule.accepts] if rule.named or rule.accepts else said
 
 
 # --- outlines ---

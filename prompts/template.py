@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ragweave.orchestrator.resources import Resources
 
 MAX_BYTES = 256 << 10
+_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+_TEST = re.compile(r"\{%[-+]?\s*(?:el)?if\b")
+
 
 class Prompt(Resource, type="template"):
     """A prompt: a Markdown file with front matter and a section for each message, or the same as `text`.
@@ -129,6 +133,12 @@ class Prompt(Resource, type="template"):
         """SHA-256 of the text and the variables: two prompts with one digest render alike."""
         declared = sorted(f"{name}: {variable}" for name, variable in self.source.variables.items())
         return hashlib.sha256("\0".join([self.text, *declared]).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def spoken_as_system(self) -> set[str]:
+        """The variables whose values stand in a message of the role system."""
+        tags = [tag for one in self.source.sections if one.role == "system" for tag in _TAG.findall(one.text)]
+        printed = " ".join(tag for tag in tags if not _TEST.match(tag))
+        return {name for name in self.source.variables if re.search(rf"(?<![\w.]){re.escape(name)}\b", printed)}
 
     def _take(self, source: PromptSource) -> None:
         self._source = source

@@ -8,13 +8,15 @@ from typing import Any, TypedDict
 
 from pydantic import Field, PositiveInt
 
-from ragweave.orchestrator.approvals import Decision, decide
+from ragweave.orchestrator.approvals import Decision, Rule, decide, in_words
 from ragweave.orchestrator.arguments import faults_of, standard
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import ToolName
 from ragweave.orchestrator.errors import BudgetExceeded, CallTimeout, RagweaveError, did_you_mean
 from ragweave.orchestrator.language.policies import MapPolicy
 from ragweave.orchestrator.node import Effects, Node
+from ragweave.orchestrator.running.events import call_path
+from ragweave.orchestrator.running.labels import labels_of, untrusted
 from ragweave.orchestrator.running.wrappers import timed
 from ragweave.orchestrator.toolset import Offer, toolset
 from ragweave.orchestrator.values import Ask, ToolCall, ToolResult
@@ -71,8 +73,7 @@ class ToolExecutor(Node, type="tool_executor"):
         faults = faults_of(call.arguments, offer.spec.parameters)
         if faults and edited is None:
             return _wrong(call, f"the arguments are wrong: {'; '.join(faults)}")
-        rules = ctx.resources.approval if ctx.resources is not None else None
-        decision = Decision("allow") if rules is None else decide(rules, call.name, call.arguments)
+        decision = _decided(call, offer, ctx)
         if decision.action == "deny":  # also where a person has changed the arguments to what is denied
             return _wrong(call, f"it is not allowed: {decision.reason}")
         if faults or (decision.action == "ask" and answer is None):
@@ -110,6 +111,27 @@ class ToolExecutor(Node, type="tool_executor"):
                 raise  # likewise
             return _wrong(call, f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         return {"tool_results": [ToolResult(id=call.id, name=call.name, content=offer.told(given))]}
+
+
+def _decided(call: ToolCall, offer: Offer, ctx: Context) -> Decision:
+    """What the rules of the graph say. A call that changes something and was made from what others have written needs
+    a rule that asks, or arguments that are all closed choices (docs/trust.md)."""
+    rules = ctx.resources.approval if ctx.resources is not None else None
+    if rules is None and not offer.has_effects:
+        return Decision("allow")
+    labels = labels_of(ctx)
+    others = untrusted(labels.mask) if labels is not None and offer.has_effects and not _interrupted(ctx) else ()
+    if rules is not None:
+        request = labels.request() if labels is not None else ()
+        return decide(rules, call.name, call.arguments, request, made_from=others, parameters=offer.spec.parameters)
+    if others and Rule("allow", (call.name,)).loose(offer.spec.parameters):
+        return Decision("deny", f"the call is made from {in_words(others)}, and no person is asked")
+    return Decision("allow")
+
+
+def _interrupted(ctx: Context) -> bool:
+    """True if a person has seen the calls, and said yes to all of them."""
+    return ctx.run is not None and call_path(ctx.frame, ctx.node, ctx.visit) in ctx.run.approvals
 
 
 def _question(call: ToolCall, offer: Offer, faults: Sequence[str]) -> Ask:

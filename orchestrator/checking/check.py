@@ -18,6 +18,7 @@ from ragweave.orchestrator.checking.flow import check_keys, check_unused
 from ragweave.orchestrator.checking.places import Findings
 from ragweave.orchestrator.checking.shapes import check_shape
 from ragweave.orchestrator.checking.structure import analyse
+from ragweave.orchestrator.checking.trust import check_trust
 from ragweave.orchestrator.checking.usage import ERROR, FAILURE, Usage, usage_of
 from ragweave.orchestrator.errors import Problem
 from ragweave.orchestrator.language.load import edges_are_sound, shape_of
@@ -59,6 +60,7 @@ def check(spec: Spec, problems: list[Problem], resources: Resources) -> Checked:
         check_definite(ways)
         check_parallel(ways)
         check_loops(ways)
+        check_trust(findings, checked, nodes, resources)
     if table.whole:
         check_unused(findings, spec, nodes, table)
     checked.problems = findings.sorted()

@@ -10,7 +10,7 @@ from textwrap import fill
 
 from ragweave.orchestrator.errors import RagweaveError
 
-TABLES = ("language", "edges", "settings", "state", "shape", "conditions")
+TABLES = ("language", "edges", "settings", "state", "shape", "conditions", "trust")
 """The modules of this folder that hold codes, in the order of their numbers; each has a tuple `CODES`."""
 
 

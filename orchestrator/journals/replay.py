@@ -130,6 +130,7 @@ def _of_call(moment: Moment) -> Iterator[Difference]:
     origin = step.origin
     for key, _ in step.reads:
         origin |= origin_of(moment.state[key]) if key in moment.state else 0
+    origin &= -1 if failed else ~step.clears
     if event.origin != origin and not (_edited(moment) and event.origin == origin | USER):
         yield Difference(event.path, "origin", event.origin, origin)
     if not failed:

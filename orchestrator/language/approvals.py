@@ -7,11 +7,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.approvals import ACTIONS, ARGUMENTS, Rule
+from ragweave.orchestrator.approvals import ACTIONS, ARGUMENTS, REQUEST, UNTRUSTED, Rule
 from ragweave.orchestrator.language.report import Report, path
 from ragweave.orchestrator.language.spec import Place
-from ragweave.orchestrator.types import JSON
+from ragweave.orchestrator.types import JSON, parse_type
 
+_LISTS = (
+    ("named", "a list of arguments", "such as named: [order]"),
+    ("from", "a list of retrieved, tool and memory", "such as from: [tool]"),
+)
 _SUCH = 'such as {ask: refund, when: "arguments.amount > 20"}'
 
 
@@ -43,7 +47,7 @@ def _rule(report: Report, entry: Any, place: Place) -> Rule | None:
     if not isinstance(entry, Mapping):
         report.wrong_kind(place, "a rule", entry, _SUCH)
         return None
-    entry = report.known_keys(place, entry, (*ACTIONS, "when"))
+    entry = report.known_keys(place, entry, (*ACTIONS, "when", "named", "from"))
     actions = [action for action in ACTIONS if action in entry]
     if len(actions) != 1:
         said = (
@@ -59,23 +63,37 @@ def _rule(report: Report, entry: Any, place: Place) -> Rule | None:
             (*place, action), "the name of a tool, or a list of names", named, f'such as {action}: "shop_*"'
         )
         return None
+    rule = Rule(action, tuple(tools))
+    for word, what, such in _LISTS:
+        if word in entry:
+            names = [entry[word]] if isinstance(entry[word], str) else entry[word]
+            wrong = not isinstance(names, list) or not names or not all(isinstance(one, str) and one for one in names)
+            if wrong or (word == "from" and not UNTRUSTED.keys() >= set(names)):
+                report.wrong_kind((*place, word), what, entry[word], such)
+                return None
+            found = tuple(names)
+            rule = rule._replace(named=found) if word == "named" else rule._replace(accepts=found)
     if "when" not in entry:
-        return Rule(action, tuple(tools))
-    return _when(report, Rule(action, tuple(tools)), entry["when"], (*place, "when"))
+        return rule
+    return _when(report, rule, entry["when"], (*place, "when"))
 
 
 def _when(report: Report, rule: Rule, text: Any, place: Place) -> Rule | None:
     if not isinstance(text, str) or not text.strip():
         report.wrong_kind(place, "a condition on the arguments", text, 'such as "arguments.amount <= 20"')
         return None
-    from ragweave.orchestrator.checking.condition import ConditionSyntax, compile_condition  # a C++ library
+    from ragweave.orchestrator.checking.condition import ConditionSyntax, compile_condition, read_keys  # a C++ library
 
     try:
-        return rule._replace(condition=compile_condition(text, {ARGUMENTS: JSON}))
+        condition = compile_condition(text, {ARGUMENTS: JSON, REQUEST: parse_type("str")})
+        judged = {name.split(".")[1] for name, _ in read_keys(text) if name.startswith(f"{ARGUMENTS}.")}
+        return rule._replace(condition=condition, judged=frozenset(judged))
     except ConditionSyntax as error:
         mark = report.within(report.spec.value_mark(*place), text, error.column - 1 if error.line == 1 else 0)
         report.at(
-            mark, "RW134", f"{path(place)}: {error.message}; it speaks of {ARGUMENTS}, such as {ARGUMENTS}.amount"
+            mark,
+            "RW134",
+            f"{path(place)}: {error.message}; it speaks of {ARGUMENTS}, such as {ARGUMENTS}.amount",
         )
         return None
 

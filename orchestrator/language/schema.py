@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ragweave.orchestrator import registry
-from ragweave.orchestrator.approvals import ACTIONS
+from ragweave.orchestrator.approvals import ACTIONS, UNTRUSTED
 from ragweave.orchestrator.language.catalogue import TypeEntry, catalogue, descriptions, property_schemas
 from ragweave.orchestrator.language.load import DURABILITY, SCHEMA, SECTIONS
 from ragweave.orchestrator.language.members import INHERITED
@@ -88,8 +88,17 @@ def _approval() -> Json:
         "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
     }
     when = {"type": "string", "description": "A condition on the call: arguments.amount <= 20."}
+    named = {**tools, "description": "Arguments whose values have to stand in the user's own words."}
+    origins = {
+        "anyOf": [{"enum": [*UNTRUSTED]}, {"type": "array", "items": {"enum": [*UNTRUSTED]}, "minItems": 1}],
+        "description": "Whose words may lead to such a call without a person.",
+    }
     rules = [
-        _object({action: tools, "when": when}, f"{action.capitalize()} calls of these tools.", required=[action])
+        _object(
+            {action: tools, "when": when, "named": named, "from": origins},
+            f"{action.capitalize()} calls of these tools.",
+            required=[action],
+        )
         for action in ACTIONS
     ]
     return {

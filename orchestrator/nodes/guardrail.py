@@ -38,6 +38,14 @@ class Guardrail(Node, type="guardrail"):
         "question", description="What is checked: a question, an answer, passages, or any text."
     )
 
+    clears: list[Literal["retrieved", "tool", "memory"]] = Field(
+        [], description="Whose words count as trusted once they have passed, for write and external effects."
+    )
+
+    def cleared(self) -> Sequence[str]:
+        """What the author says that these checks suffice for."""
+        return self.clears
+
     def signature(self, resources: Resources) -> Signature:
         """Reads and writes what is checked, writes the verdict, and reads what its checks hold an answer against."""
         kind = parse_type(_TYPES[self.of])
@@ -64,6 +72,8 @@ class Guardrail(Node, type="guardrail"):
                 return _asked(self.of, given, verdict)
             approved = ctx.answers[-1] is True
             verdict = verdict.model_copy(update={"passed": approved, "action": "allow" if approved else "block"})
+        if self.clears and not verdict.passed:  # no route that goes on all the same may take it for cleared
+            passed = _nothing(passed)
         return {self.of: passed, "verdict": verdict, "hidden": dict(hidden)}
 
 
@@ -98,6 +108,13 @@ async def _documents(
     strongest = max((one.action for one in verdicts), key=STRENGTH.index, default="allow")
     reasons = tuple(reason for one in verdicts for reason in one.reasons)
     return kept, Verdict(passed=bool(kept) or not documents, action=strongest, reasons=reasons), hidden
+
+
+def _nothing(given: Any) -> Any:
+    """What stands in the place of what was blocked."""
+    if isinstance(given, Answer):
+        return Answer(text="", confidence=0.0)
+    return [] if isinstance(given, (list, tuple)) else ""
 
 
 def _asked(of: str, given: Any, verdict: Verdict) -> Ask:

@@ -28,6 +28,7 @@ class Remember(Node, type="remember"):
 
     effects = "write"
     idempotent = True
+    keeps_labels = True
     example = "remember: {type: remember, memory: history}"
 
     memory: MemoryName = Field(description="The memory that keeps it.")

@@ -63,8 +63,8 @@ class Step:
     """A node, ready to run."""
 
     __slots__ = (
-        "always", "args", "bound", "direct", "error_way", "forward", "header", "index", "logs", "name", "nested",
-        "next", "only", "origin", "reads", "runner", "single", "ways", "written",
+        "always", "args", "bound", "clears", "direct", "error_way", "forward", "header", "index", "labelled", "logs",
+        "name", "nested", "next", "only", "origin", "reads", "runner", "single", "ways", "written",
     )  # fmt: skip
 
     def __init__(self, index: int, name: str) -> None:
@@ -82,7 +82,11 @@ class Step:
         """The node that simply follows, where nothing needs bookkeeping; else -1."""
         self.nested = False
         """True if it runs another graph, whose walker journals its own asks."""
+        self.labelled = False
+        """True if it is kept beside a call whose words what it reads are."""
         self.origin = 0
+        self.clears = 0
+        """The origins that what it writes has no longer, whatever it has read."""
         self.reads: tuple[tuple[str, bool], ...] = ()
         """State keys to read and whether they must be there."""
         self.direct: Callable[..., Any] | None = None
@@ -272,6 +276,8 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
     own = bound.members[0]
     step.origin = _origin(bound)
     step.nested = any(member.node.nested for member in bound.members)
+    step.clears = _cleared(bound)
+    step.labelled = step.nested or any(member.node.calls_tools for member in bound.members)
     step.reads = tuple((key, True) for key in sorted(bound.required)) + tuple(
         (key, False) for key in sorted(bound.optional)
     )
@@ -284,6 +290,7 @@ def _bind(plan: Plan, step: Step, bound: BoundNode) -> None:
         and len(bound.members) == 1
         and own.node.effects == "none"
         and not own.node.wants_context
+        and not step.clears
         and not bound.optional
         and plain.map is None
         and not plain.retry
@@ -317,6 +324,17 @@ def _origin(bound: BoundNode) -> int:
         if isinstance(inner, Plan):
             for step in inner.steps:
                 mask |= step.origin
+    return mask
+
+
+def _cleared(bound: BoundNode) -> int:
+    """The origins that each of its members takes from what it writes."""
+    mask = -1
+    for member in bound.members:
+        mine = 0
+        for name in member.node.cleared():
+            mine |= origin_bit(name)
+        mask &= mine
     return mask
 
 

@@ -16,6 +16,7 @@ from ragweave.orchestrator.running.accepting import accept_directly
 from ragweave.orchestrator.running.budgets.ending import limit, what_is_left
 from ragweave.orchestrator.running.events import Event, Record, call_path, clock
 from ragweave.orchestrator.running.failures import CallFailed, failure_of_call
+from ragweave.orchestrator.running.labels import Labels
 from ragweave.orchestrator.running.ledger import Ledger, Ready
 from ragweave.orchestrator.running.plan import Plan, Step, Way
 from ragweave.orchestrator.running.run import Parked, Run
@@ -267,16 +268,16 @@ class Walker:
                 origin |= origin_of(state[key])
         ctx = Context(resources=self.resources, run=self.run, frame=self.frame, node=step.name, visit=visit)
         assert step.runner is not None
-        if step.nested:
-            self.run.origins[ctx.path] = {key: origin_of(state[key]) for key in values}
+        if step.labelled:
+            self.run.origins[ctx.path] = Labels(state, values)
         try:
             writes = await step.runner(values, ctx)
-            return writes, origin | ctx.heard
+            return writes, (origin | ctx.heard) & ~step.clears
         except Exception as error:
             await ctx.withdraw(str(error))
             raise
         finally:
-            if step.nested:
+            if step.labelled:
                 del self.run.origins[ctx.path]
 
     def _choose(self, step: Step, state: State, writes: Mapping[str, Any], origin: int) -> tuple[Way, State]:

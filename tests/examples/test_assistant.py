@@ -179,13 +179,14 @@ def test_a_kill_in_a_refund_does_not_pay_twice(folder: Path, moment: str) -> Non
 
 
 def test_a_chat_knows_what_was_said_before(folder: Path) -> None:
-    lines = "Whose is invoice 1?\nThank you.\nRefund it, please.\n"
+    lines = "Whose is invoice 1?\nThank you.\nRefund it, please.\nRefund invoice 1, please.\n"
     command = [*COMMAND, "chat", "assistant.yaml"]
     done = subprocess.run(
         command, cwd=folder, env=environment(), input=lines, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n\n")[2] == "Done: 1.98 dollars for invoice 1 are on their way to Leonie Köhler."
+    assert "asks: Call refund? invoice: 1" in done.stderr  # that it is invoice 1 was remembered, and not asked for
+    assert done.stdout.strip().endswith("Done: 1.98 dollars for invoice 1 are on their way to Leonie Köhler.")
     assert paid(folder) == [(1, 198)]
     assert "asks" not in asked(folder, "Refund it, please.").stderr  # of another conversation it knows nothing
 
@@ -254,7 +255,7 @@ def test_a_model_on_a_server_drives_the_same_graph(folder: Path, endpoint: OpenA
 
 
 def test_a_sum_is_not_split_to_get_by_the_rules(folder: Path, endpoint: OpenAIServer) -> None:
-    parts = [("refund", {"invoice": 3, "amount": amount, "reason": "a part"}) for amount in (2, 1.98, 1.96, -2)]
+    parts = [("refund", {"invoice": 3, "amount": amount, "reason": "the customer asked for it"}) for amount in (2, 1.98, 1.96, -2)]
     endpoint.replies = [calls(*parts), Reply("I paid what I could.")]
     with opened(folder) as graph:
         graph.run(question="Pay invoice 3 back, in small parts.")

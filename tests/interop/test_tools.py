@@ -92,6 +92,7 @@ def asked(tools: dict[str, Any], *calls: tuple[str, dict[str, Any]], **more: Any
     """What a model reads of calls that it asks for."""
     listed = [ToolCall(id=f"c{at}", name=name, arguments=given) for at, (name, given) in enumerate(calls)]
     model = Scripted(replies=[{"tool_calls": [one.model_dump() for one in listed]}, "Done."])
+    more.setdefault("approval", [{"allow": "*", "from": "tool"}])
     graph = Graph(
         inputs={"question": "str"},
         outputs=["answer"],
@@ -179,7 +180,7 @@ def test_a_call_counts_as_an_effect_unless_its_author_says_less() -> None:
 
 
 def test_approval_and_the_list_of_the_graph_hold() -> None:
-    rules = [{"deny": "sky", "when": 'arguments.city == "Rome"'}, {"allow": "*"}]
+    rules = [{"deny": "sky", "when": 'arguments.city == "Rome"'}, {"allow": "*", "from": "tool"}]
     told = asked({"sky": weather()}, ("sky", {"city": "Rome"}), ("weather", {"city": "Bonn"}), approval=rules)
     assert "it is not allowed" in told[0]
     assert "there is no tool 'weather'" in told[1]

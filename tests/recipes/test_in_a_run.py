@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragweave.orchestrator import registry
+from ragweave.orchestrator.errors import GraphError
 from ragweave.orchestrator.nodes.agents import Agent
 from ragweave.orchestrator.recipes import FOLDER
 from ragweave.orchestrator.versions import opened, version_of
@@ -49,9 +50,12 @@ def test_a_no_is_read_by_the_model(tmp_path: Path) -> None:
     assert CALLED == ["price 7"]
 
 
-def test_without_a_rule_of_its_graph_every_tool_of_the_list_may_be_called(tmp_path: Path) -> None:
-    """The rules in the shipped file are for those who copy it."""
-    text = SHOP.replace("approval: [{allow: price}, {ask: refund}]\n", "")
+def test_the_rules_are_those_of_its_graph(tmp_path: Path) -> None:
+    """Those in the shipped file are for those who copy it."""
+    rules = "approval: [{allow: price}, {ask: refund}]\n"
+    with pytest.raises(GraphError, match="with what is made from what tools gave"):
+        load(write(tmp_path, SHOP.replace(rules, "")))
+    text = SHOP.replace(rules, "approval: [{allow: [price, refund], from: tool}]\n")
     with load(write(tmp_path, text)) as graph:
         assert str(graph.run(question=QUESTION)["answer"]) == "Paid back."
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+ACCEPTED = 'approval: [{allow: "*", from: [tool]}]'
+"""Whatever a tool says, others may be called for it."""
+
 
 def looping(replies: str, tools: str, *, head: str = "", rounds: int = 2) -> str:
     """Its text: `replies` of the model and the names of `tools` are lists of YAML; `head` holds further blocks."""
@@ -11,6 +14,7 @@ name: asker
 inputs: {{question: str}}
 outputs: [answer]
 {head}
+{"" if "approval:" in head else ACCEPTED}
 description: Asks and acts.
 models: {{chat: {{type: scripted, replies: {replies}}}}}
 prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}

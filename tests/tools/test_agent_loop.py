@@ -63,6 +63,7 @@ models:
     replies:
 {replies}
 prompts: {{ask: {{text: "{{{{ question }}}}", variables: {{question: str}}}}}}
+approval: [{{allow: "*", from: [tool]}}]
 nodes:
   think: {{type: generator, model: chat, prompt: ask, tools: [{tools}]}}
   act: {{type: tool_executor, tools: [{tools}]}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, PositiveInt, PrivateAttr
 
@@ -18,6 +19,8 @@ class FileTools(MethodTool, type="files"):
     """The text files of one folder: listed, read, searched, and written where that is allowed."""
 
     calls = {"list": "read", "read": "read", "search": "read", "write": "write"}
+    private: ClassVar[bool] = True
+    """It shows what not everybody may see: the checker warns where that meets a way out."""
 
     root: Path = Field(description="The folder, relative to the graph file; nothing outside of it is reached.")
     writable: bool = Field(False, description="Files may be written, too.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from pydantic import ConfigDict
 
@@ -19,6 +20,8 @@ class Http(MethodTool, Egress, type="http"):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     calls = {"fetch": "read"}
+    leaves: ClassVar[bool] = True
+    """What it is given goes to others: the checker warns where it meets private data."""
 
     def specs(self) -> Sequence[ToolSpec]:
         """The one tool; with methods that change something, a call counts as an effect."""

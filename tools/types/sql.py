@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import Field, PositiveInt, PrivateAttr, SecretStr
 
@@ -24,6 +25,8 @@ class Sql(MethodTool, type="sql"):
     """Queries of a SQLite file or a PostgreSQL database, which they can read and not change."""
 
     calls = {"query": "read"}
+    private: ClassVar[bool] = True
+    """It shows what not everybody may see: the checker warns where that meets a way out."""
 
     path: Path | None = Field(None, description="A SQLite file, relative to the graph file.")
     url: SecretStr | None = Field(None, description="A PostgreSQL database; its role must not be a superuser.")
