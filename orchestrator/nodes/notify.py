@@ -29,6 +29,7 @@ from pydantic import (
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.errors import InputError, NodeError
 from ragweave.orchestrator.language.policies import seconds
+from ragweave.orchestrator.loopback import is_here
 from ragweave.orchestrator.node import Node, Read, Signature
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.types import JSON
@@ -104,7 +105,7 @@ class Notify(Node, type="notify"):
             raise ValueError("url is no address such as https://example.com/hook")
         if parts.username is not None or parts.password is not None:
             raise ValueError("url holds a password; sign with `secret` instead")
-        if parts.scheme == "http" and not self.allow_http and not _is_here(host):
+        if parts.scheme == "http" and not self.allow_http and not is_here(host):
             raise ValueError(f"http:// to {host!r} is not encrypted; write https://, or allow_http: true")
         return self
 
@@ -198,17 +199,6 @@ def signing_key(secret: str) -> bytes:
         return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         raise ValueError("what follows whsec_ in the secret is not base64") from None
-
-
-def _is_here(host: str) -> bool:
-    import ipaddress  # only an address that is not encrypted needs it
-
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _plain(value: Any) -> Any:

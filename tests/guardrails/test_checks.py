@@ -9,8 +9,10 @@ import pytest
 
 from ragweave.evals.kit.check import *  # noqa: F403
 from ragweave.orchestrator.guardrails.check import Check
+from ragweave.orchestrator.guardrails.classifier import Classifier
 from ragweave.orchestrator.guardrails.code import Code
 from ragweave.orchestrator.guardrails.heads.check import ByWindow, Injection, Topic, Toxicity
+from ragweave.orchestrator.guardrails.language import Language
 from ragweave.orchestrator.guardrails.links import Links
 from ragweave.orchestrator.guardrails.markup import Invisible, Markup
 from ragweave.orchestrator.guardrails.pii.check import Pii
@@ -20,6 +22,7 @@ from ragweave.orchestrator.guardrails.structure import Json
 from ragweave.orchestrator.guardrails.wording import Leak, Length, Words
 from ragweave.orchestrator.resources import Resources
 from ragweave.prompts.grounded import Grounded
+from tests.support import tiny_models
 
 ALLOWED = ["When do you open?", "Where is my parcel?", "I want my money back.", "Is the lamp in stock?"]
 DENIED = [
@@ -29,6 +32,9 @@ DENIED = [
     "What do you think of the war?",
 ]
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7\nabc\n-----END RSA PRIVATE KEY-----"
+
+
+RUDE = tiny_models.kept("bert", head="SequenceClassification", labels=("fine", "rude", "vile"))
 
 
 def opened(check: Check) -> Check:
@@ -81,6 +87,14 @@ CASES: dict[str, tuple[Check, Sequence[str]]] = {
     ),
     "invisible": (Invisible(), ["a\u200bb", "\U000e0041\U000e0042", "x\u202ey"]),
     "words": (Words(words=["damn", "very bad"]), ["Damn!", "this is VERY BAD.", "ｄａｍｎ"]),
+    "language": (
+        opened(Language(languages=["en"])),
+        ["Wann kommt denn endlich mein Paket an?", "注文した荷物はいつ届きますか"],
+    ),
+    "classifier": (
+        opened(Classifier(path=str(RUDE), labels=["rude"], threshold=0)),
+        ["Any text. " * 40, "What is the model that made of it?"],
+    ),
     "leak": (Leak(texts=["canary-8f3a"]), ["It says canary-8f3a there", "CANARY-8F3A"]),
     "length": (Length(max_chars=40, max_words=6), ["one two three four five six seven", "x" * 41]),
     "short": (Length(min_chars=3), ["no", " a "]),
@@ -120,4 +134,4 @@ def faulty(case: tuple[Check, Sequence[str]]) -> Any:
 
 @pytest.fixture  # type: ignore[no-redef]
 def tries(case: tuple[Check, Sequence[str]]) -> int:
-    return 6 if isinstance(case[0], ByWindow) else 60
+    return 3 if isinstance(case[0], Classifier) else 6 if isinstance(case[0], ByWindow) else 60

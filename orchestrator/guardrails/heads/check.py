@@ -23,9 +23,7 @@ FEW = 4
 
 
 class ByWindow(Check):
-    """What the checks of this module share: a text is judged by its windows, so that nothing of it is cut off."""
-
-    _embedder: Any = PrivateAttr(default=None)
+    """A check that judges a text by its windows, so that nothing of it is cut off."""
 
     @property
     def window(self) -> int | None:
@@ -43,14 +41,10 @@ class ByWindow(Check):
         parts = windows(text)
         if not parts:
             return []
-        embedder: Embedder = self._embedder
-        if embedder is None:
-            raise ResourceError(f"the check {self.type_name!r} has to be opened with the embedder that it judges by")
-        vectors = await asyncio.to_thread(embedder.embed, [part.text for part in parts])
-        scored = zip(parts, self._scores(parts, vectors), strict=True)
+        scored = zip(parts, await self._judged(parts), strict=True)
         return [self._finding(part, score) for part, score in scored if score > self._limit()]
 
-    def _scores(self, parts: Sequence[Window], vectors: np.ndarray) -> Sequence[float]:
+    async def _judged(self, parts: Sequence[Window]) -> Sequence[float]:
         raise NotImplementedError
 
     def _limit(self) -> float:
@@ -60,7 +54,22 @@ class ByWindow(Check):
         raise NotImplementedError
 
 
-class ByHead(ByWindow):
+class ByMeaning(ByWindow):
+    """A check that goes by the vectors of windows."""
+
+    _embedder: Any = PrivateAttr(default=None)
+
+    async def _judged(self, parts: Sequence[Window]) -> Sequence[float]:
+        embedder: Embedder = self._embedder
+        if embedder is None:
+            raise ResourceError(f"the check {self.type_name!r} has to be opened with the embedder that it judges by")
+        return self._scores(parts, await asyncio.to_thread(embedder.embed, [part.text for part in parts]))
+
+    def _scores(self, parts: Sequence[Window], vectors: np.ndarray) -> Sequence[float]:
+        raise NotImplementedError
+
+
+class ByHead(ByMeaning):
     """A check by a head that comes with ragweave, which was trained on vectors of `minilm`."""
 
     rate: ClassVar[float]
@@ -107,7 +116,7 @@ class Toxicity(ByHead, type="toxicity"):
     reason = "it reads like abuse"
 
 
-class Topic(ByWindow, type="topic"):
+class Topic(ByMeaning, type="topic"):
     """Whether a text is about what it may be about, by examples of both sides and by what they mean.
 
     When it is opened it says how many of the examples it would take for the other side if it had not seen them.
