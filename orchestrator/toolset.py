@@ -37,7 +37,12 @@ class Offer(NamedTuple):
         """What a model reads of a result: a text as it is, else JSON, cut where it is too long."""
         if given is None:
             return "done"
-        text = given if isinstance(given, str) else json.dumps(plain(given), ensure_ascii=False, default=str)
+        if isinstance(given, (bytes, bytearray)):
+            try:
+                given = given.decode()
+            except UnicodeDecodeError:
+                return f"{len(given):,} bytes that are no text"
+        text = given if isinstance(given, str) else json.dumps(plain(given), ensure_ascii=False, default=_told)
         most = self.tool.max_result
         return text if len(text) <= most else f"{text[:most]}… (cut: {most:,} of {len(text):,} characters)"
 
@@ -66,6 +71,11 @@ class Toolset:
     def names(self) -> Sequence[str]:
         """All names, in the order in which they are declared."""
         return tuple(self._offers)
+
+
+def _told(value: Any) -> Any:
+    """What JSON has no word for."""
+    return sorted(map(plain, value), key=str) if isinstance(value, (set, frozenset)) else str(value)
 
 
 async def toolset(ctx: Context, names: Sequence[str]) -> Toolset:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, get_args, overload
 
 from pydantic import Field
 
 from ragweave.orchestrator import registry
 from ragweave.orchestrator.context import Context
 from ragweave.orchestrator.contracts import Tool, ToolEffects, ToolSpec
+from ragweave.orchestrator.errors import PluginError, did_you_mean
 from ragweave.orchestrator.language.policies import Duration
 from ragweave.tools.signatures import Callee, read_function
 
 F = TypeVar("F", bound=Callable[..., Any])
+_SETTINGS = ("name", "description", "effects", "idempotent", "timeout", "max_result")
 
 
 class FunctionTool(Tool):
@@ -77,6 +79,9 @@ def tool(function: Any = None, **settings: Any) -> Any:
     what a call does by `effects`: `none` computes, `read` looks something up, `write` changes data of the user's own,
     `external` the world. Raises PluginError for a parameter without a type, or of one that JSON cannot say.
     """
+    for setting in settings:
+        if setting not in _SETTINGS:
+            raise PluginError(f"@tool has no setting {setting!r}{did_you_mean(setting, _SETTINGS)}")
     if function is None:
         return lambda decorated: tool_type(decorated, **settings) and decorated
     tool_type(function)
@@ -95,6 +100,9 @@ def tool_type(
 ) -> type[FunctionTool]:
     """The Tool class of a function, registered under its name. Raises PluginError."""
     name = name or function.__name__
+    known = get_args(ToolEffects)
+    if effects not in known:
+        raise PluginError(f"the tool {name!r} cannot have the effects {effects!r}{did_you_mean(str(effects), known)}")
     callee = read_function(function, name)
     said = description or callee.description
     namespace: dict[str, Any] = {

@@ -35,7 +35,7 @@ class Callee(NamedTuple):
         """What it returns; of an async generator, its pieces, which are streamed, as one text.
 
         A plain function runs in a worker thread. `owner` is the object whose method it is. Raises ToolError for
-        arguments that its types do not take.
+        arguments that its types do not take, and where it wants to end the program.
         """
         try:
             read = self.arguments.model_validate(dict(arguments))
@@ -44,11 +44,14 @@ class Callee(NamedTuple):
         values = dict(read.__dict__)
         if self.context:
             values[self.context] = ctx
-        if self.manner == "streamed":
-            return await _streamed(self.function(*owner, **values), ctx)
-        if self.manner == "awaited":
-            return await self.function(*owner, **values)
-        return await asyncio.to_thread(self.function, *owner, **values)
+        try:
+            if self.manner == "streamed":
+                return await _streamed(self.function(*owner, **values), ctx)
+            if self.manner == "awaited":
+                return await self.function(*owner, **values)
+            return await asyncio.to_thread(self.function, *owner, **values)
+        except SystemExit as error:  # in a task it would end the event loop, and with it all that waits
+            raise ToolError(f"SystemExit: {error}") from error
 
 
 def read_function(function: Callable[..., Any], name: str, *, method: bool = False) -> Callee:

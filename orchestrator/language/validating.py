@@ -41,6 +41,8 @@ _LIMITS = {
     "less_than": "less than {lt:g}",
     "less_than_equal": "at most {le:g}",
     "multiple_of": "a multiple of {multiple_of:g}",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} or fewer",
 }
 
 

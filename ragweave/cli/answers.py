@@ -151,6 +151,9 @@ def _write_sources(answer: Answer, folders: Sequence[Path]) -> None:
     if answer.confidence == 0:
         say()
         say(paint("(no answer: the sources do not say)", "yellow"))
+    elif not answer.text.strip():
+        say()
+        say(paint("(an empty answer)", "yellow"))
     elif answer.citations:
         say()
         say(paint("Sources", "bold"))

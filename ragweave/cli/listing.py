@@ -69,7 +69,8 @@ def _write_table(kind: str, entries: Sequence[TypeEntry]) -> None:
     others = [other for other in registry.KINDS if other != kind and registry.names(other)]
     say()
     say(paint(f"All about one: ragweave nodes {entries[0].name if entries else 'TYPE'}", "dim"))
-    say(paint(f"Other kinds: ragweave nodes {', '.join(others)}", "dim"))
+    for line in textwrap.wrap(f"Other kinds: ragweave nodes {', '.join(others)}", 120, subsequent_indent="  "):
+        say(paint(line, "dim"))
 
 
 def _write_entry(entry: TypeEntry) -> None:

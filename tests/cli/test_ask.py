@@ -124,6 +124,7 @@ def test_each_answer_of_a_list_is_shown_with_its_sources(indexed: Path) -> None:
          "Four.\n\nother\nFive.\n\ncount: 2\n"),
         ({"answers": [Answer(text="Four."), "none"]}, "answers[0]\nFour.\n\nanswers[1]: none\n"),
         ({"answers": []}, "[]\n"),
+        ({"answer": Answer(text="")}, "\n(an empty answer)\n"),
     ],
 )  # fmt: skip
 def test_answers_anywhere_in_outputs_are_readable(

@@ -50,6 +50,15 @@ async def test_a_run_ends_when_its_time_is_over() -> None:
     assert str(error).startswith("the budget of graph 'graph' (max_seconds: 0.3) has no room: they have passed")
 
 
+async def test_partial_answer_is_not_proposed_where_it_did_not_help(leaping: None) -> None:
+    budget = {"max_seconds": 0.3, "on_exceed": ["partial_answer"]}
+    graph = build(
+        {"a": {"type": sleepy, "writes": {"n": "late"}}}, "start -> a -> end", outputs=["late"], budget=budget
+    )
+    with pytest.raises(RunError, match="they have passed; raise it$"):
+        await graph.arun(n=1)
+
+
 async def test_the_outputs_that_are_there_are_given(leaping: None) -> None:
     budget = {"max_seconds": 0.3, "on_exceed": ["partial_answer"]}
     graph = build({"a": quick, "b": sleepy}, "start -> a -> b -> end", budget=budget)

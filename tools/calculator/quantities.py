@@ -150,7 +150,9 @@ def multiply(left: Quantity, right: Quantity, power: int = 1) -> Quantity:
     dimensions = multiplied(left.dimensions, right.dimensions, power)
     shown = _simple(multiplied(left.shown, right.shown, power), dimensions)
     number = sized(left.number * right.number**power)
-    return Quantity(number, dimensions, left.exact and right.exact, shown, notes=_both(left, right))
+    # A part of a percentage is one. A multiple may be an amount: 8% * 200.
+    percent = power == -1 and left.percent and right.plain and not right.percent
+    return Quantity(number, dimensions, left.exact and right.exact, shown, percent=percent, notes=_both(left, right))
 
 
 def _simple(shown: Dimensions, dimensions: Dimensions) -> Dimensions:

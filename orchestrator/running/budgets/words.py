@@ -13,6 +13,8 @@ _HINTS = {
     "max_seconds": "raise it, or let on_exceed name partial_answer",
     "max_tool_calls": "raise it, or let on_exceed name partial_answer",
 }
+_PARTS_HELP = ("max_seconds", "max_tool_calls")
+"""Limits for which partial_answer is all that on_exceed can do."""
 
 
 def refusal(level: Level, limit: str, asked: Amount, *, why: str = "") -> BudgetExceeded:
@@ -33,7 +35,7 @@ def refusal(level: Level, limit: str, asked: Amount, *, why: str = "") -> Budget
         f"the budget of {account.name} ({limit}: {shown}) has no room: {why or said}",
         scope=account.name,
         limit=limit,
-        hint=_HINTS[limit],
+        hint="raise it" if account.policy.keeps_parts and limit in _PARTS_HELP else _HINTS[limit],
         frame=level.frame,
         partial=account.policy.keeps_parts,
     )
