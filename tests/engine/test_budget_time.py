@@ -55,7 +55,7 @@ async def test_partial_answer_is_not_proposed_where_it_did_not_help(leaping: Non
     graph = build(
         {"a": {"type": sleepy, "writes": {"n": "late"}}}, "start -> a -> end", outputs=["late"], budget=budget
     )
-    with pytest.raises(RunError, match="they have passed; raise it$"):
+    with pytest.raises(RunError, match=r"they have passed; raise it$"):
         await graph.arun(n=1)
 
 

@@ -86,7 +86,7 @@ def _shown(problem: Problem) -> str:
         ),
         ("max_steps: 3", "max_steps: 0", "19:87 RW106 nodes.clerk.max_steps: expected more than 0, found 0"),
         ("[price, refund], max", "[price, refnd], max", "19:67 RW304 nodes.clerk.tools[1]: there is no tool 'refnd'"),
-        ("[price, refund], max", "[], max", "RW106 nodes.clerk.tools: expected a list of 1 or more, found an empty list"),
+        ("[price, refund], max", "[], max", "nodes.clerk.tools: expected a list of 1 or more, found an empty list"),
         ("model: chat, prompt", "model: chta, prompt", "19:31 RW304 nodes.clerk.model: there is no model 'chta'"),
         ("prompt: clerk, tools", "prompt: clrek, tools", "19:45 RW304 nodes.clerk.prompt: there is no prompt 'clrek'"),
         (", tools: [price, refund]", "", "19:3 RW107 nodes.clerk: the setting 'tools' is required"),
