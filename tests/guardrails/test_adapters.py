@@ -97,8 +97,9 @@ async def test_a_classifier_judges_all_of_a_long_text_by_its_windows() -> None:
         assert [one.score for one in await all_of_it.find(part, Subject())] == pytest.approx(
             [scores["rude"] + scores["vile"]], abs=1e-3
         )
-    for one in (check, all_of_it, alone):
-        await one.close()
+    await alone.close()
+    await check.close()
+    await all_of_it.close()
 
 
 def test_a_label_that_the_model_lacks_is_told_when_the_graph_is_loaded() -> None:
