@@ -108,7 +108,7 @@ class Node(BaseModel):
     asks_models: ClassVar[bool] = True
     """False if the models that its settings name are never asked for a reply."""
     reserves: ClassVar[bool] = True
-    """False if it asks models by itself, and not by `complete`: then no budget of tokens or money can hold its calls."""
+    """False if it asks models by itself, and not by `complete`: no budget of tokens or money can hold its calls."""
     keeps_labels: ClassVar[bool] = False
     """True of an effect that only keeps what it reads for later runs, which are told that it was kept."""
     calls_tools: ClassVar[bool] = False

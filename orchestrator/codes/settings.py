@@ -117,8 +117,8 @@ prompts:
         "RW131",
         "an override, or a setting of a graph, that leads nowhere",
         'overrides names what a call may set anew, as NODE.SETTING: graph.run(…, overrides={"text": "Hi."}). Policies, '
-        "secrets and the file of an inner graph cannot be overridden. settings says in the same way where the settings of "
-        "a node type go that is made of this graph; A -> B there is the max_iterations of that way.",
+        "secrets and the file of an inner graph cannot be overridden. settings says in the same way where the settings "
+        "of a node type go that is made of this graph; A -> B there is the max_iterations of that way.",
         """\
 overrides: {text: greet.txet}
 """,

@@ -121,18 +121,14 @@ class BudgetPolicy(Policy):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [limit]} for limit in LIMITS]})
 
-    max_tokens: Count | None = Field(
-        None, description="Tokens that models may read and write, together."
-    )
+    max_tokens: Count | None = Field(None, description="Tokens that models may read and write, together.")
     max_cost_usd: Annotated[PositiveFloat, BeforeValidator(_no_bool)] | None = Field(
         None, description="Dollars that calls of models may cost, by the graph's price file."
     )
     max_seconds: Annotated[Duration, BeforeValidator(_no_bool)] | None = Field(
         None, description="How long it may take, such as 60 or 1m30s; time in which people are waited for is left out."
     )
-    max_tool_calls: Count | None = Field(
-        None, description="Calls of tools that a tool_executor may make."
-    )
+    max_tool_calls: Count | None = Field(None, description="Calls of tools that a tool_executor may make.")
     on_exceed: tuple[Way, ...] = Field(("stop",), description="What is tried in turn where the next call does not fit.")
 
     @field_validator("on_exceed")

@@ -205,7 +205,8 @@ def test_an_open_question_is_answered_from_the_command_line(folder: Path) -> Non
     assert unasked.returncode == 1
     assert "confirm#1 asks: Send 'Re: Tea?'? [y/n]" in unasked.stderr
     wrong = ragweave("resume", "last", "--answer", "perhaps", cwd=folder)
-    assert wrong.stderr == "error: 'perhaps' is no answer to 'confirm#1', which asks: Send 'Re: Tea?'?\n"
+    told = "'perhaps' is no answer to 'confirm#1', which asks: Send 'Re: Tea?'?; type y or yes, or n or no"
+    assert wrong.stderr == f"error: {told}\n"
     done = ragweave("resume", "last", "--answer", "yes", "--by", "bo", cwd=folder)
     assert (done.returncode, done.stdout) == (0, "Re: Tea?\n"), done.stderr
     assert log(folder) == ["draft", "send"]

@@ -255,7 +255,8 @@ def test_a_model_on_a_server_drives_the_same_graph(folder: Path, endpoint: OpenA
 
 
 def test_a_sum_is_not_split_to_get_by_the_rules(folder: Path, endpoint: OpenAIServer) -> None:
-    parts = [("refund", {"invoice": 3, "amount": amount, "reason": "the customer asked for it"}) for amount in (2, 1.98, 1.96, -2)]
+    why = "the customer asked for it"
+    parts = [("refund", {"invoice": 3, "amount": amount, "reason": why}) for amount in (2, 1.98, 1.96, -2)]
     endpoint.replies = [calls(*parts), Reply("I paid what I could.")]
     with opened(folder) as graph:
         graph.run(question="Pay invoice 3 back, in small parts.")

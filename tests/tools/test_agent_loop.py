@@ -123,6 +123,8 @@ def test_a_person_is_asked_only_about_what_may_have_happened(
     made = graph(calls(("send", "{text: hello}")) + "      - Done.\n", tools="send")
     result = made.run(question="?")
     assert list(result.asks) == asks
+    for ask in result.asks.values():
+        assert ask.question.endswith('What now? It is send of {"text": "hello"}')
     if not asks:
         (told,) = [one.text for one in made.resources.get("models", "chat").requests[-1].messages if one.role == "tool"]
         assert told == f"error: {type(error).__name__}: {error}"
@@ -213,4 +215,5 @@ def test_a_model_without_calls_of_its_own_is_told_the_tools_and_replies_with_jso
     asked, result = second.messages[2:4]
     assert (asked.role, result.role) == ("assistant", "user")
     assert asked.text == '{"tool_calls": [{"name": "weather", "arguments": {"city": "Oslo"}, "id": "call_1"}]}'
-    assert result.text.startswith('Result of call_1:\n{"city": "Oslo", "degrees": 21, "days": 1}\n')
+    assert result.text.startswith("Result of call_1, between the lines TEXT-")
+    assert result.text.splitlines()[2].startswith('{"city": "Oslo", "degrees": 21, "days": 1}\n')
