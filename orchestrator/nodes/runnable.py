@@ -121,7 +121,7 @@ def runnable_node(
     made: Any = type(name, (RunnableNode,), {"__module__": __name__, "__doc__": about})
     made.runnable, made.given = runnable, (dict(inputs or {}), dict(outputs or {}))
     made.effects, made.idempotent = effects, idempotent
-    made.origin = {"retrievers": "retrieved", "prompts": ""}.get(kind, "model")
+    made.origin = {"retrievers": "retrieved", "tools": "tool", "prompts": ""}.get(kind, "model")
     made.wants_context = True
     made.reserves = made.origin != "model" or kind == "tools"
     made.withdraws = is_compiled(runnable)  # what an agent says before it calls a tool is not its answer
