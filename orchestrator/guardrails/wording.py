@@ -69,7 +69,9 @@ class Words(Check, type="words"):
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ResourceError(f"file: {self.file!r} cannot be read: {error}") from None
+            raise ResourceError(
+                f"file: {self.file!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+            ) from None
         words = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
         if not words or max(map(len, words)) > LONGEST:
             raise ResourceError(f"file: {self.file!r} has no words, or one of more than {LONGEST} characters")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +15,12 @@ from ragweave.orchestrator.running import run as running
 from ragweave.orchestrator.running.events import Event, asking
 from ragweave.orchestrator.running.run import Parked, Run, Runner
 from ragweave.orchestrator.running.waiting import stop, uninterrupted
-from ragweave.orchestrator.values import Ask
+from ragweave.orchestrator.values import Ask, ToolCall
 
 REPEAT, SKIP, FAIL = "repeat", "skip", "fail"
 """What a person may decide on an effect of unknown outcome: call again, go on as if it had happened, fail the node."""
+_LONGEST = 2000
+"""Characters of a call's arguments that the question shows."""
 
 
 def effectful(call: Runner, member: Member) -> Runner:
@@ -42,7 +45,7 @@ def effectful(call: Runner, member: Member) -> Runner:
         if path in run.effects and not idempotent:
             decision = run.answers.get(asking(path))
             if not decision:
-                return question(path, choices)
+                return question(path, choices, ctx.item_value[1] if ctx.item_value else None)
             if decision[-1] == SKIP:
                 return {}
             if decision[-1] == FAIL:
@@ -52,14 +55,17 @@ def effectful(call: Runner, member: Member) -> Runner:
         except Exception as error:
             if idempotent or not _unknown(error):
                 raise
-            return question(path, choices)
+            return question(path, choices, ctx.item_value[1] if ctx.item_value else None)
 
     return once
 
 
-def question(path: str, choices: tuple[str, ...]) -> Parked:
-    """The Ask about an effect of unknown outcome."""
+def question(path: str, choices: tuple[str, ...], item: Any = None) -> Parked:
+    """The Ask about an effect of unknown outcome; of a tool's call it says which."""
     text = f"{path} was started, and nobody knows whether it was done. What now?"
+    if isinstance(item, ToolCall):
+        arguments = json.dumps(item.arguments, ensure_ascii=False, default=str)
+        text += f" It is {item.name} of {arguments if len(arguments) <= _LONGEST else f'{arguments[:_LONGEST]}…'}"
     return Parked([(asking(path), Ask(question=text, schema={"type": "string", "enum": list(choices)}))])
 
 

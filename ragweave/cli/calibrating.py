@@ -63,7 +63,7 @@ def _texts(path: Path) -> Iterator[str]:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{str(path)!r} cannot be read: {error}") from None
+            raise InputError(f"{str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         yield from (line for line in lines if line.strip())
         return
     from ragweave.evals.datasets import DatasetError, read_rows

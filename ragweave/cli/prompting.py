@@ -72,12 +72,12 @@ def _answer_of(path: str, ask: Ask, *, named: bool) -> Any:
         try:
             value = parsed(text, ask.answer_schema)
         except ValueError:
-            note(f"{text!r} is no answer to this: {_wanted(ask.answer_schema)}")
+            note(f"{text!r} is no answer to this: {wanted(ask.answer_schema)}")
             continue
         fault = fault_of(value, ask.answer_schema)
         if not fault:
             return value
-        reason = _wanted(ask.answer_schema) if is_simple(ask.answer_schema) else fault
+        reason = wanted(ask.answer_schema) if is_simple(ask.answer_schema) else fault
         note(f"{text!r} is no answer to this: {reason}")
 
 
@@ -113,12 +113,13 @@ def _words(schema: Mapping[str, Any]) -> str:
     return "y/n" if kind == "boolean" else _JSON.get(str(kind), "")
 
 
-def _wanted(schema: Mapping[str, Any]) -> str:
+def wanted(schema: Mapping[str, Any]) -> str:
+    """What an answer of this schema is typed as."""
     choices = schema.get("enum")
     if isinstance(choices, (list, tuple)):
         return f"type one of {', '.join(map(_shown, choices))}"
     if _arms(schema):
-        return ", or ".join(dict.fromkeys(map(_wanted, _arms(schema))))
+        return ", or ".join(dict.fromkeys(map(wanted, _arms(schema))))
     if schema.get("type") == "boolean":
         return "type y or yes, or n or no"
     return f"type {_JSON.get(str(schema.get('type')), 'something else')}"

@@ -14,7 +14,7 @@ from ragweave.cli.finding import Kept
 from ragweave.cli.indexing import jobs_of
 from ragweave.cli.interrupts import unwinding
 from ragweave.cli.live import LiveText
-from ragweave.cli.prompting import answers_to, parsed, person
+from ragweave.cli.prompting import answers_to, parsed, person, wanted
 from ragweave.cli.terminal import clean, is_terminal, note, one_line, plural, say
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def given(asks: Mapping[str, Ask], texts: Sequence[str], record: RunRecord) -> d
             found[path] = parsed(value, asks[path].answer_schema)
         except ValueError:
             question = one_line(asks[path].question)
-            raise InputError(f"{value!r} is no answer to {path!r}, which asks: {question}") from None
+            said = f"{value!r} is no answer to {path!r}, which asks: {question}"
+            raise InputError(said, hint=wanted(asks[path].answer_schema)) from None
     return found
 
 
