@@ -22,6 +22,7 @@ from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.toolset import toolset
 from ragweave.orchestrator.types import parse_type
 from ragweave.orchestrator.values import Answer, Citation, Document, Message, ToolCall
+from ragweave.prompts.fences import FENCE, with_fence
 from ragweave.prompts.marks import MarkReader
 from ragweave.prompts.steps import CALLS, READS, WRITES, answered, concluded, in_words, said
 from ragweave.prompts.template import Prompt
@@ -85,7 +86,9 @@ class Generator(Shaped, type="generator"):
         """Reads the variables of the prompt, and with tools the `steps` so far and the `tool_results` of the last one;
         writes `answer` and the values. Raises ResourceError if the prompt is wrong."""
         prompt: Prompt = resources.get("prompts", self.prompt)
-        reads = {name: Read(variable.type, variable.required) for name, variable in prompt.variables.items()}
+        reads = {
+            name: Read(variable.type, variable.required) for name, variable in prompt.variables.items() if name != FENCE
+        }
         values = {key: write for key, write in self.values_written().items() if key != "answer"}
         writes = {"answer": self.declared.writes["answer"]}
         if self.conclude:
@@ -108,6 +111,7 @@ class Generator(Shaped, type="generator"):
         so_far = answered(state.get("steps") or (), state.get("tool_results") or ()) if steps else []
         shown = {name: value for name, value in state.items() if name in prompt.variables} if steps else state
         before = concluded(so_far) if self.conclude else so_far
+        shown = with_fence(prompt.variables, shown)
 
         def asked_with(count: int) -> ChatRequest:
             """The request with so many of the documents."""

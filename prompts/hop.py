@@ -14,7 +14,7 @@ from ragweave.orchestrator.errors import InputError
 from ragweave.orchestrator.models.replies import structured
 from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.values import Document
-from ragweave.prompts.judge import fence
+from ragweave.prompts.fences import fence
 from ragweave.prompts.leads import leads
 
 Step = dict[str, Any]

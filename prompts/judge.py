@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
@@ -14,6 +13,7 @@ from ragweave.orchestrator.contracts import ChatModel, ChatRequest, ModelName, P
 from ragweave.orchestrator.models.replies import structured
 from ragweave.orchestrator.node import Node
 from ragweave.orchestrator.values import Answer, Document, Verdict
+from ragweave.prompts.fences import fence
 from ragweave.prompts.judging import (
     Finding,
     forbidden,
@@ -137,15 +137,6 @@ class Judge(Node, type="judge"):
         request, schema = asked_with(len(documents)), reply_schema(len(criteria))
         said = await structured(ctx, model, request, schema, name=self.model or "", fewer=asked_with)
         return read_reply(said, criteria)
-
-
-def fence(texts: Iterable[str]) -> str:
-    """A word that stands in none of the texts, the same for the same texts: nobody can write it into one of them.
-
-    It is a hash of all of them, so a text that holds it would have to hold its own hash.
-    """
-    material = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass"))
-    return f"TEXT-{material.hexdigest()[:20].upper()}"
 
 
 def reply_schema(count: int) -> dict[str, Any]:

@@ -144,7 +144,7 @@ async def test_a_failed_call_is_counted_too() -> None:
 
 async def test_a_missing_value_is_named() -> None:
     ctx = with_model(Scripted(replies=["x"]))
-    with pytest.raises(InputError, match=r"prompt 'answer_with_citations@1' needs 'documents'"):
+    with pytest.raises(InputError, match=r"prompt 'answer_with_citations@2' needs 'documents'"):
         await Generator(model="m")(ctx=ctx, question="?")
 
 

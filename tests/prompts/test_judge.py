@@ -19,7 +19,8 @@ from ragweave.orchestrator.models.scripted import Scripted
 from ragweave.orchestrator.resources import Resources
 from ragweave.orchestrator.texts.numerals import measures
 from ragweave.orchestrator.values import Answer, Document, Verdict
-from ragweave.prompts.judge import Judge, fence, reply_schema
+from ragweave.prompts.fences import fence
+from ragweave.prompts.judge import Judge, reply_schema
 from ragweave.prompts.judging import unfounded
 
 FERRY = Document(

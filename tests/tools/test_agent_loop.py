@@ -216,4 +216,4 @@ def test_a_model_without_calls_of_its_own_is_told_the_tools_and_replies_with_jso
     assert (asked.role, result.role) == ("assistant", "user")
     assert asked.text == '{"tool_calls": [{"name": "weather", "arguments": {"city": "Oslo"}, "id": "call_1"}]}'
     assert result.text.startswith("Result of call_1, between the lines TEXT-")
-    assert result.text.splitlines()[2].startswith('{"city": "Oslo", "degrees": 21, "days": 1}\n')
+    assert result.text.splitlines()[2] == '{"city": "Oslo", "degrees": 21, "days": 1}'
