@@ -80,9 +80,9 @@ def test_bytes_and_sets_are_told_in_words() -> None:
     ],
 )
 def test_a_tool_says_of_itself_what_there_is(settings: dict[str, Any], said: str) -> None:
-    with registry.scope(), pytest.raises(PluginError, match=said):
+    def look() -> str:
+        """Look."""
+        return ""
 
-        @tool(**settings)
-        def look() -> str:
-            """Look."""
-            return ""
+    with registry.scope(), pytest.raises(PluginError, match=said):
+        tool(**settings)(look)
