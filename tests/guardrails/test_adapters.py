@@ -22,8 +22,10 @@ from ragweave.orchestrator.guardrails.screening import screen
 from ragweave.orchestrator.guardrails.service import Http
 from ragweave.orchestrator.models.local.pipelines import LocalPipeline
 from ragweave.orchestrator.resources import Resources
+from tests.retrievers.folders import SHARED, needs_shared
 from tests.support import tiny_models
 
+XQUAD = SHARED / "xquad" / "queries.jsonl"
 Reply = Callable[[dict[str, Any]], tuple[int, bytes]]
 
 
@@ -72,6 +74,20 @@ async def test_a_text_in_another_language_is_found_and_a_short_one_is_not_decide
     eager = Language(languages=["en"], min_letters=5)
     eager.open(Resources())
     assert await eager.find("Wo ist das?", Subject())
+
+
+@needs_shared
+async def test_questions_in_six_languages_are_told_apart_as_the_guide_says() -> None:
+    asked = [json.loads(line) for line in XQUAD.read_text("utf-8").splitlines()]
+    right = {code: Language(languages=[code]) for code in sorted({row["lang"] for row in asked})}
+    for check in right.values():
+        check.open(Resources())
+    letters = [sum(1 + (char >= "\u2e80") for char in row["question"] if char.isalpha()) for row in asked]
+    decided = [row for row, count in zip(asked, letters, strict=True) if count >= 20]
+    blocked = [row for row in decided if await right[row["lang"]].find(row["question"], Subject())]
+    others = [(row, right["de" if row["lang"] == "en" else "en"]) for row in decided]
+    passed = [row for row, check in others if not await check.find(row["question"], Subject())]
+    assert (len(asked), len(decided), len(blocked), len(passed)) == (4032, 3924, 2, 2)
 
 
 def test_a_language_that_nobody_knows_is_refused() -> None:
