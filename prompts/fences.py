@@ -21,10 +21,10 @@ def fence(texts: Iterable[str]) -> str:
     return f"TEXT-{material.hexdigest()[:20].upper()}"
 
 
-def with_fence(variables: Iterable[str], values: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_fence(variables: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a prompt, with the word for its variable `fence` if it has one and none was given."""
     if FENCE not in variables or values.get(FENCE) is not None:
-        return values
+        return dict(values)
     return {**values, FENCE: fence(_texts(values))}
 
 
