@@ -121,12 +121,15 @@ def _of_example(kind: type[Node], ask: Callable[[Node], T]) -> T | None:
 
 
 def settings_of(thing: Any) -> list[Setting]:
-    """The settings of a class, in the order in which it declares them; none for what is no pydantic model."""
+    """The settings of a class, in the order in which it declares them, and then those that all of its kind have; none
+    for what is no pydantic model."""
     if not (isinstance(thing, type) and issubclass(thing, BaseModel)):
         return []
     texts, uses = descriptions(thing), used_resources(thing)
     found = []
-    for name, info in thing.model_fields.items():
+    contract = next((parent for parent in thing.__mro__ if vars(parent).get("kind")), None)
+    of_all = contract.model_fields if contract is not None and issubclass(contract, BaseModel) else {}
+    for name, info in sorted(thing.model_fields.items(), key=lambda field: field[0] in of_all):
         key = info.alias or name
         kind = _naming(thing, name, uses[name]) if name in uses else _kind(thing, name, info.annotation)
         default = (

@@ -118,8 +118,6 @@ def _odd(app: FastAPI) -> None:
         time.sleep(6)
         return "late"
 
-    return app
-
 
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
