@@ -19,8 +19,9 @@ def measures() -> Sequence[Measure]:
     from guards.grounding import grounded
     from guards.heads import heads
     from guards.holding import cost, streaming
+    from guards.obeying import obedience
 
-    return (personal_data, heads, grounded, cost, streaming)
+    return (personal_data, heads, obedience, grounded, cost, streaming)
 
 
 if __name__ == "__main__":
