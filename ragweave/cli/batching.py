@@ -30,6 +30,10 @@ _SHOWN = 5
 _HEAD = 1 << 20
 
 
+LEAST_FOR_A_RATE = 50
+"""Rows; what fewer take says nothing of the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What the command line says."""
@@ -273,7 +277,8 @@ def _summarise(batch: Batch, file: RowFile, progress: _Progress, seconds: float)
         note(f"{batch.source} -> {batch.target}: all {plural(len(file), 'row')} were done before")
     else:
         failed = f", {file.failed:,} failed" if file.failed else ""
-        rate = f", {progress.done / seconds:,.0f} a second" if seconds >= 1 else ""
+        told = seconds >= 1 and progress.done >= LEAST_FOR_A_RATE
+        rate = f", {progress.done / seconds:,.0f} a second" if told else ""
         note(f"{batch.source} -> {batch.target}: {plural(len(file), 'row')}{failed}{rate}, {seconds:.1f} s")
     for name in batch.keep:
         if progress.columns and name not in progress.columns:
