@@ -18,6 +18,7 @@ from ragweave.orchestrator.guardrails.pii.check import Pii
 from ragweave.orchestrator.guardrails.screening import screen
 from ragweave.orchestrator.guardrails.secrets import Secrets
 from ragweave.orchestrator.guardrails.wording import Leak, Length, Words
+from ragweave.orchestrator.resources import Resources
 
 CUTS, ROUNDS = 10_000, 60
 FAULTY = (
@@ -31,11 +32,14 @@ FAULTY = (
 
 
 def checks() -> Mapping[str, Check]:
-    """All checks without a model that look at any text."""
-    return {
+    """All checks without a model that look at any text, opened as a graph opens them."""
+    made: dict[str, Check] = {
         "pii": Pii(), "secrets": Secrets(), "links": Links(), "markup": Markup(), "invisible": Invisible(),
         "words": Words(words=["damn"]), "leak": Leak(texts=["canary-8f3a"]), "length": Length(max_chars=20_000),
     }  # fmt: skip
+    for check in made.values():
+        check.open(Resources())
+    return made
 
 
 async def cost() -> list[Line]:
@@ -44,13 +48,13 @@ async def cost() -> list[Line]:
         path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples/cookbook/recipes").glob("*.md"))
     )
     dense = "Born 12 May 1990, she called 020 7946 0958 about order 123456 of jo@example.org. " * 40
-    lines = []
+    lines, opened = [], checks()
     for what, text, goal in (("of a recipe", recipes, "≤ 1 ms"), ("full of numbers", dense, "printed")):
         taken = []
         for at in range(ROUNDS):
             piece = text[at * 97 % 1000 :][:2_048]
             begin = time.thread_time()
-            await screen(checks(), piece, Subject())
+            await screen(opened, piece, Subject())
             taken.append(time.thread_time() - begin)
         spent = statistics.median(taken) * 1000
         lines.append(
@@ -68,12 +72,12 @@ async def streaming() -> list[Line]:
     """Texts in random pieces against the same texts whole, and how much of them is held back."""
     lot, tried, same, late = random.Random(5), 0, 0, 0
     window = max(check.window or 0 for check in checks().values())
-    made = list(texts(FAULTY, 100))
+    made, opened = list(texts(FAULTY, 100)), checks()
     while tried < CUTS:
         text = made[tried % len(made)]
-        whole = await shown(checks(), text, Subject())
+        whole = await shown(opened, text, Subject())
         places = sorted(lot.randint(0, len(text)) for _ in range(lot.randint(0, 12)))
-        held, given = Held(checks(), Subject()), ""
+        held, given = Held(opened, Subject()), ""
         for begin, end in zip([0, *places], [*places, len(text)], strict=True):
             given += await held.feed(text[begin:end])
             late = max(late, 0 if held.ended else end - held.decided)
